@@ -1,0 +1,65 @@
+"""The constants and formulas of the bridge and of the display encoding, in one place.
+
+Scale: H = 1 is the scene-linear radiance at which the input picture clips. y is H moved into
+the LDR domain (Yang et al. 2018, section 3.2), so that y = ALPHA where the input clips.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+GAMMA = 1 / 2.2
+"""Exponent of y = α·H^γ: the released training graph of Yang et al. uses 1/2.2."""
+
+ALPHA = 1.0
+"""Factor of y = α·H^γ. The authors use 1/30 for radiance up to 1776 times a unit of their own;
+here H = 1 is the clip point, and α = 1 puts it at y = 1, the code at which the input clips."""
+
+DELTA = 1 / 255
+"""Offset of the second network's input log(H + δ), as in the authors' training graph."""
+
+H_MAX = 64.0
+"""Largest radiance that is estimated: 6 EV above the clip point."""
+
+SRGB_LINEAR_END = 0.0031308
+SRGB_CODED_END = 0.04045
+
+FloatArray = npt.NDArray[np.floating]
+
+
+def srgb_decode(coded: FloatArray) -> FloatArray:
+    """Display-encoded values to linear light (IEC 61966-2-1), extended by symmetry to all reals."""
+    magnitude = np.abs(coded)
+    linear = np.where(
+        magnitude <= SRGB_CODED_END,
+        magnitude / 12.92,
+        ((magnitude + 0.055) / 1.055) ** 2.4,
+    )
+    return np.copysign(linear, coded)
+
+
+def srgb_encode(linear: FloatArray) -> FloatArray:
+    """Linear light to display-encoded values (IEC 61966-2-1), extended by symmetry to all reals."""
+    magnitude = np.abs(linear)
+    coded = np.where(
+        magnitude <= SRGB_LINEAR_END,
+        magnitude * 12.92,
+        1.055 * magnitude ** (1 / 2.4) - 0.055,
+    )
+    return np.copysign(coded, linear)
+
+
+def to_ldr_domain(radiance: FloatArray) -> FloatArray:
+    """H (≥ 0, 1 = the clip point) to y = α·H^γ."""
+    return ALPHA * radiance**GAMMA
+
+
+def to_radiance(y: FloatArray) -> FloatArray:
+    """y to H = (max(y, 0)/α)^(1/γ), at most `H_MAX`."""
+    return np.minimum((np.maximum(y, 0) / ALPHA) ** (1 / GAMMA), H_MAX)
+
+
+def to_log(radiance: FloatArray) -> FloatArray:
+    """H to log(H + δ), the second network's input."""
+    return np.log(radiance + DELTA)

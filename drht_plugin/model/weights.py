@@ -1,0 +1,100 @@
+"""Weights on disk: safetensors with a checksum beside it, for networks without normalisation.
+
+A model is two files: `NAME.safetensors` (half precision) and `NAME.json`, which names the
+architecture and the SHA-256 of the first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import nn
+
+from drht_plugin.errors import InputError, WeightsError
+from drht_plugin.model.networks import Block, Drht
+
+ARCHITECTURE = "drht-d-1"
+"""Variant D of the two auto-encoders, folded."""
+
+_SHIPPED = Path(__file__).parent / "weights"
+
+
+def locate(model: str | Path) -> Path:
+    """The .safetensors file of a shipped model's name or of a path.
+
+    Raises:
+        InputError: neither a shipped model nor an existing .safetensors file.
+    """
+    shipped = sorted(p.stem for p in _SHIPPED.glob("*.safetensors"))
+    if str(model) in shipped:
+        return _SHIPPED / f"{model}.safetensors"
+    path = Path(model)
+    if path.suffix == ".safetensors" and path.is_file():
+        return path
+    raise InputError(
+        f"model {str(model)!r} is neither shipped ({', '.join(shipped) or 'none'}) "
+        "nor an existing .safetensors file"
+    )
+
+
+def load_model(model: str | Path) -> Drht:
+    """The networks of a shipped model or a file, in inference mode, float32, on the CPU.
+
+    Raises:
+        InputError: no such model.
+        WeightsError: damaged, without its description, or of another architecture.
+    """
+    path = locate(model)
+    try:
+        data = path.read_bytes()
+        description = json.loads(path.with_suffix(".json").read_text())
+        declared, digest = description["architecture"], description["sha256"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise WeightsError(f"{path}: its description {path.stem}.json cannot be read") from error
+    if hashlib.sha256(data).hexdigest() != digest:
+        raise WeightsError(
+            f"{path}: damaged: its SHA-256 differs from the one in {path.stem}.json; "
+            "install the package again"
+        )
+    if declared != ARCHITECTURE:
+        raise WeightsError(f"{path}: made for {declared}; this version runs {ARCHITECTURE}")
+    network = _without_normalisation()
+    try:
+        network.load_state_dict({k: v.float() for k, v in load(data).items()})
+    except (SafetensorError, RuntimeError) as error:
+        raise WeightsError(f"{path}: does not hold the tensors of {ARCHITECTURE}") from error
+    return network.eval().requires_grad_(False)
+
+
+def save_model(network: Drht, path: Path, facts: Mapping[str, Any]) -> None:
+    """Write folded networks as half precision, with their description beside them.
+
+    facts: what else the description says (data, recipe, seed, …), JSON values.
+    """
+    state = {k: v.detach().half().contiguous().cpu() for k, v in network.state_dict().items()}
+    if any(name.endswith("running_mean") for name in state):
+        raise InputError("weights are saved after fold_normalisation; these still have statistics")
+    data = save(state)
+    description = {
+        "architecture": ARCHITECTURE,
+        "sha256": hashlib.sha256(data).hexdigest(),
+        **facts,
+    }
+    path.write_bytes(data)
+    path.with_suffix(".json").write_text(json.dumps(description, indent=2) + "\n")
+
+
+def _without_normalisation() -> Drht:
+    with torch.device("meta"):
+        network = Drht()
+    for module in network.modules():
+        if isinstance(module, Block):
+            module.norm = nn.Identity()
+    return network.to_empty(device="cpu")

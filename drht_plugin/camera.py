@@ -1,0 +1,236 @@
+"""The virtual camera: HDR scenes to views, exposures and LDR shots.
+
+Used for training, evaluation and examples. Everything works on batches of torch tensors, on the
+CPU or a GPU, and is deterministic by the generator given. Radiance is scene-linear, BT.709
+primaries, in a unit that is free for each scene; after `expose` it is H, with H = 1 at the
+camera's clip point.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+LUMINANCE = (0.2126, 0.7152, 0.0722)
+"""BT.709 weights of linear R, G, B."""
+
+
+def luminance(radiance: Tensor) -> Tensor:
+    """…×3×H×W linear light to …×1×H×W luminance."""
+    weights = radiance.new_tensor(LUMINANCE).view(3, 1, 1)
+    return (radiance * weights).sum(-3, keepdim=True)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """An HDR image to take pictures of.
+
+    radiance: 4×H×W float tensor: linear RGB ≥ 0, and 1 where the source itself is clipped.
+    panorama: equirectangular, horizontally periodic, first row = zenith; else a photograph.
+    """
+
+    name: str
+    radiance: Tensor
+    panorama: bool
+
+
+@dataclass(frozen=True)
+class Aim:
+    """Where a view looks. Angles in radians; x, y and zoom concern photographs.
+
+    x, y: centre in 0..1 of the image; zoom: the view's height as a share of the largest that fits.
+    """
+
+    yaw: float = 0.0
+    pitch: float = 0.0
+    roll: float = 0.0
+    field_of_view: float = math.pi / 2
+    x: float = 0.5
+    y: float = 0.5
+    zoom: float = 1.0
+    mirrored: bool = False
+
+
+def view(scene: Scene, aim: Aim, height: int, width: int) -> Tensor:
+    """What the camera sees: 4×height×width linear radiance and clip mask.
+
+    Panoramas are projected gnomonically, `field_of_view` across the view's longer side.
+    Each pixel is the mean of 2×2 bilinear samples.
+    """
+    grid = (_gnomonic if scene.panorama else _crop)(scene, aim, 2 * height, 2 * width)
+    if aim.mirrored:
+        grid = grid.flip(1)
+    source = scene.radiance
+    if scene.panorama:
+        source = torch.cat([source[..., -1:], source, source[..., :1]], -1)
+    samples = F.grid_sample(
+        source[None].float(), grid[None], "bilinear", "border", align_corners=False
+    )
+    return F.avg_pool2d(samples, 2)[0]
+
+
+def _plane(height: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Pixel centres with the longer side spanning −1..1."""
+    longer = max(height, width)
+    y = (torch.arange(height, device=device) + 0.5 - height / 2) * (2 / longer)
+    x = (torch.arange(width, device=device) + 0.5 - width / 2) * (2 / longer)
+    return y.view(-1, 1).expand(height, width), x.view(1, -1).expand(height, width)
+
+
+def _gnomonic(scene: Scene, aim: Aim, height: int, width: int) -> Tensor:
+    y, x = _plane(height, width, scene.radiance.device)
+    reach = math.tan(aim.field_of_view / 2)
+    right, up = x * reach, -y * reach
+    cos, sin = math.cos(aim.roll), math.sin(aim.roll)
+    right, up = right * cos - up * sin, right * sin + up * cos
+    cos, sin = math.cos(aim.pitch), math.sin(aim.pitch)
+    forward, up = cos - up * sin, sin + up * cos
+    longitude = torch.atan2(right, forward) + aim.yaw
+    latitude = torch.atan2(up, torch.hypot(right, forward))
+    columns = scene.radiance.shape[-1]
+    turn = torch.remainder(longitude / (2 * math.pi) + 0.5, 1.0)
+    # One column was added on each side for the wrap.
+    u = (turn * columns + 1) * (2 / (columns + 2)) - 1
+    v = -latitude * (2 / math.pi)
+    return torch.stack([u, v], -1)
+
+
+def _crop(scene: Scene, aim: Aim, height: int, width: int) -> Tensor:
+    rows, columns = scene.radiance.shape[-2:]
+    y, x = _plane(height, width, scene.radiance.device)
+    longer = max(height, width)
+    cos, sin = abs(math.cos(aim.roll)), abs(math.sin(aim.roll))
+    bound_w = (width * cos + height * sin) / longer
+    bound_h = (width * sin + height * cos) / longer
+    scale = min(columns / bound_w, rows / bound_h) * aim.zoom
+    half_w, half_h = bound_w * scale / columns, bound_h * scale / rows
+    centre_u = (2 * aim.x - 1) * (1 - half_w)
+    centre_v = (2 * aim.y - 1) * (1 - half_h)
+    cos, sin = math.cos(aim.roll), math.sin(aim.roll)
+    u = (x * cos - y * sin) * scale / columns + centre_u
+    v = (x * sin + y * cos) * scale / rows + centre_v
+    return torch.stack([u, v], -1)
+
+
+def metered_exposure(radiance: Tensor, mean: float = 0.2) -> Tensor:
+    """The factor that brings the mean of min(luminance, 1) to `mean`, as a camera's meter does.
+
+    B×3×H×W linear radiance to B factors, to 1 % accuracy.
+    """
+    light = F.adaptive_avg_pool2d(luminance(radiance), 64).flatten(1)
+    light = light / light.median(1, keepdim=True).values.clamp_min(1e-9)
+    low = torch.full_like(light[:, 0], -20.0)
+    high = torch.full_like(light[:, 0], 20.0)
+    for _ in range(14):
+        middle = (low + high) / 2
+        bright = (light * torch.exp2(middle)[:, None]).clamp(max=1).mean(1) > mean
+        low, high = torch.where(bright, low, middle), torch.where(bright, middle, high)
+    median = luminance(radiance)
+    median = F.adaptive_avg_pool2d(median, 64).flatten(1).median(1).values.clamp_min(1e-9)
+    return torch.exp2((low + high) / 2) / median
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Camera curves of a batch: coded = (1 + s)·H^n / (H^n + s), 1 at the clip point.
+
+    A Naka–Rushton curve with toe `exponent` n and `middle`, the radiance coded as 0.5 (measured
+    cameras: 0.10 to 0.15; the sRGB curve: 0.216). Where `srgb` is set, the sRGB curve instead.
+    Each is a tensor of B values.
+    """
+
+    exponent: Tensor
+    middle: Tensor
+    srgb: Tensor
+
+    def encode(self, radiance: Tensor) -> Tensor:
+        """B×3×H×W radiance in 0..1 to display codes in 0..1."""
+        n = self.exponent.view(-1, 1, 1, 1)
+        h = self.middle.view(-1, 1, 1, 1) ** n
+        s = 0.5 * h / (0.5 - h)
+        power = radiance.clamp(0, 1) ** n
+        own = (1 + s) * power / (power + s)
+        return torch.where(self.srgb.view(-1, 1, 1, 1), srgb_encode(radiance.clamp(0, 1)), own)
+
+
+def srgb_encode(linear: Tensor) -> Tensor:
+    """Linear light ≥ 0 to display codes (IEC 61966-2-1)."""
+    return torch.where(
+        linear <= 0.0031308, linear * 12.92, 1.055 * linear.clamp_min(1e-9) ** (1 / 2.4) - 0.055
+    )
+
+
+@dataclass(frozen=True)
+class Sensor:
+    """Noise and coding of a batch; each is a tensor of B values.
+
+    shot, read: variance of the noise in H is shot·H + read²; quantised: 8-bit steps;
+    jpeg: quality 1..100, or 0 for none.
+    """
+
+    shot: Tensor
+    read: Tensor
+    quantised: Tensor
+    jpeg: Tensor
+
+
+def shoot(radiance: Tensor, curve: Curve, sensor: Sensor, generator: torch.Generator) -> Tensor:
+    """Radiance H (B×3×H×W, 1 = clip point) to the LDR picture, display-encoded in 0..1."""
+    clipped = radiance.clamp(0, 2)
+    variance = sensor.shot.view(-1, 1, 1, 1) * clipped + sensor.read.view(-1, 1, 1, 1) ** 2
+    noise = torch.randn(radiance.shape, generator=generator, device=radiance.device)
+    coded = curve.encode(clipped + noise * variance.sqrt())
+    coded = jpeg(coded, sensor.jpeg)
+    steps = torch.round(coded * 255) / 255
+    return torch.where(sensor.quantised.view(-1, 1, 1, 1), steps, coded)
+
+
+_JPEG_LUMA = (
+    (16, 11, 10, 16, 24, 40, 51, 61),
+    (12, 12, 14, 19, 26, 58, 60, 55),
+    (14, 13, 16, 24, 40, 57, 69, 56),
+    (14, 17, 22, 29, 51, 87, 80, 62),
+    (18, 22, 37, 56, 68, 109, 103, 77),
+    (24, 35, 55, 64, 81, 104, 113, 92),
+    (49, 64, 78, 87, 103, 121, 120, 101),
+    (72, 92, 95, 98, 112, 100, 103, 99),
+)
+_YCBCR = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
+
+
+def jpeg(coded: Tensor, quality: Tensor) -> Tensor:
+    """The loss of a baseline JPEG without chroma subsampling (ITU-T T.81, Annex K tables).
+
+    B×3×H×W codes in 0..1, sides multiples of 8; `quality` has B values, 0 leaves as it is.
+    """
+    chosen = quality > 0
+    if not bool(chosen.any()):
+        return coded
+    picture, q = coded[chosen], quality[chosen].view(-1, 1, 1, 1, 1, 1)
+    scale = torch.where(q < 50, 5000 / q, 200 - 2 * q) / 100
+    luma = coded.new_tensor(_JPEG_LUMA)
+    # The chroma table of Annex K is the constant 99 but for its first entries.
+    chroma = coded.new_tensor(_JPEG_LUMA).clamp_min(17)
+    chroma = torch.where(torch.arange(8).to(coded.device) < 4, chroma, chroma.new_tensor(99.0))
+    table = torch.stack([luma, chroma, chroma]).view(1, 3, 1, 8, 1, 8)
+    table = (table * scale).clamp(1, 255).round() / 255
+    k = torch.arange(8, device=coded.device, dtype=coded.dtype)
+    dct = torch.cos((2 * k[None] + 1) * k[:, None] * math.pi / 16) * 0.5
+    dct[0] *= math.sqrt(0.5)
+    ycc = coded.new_tensor(_YCBCR)
+    batch, _, height, width = picture.shape
+    planes = torch.einsum("ij,bjhw->bihw", ycc, picture)
+    planes[:, 0] -= 0.5
+    blocks = planes.reshape(batch, 3, height // 8, 8, width // 8, 8)
+    spectrum = torch.einsum("ui,bcyixj,vj->bcyuxv", dct, blocks, dct)
+    spectrum = torch.round(spectrum / table) * table
+    blocks = torch.einsum("ui,bcyuxv,vj->bcyixj", dct, spectrum, dct)
+    planes = blocks.reshape(batch, 3, height, width)
+    planes[:, 0] += 0.5
+    result = coded.clone()
+    result[chosen] = torch.einsum("ij,bjhw->bihw", torch.linalg.inv(ycc), planes).clamp(0, 1)
+    return result

@@ -1,0 +1,331 @@
+"""`drht train`: both networks jointly, with checkpoints, a log and pictures of the progress."""
+
+from __future__ import annotations
+
+import copy
+import csv
+import math
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from drht_plugin.camera import Scene
+from drht_plugin.errors import InputError, ReadError
+from drht_plugin.model.device import choose_device, tune_allocator
+from drht_plugin.model.networks import STRIDE, Drht, Estimate, fold_normalisation
+from drht_plugin.model.weights import save_model
+from drht_plugin.training.losses import losses
+from drht_plugin.training.scenes import load_scenes
+from drht_plugin.training.triplets import Photographer, Triplets, render_triplets
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides what training gives; stored with the weights.
+
+    minutes: budget of training time, over all resumed runs. learning_rate: Adam's peak, after
+    `warm_up` of the budget, then a cosine to zero. megapixels: size of a batch. small, large:
+    ranges of the square root of a view's area in pixels, before and after `grow` of the budget.
+    shots: LDR pictures taken of each view. averaging: decay of the weights' moving average.
+    """
+
+    minutes: float = 60.0
+    seed: int = 1
+    learning_rate: float = 2e-3
+    warm_up: float = 0.03
+    megapixels: float = 0.3
+    small: tuple[int, int] = (112, 208)
+    large: tuple[int, int] = (192, 320)
+    grow: float = 0.35
+    shots: int = 2
+    averaging: float = 0.998
+    clip_gradient: float = 1.0
+
+
+@dataclass
+class Progress:
+    """How far a run is; saved in every checkpoint."""
+
+    step: int = 0
+    crops: int = 0
+    seconds: float = 0.0
+
+
+class Trainer:
+    """Networks, their average, optimiser and progress of one run in one folder."""
+
+    def __init__(self, recipe: Recipe, folder: Path, device: torch.device) -> None:
+        torch.manual_seed(recipe.seed)
+        self.recipe, self.folder, self.device = recipe, folder, device
+        self.model = Drht().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
+        self.optimiser = torch.optim.Adam(self.model.parameters(), recipe.learning_rate)
+        self.progress = Progress()
+
+    @property
+    def fraction(self) -> float:
+        """Share of the budget that is spent, 0..1."""
+        return min(1.0, self.progress.seconds / (60 * self.recipe.minutes))
+
+    def save(self) -> Path:
+        """Write the checkpoint, replacing the last one only when it is whole."""
+        path = self.folder / "checkpoint.pt"
+        state = {
+            "model": self.model.state_dict(),
+            "average": self.average.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "progress": asdict(self.progress),
+        }
+        partial = path.with_suffix(".partial")
+        torch.save(state, partial)
+        partial.replace(path)
+        return path
+
+    def resume(self) -> bool:
+        """Go on from the folder's checkpoint; False where there is none.
+
+        Raises:
+            ReadError: there is one and it cannot be read.
+        """
+        path = self.folder / "checkpoint.pt"
+        if not path.exists():
+            return False
+        try:
+            state = torch.load(path, map_location=self.device, weights_only=True)
+            self.model.load_state_dict(state["model"])
+            self.average.load_state_dict(state["average"])
+            self.optimiser.load_state_dict(state["optimiser"])
+            self.progress = Progress(**state["progress"])
+        except Exception as error:
+            raise ReadError(f"{path}: not a checkpoint of this training ({error})") from error
+        return True
+
+    def step(self, batch: Triplets) -> dict[str, float]:
+        """One optimiser step; the loss terms as numbers."""
+        recipe = self.recipe
+        rate = recipe.learning_rate * schedule(self.fraction, recipe.warm_up)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        self.model.train()
+        with torch.autocast(self.device.type, torch.bfloat16):
+            estimate: Estimate = self.model(
+                batch.ldr.to(memory_format=torch.channels_last),
+            )
+        terms = losses(estimate, batch)
+        self.optimiser.zero_grad(set_to_none=True)
+        terms.total.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.model.parameters(), recipe.clip_gradient)
+        self.optimiser.step()
+        self.progress.step += 1
+        self.progress.crops += len(batch.ldr)
+        self._follow()
+        return {name: float(value.detach()) for name, value in vars(terms).items()}
+
+    @torch.no_grad()
+    def _follow(self) -> None:
+        decay = min(self.recipe.averaging, self.progress.step / (self.progress.step + 9))
+        mine = [t for t in self.average.state_dict().values() if t.is_floating_point()]
+        theirs = [t for t in self.model.state_dict().values() if t.is_floating_point()]
+        torch._foreach_lerp_(mine, theirs, 1 - decay)
+
+
+def schedule(fraction: float, warm_up: float) -> float:
+    """Learning rate relative to its peak: linear warm-up, then a half cosine to zero."""
+    if fraction < warm_up:
+        return max(0.02, fraction / warm_up)
+    return 0.5 * (1 + math.cos(math.pi * (fraction - warm_up) / (1 - warm_up)))
+
+
+def draw_size(random: np.random.Generator, recipe: Recipe, fraction: float) -> tuple[int, int]:
+    """Height and width of a batch's views: aspects 1:2 to 2:1, multiples of the stride."""
+    root = random.uniform(*(recipe.small if fraction < recipe.grow else recipe.large))
+    aspect = 2 ** random.uniform(-1, 1)
+    height = max(STRIDE, STRIDE * round(root * aspect**0.5 / STRIDE))
+    width = max(STRIDE, STRIDE * round(root / aspect**0.5 / STRIDE))
+    return height, width
+
+
+def train(
+    data: Path,
+    folder: Path,
+    recipe: Recipe,
+    *,
+    validation: Path | None = None,
+    device: str = "auto",
+    resume: bool = False,
+    report_seconds: float = 120.0,
+) -> Path:
+    """Train on the scenes of `data` (a folder or a pack) and write everything into `folder`.
+
+    There: checkpoint.pt, log.csv, validation.csv, log.png and sheet.png, renewed every
+    `report_seconds`, and at the end weights.safetensors with weights.json, whose path is
+    returned. Images whose licence is unsure are left out.
+
+    Raises:
+        InputError: no scenes, a recipe out of range, or a run to resume that is not there.
+        ReadError: a scene or the checkpoint cannot be read.
+    """
+    if recipe.minutes <= 0:
+        raise InputError(f"minutes is {recipe.minutes}; expected more than 0")
+    chosen = choose_device(device)
+    tune_allocator()
+    folder.mkdir(parents=True, exist_ok=True)
+    trainer = Trainer(recipe, folder, chosen)
+    if resume and not trainer.resume():
+        raise InputError(f"{folder}: no checkpoint to resume from")
+    if not resume and (folder / "checkpoint.pt").exists():
+        raise InputError(f"{folder}: holds a run already; resume it or name another folder")
+    scenes = [_on(s, chosen) for s in load_scenes(data, free_only=True)]
+    watched = _validation_batch(validation, chosen) if validation else None
+    print(f"{len(scenes)} scenes, {chosen}, {recipe}", flush=True)
+
+    # Resumed runs draw on, rather than again.
+    stream = recipe.seed * 1_000_003 + trainer.progress.step
+    photographer = Photographer(scenes, stream)
+    random = np.random.default_rng(stream)
+    noise = torch.Generator(chosen).manual_seed(stream)
+    reported = time.monotonic()
+    while trainer.fraction < 1:
+        started = time.monotonic()
+        height, width = draw_size(random, recipe, trainer.fraction)
+        views = max(1, round(recipe.megapixels * 1e6 / (height * width * recipe.shots)))
+        plans = [photographer.view(recipe.shots) for _ in range(views)]
+        batch = render_triplets(scenes, plans, height, width, noise)
+        terms = trainer.step(batch)
+        trainer.progress.seconds += time.monotonic() - started
+        _append(
+            folder / "log.csv",
+            {**asdict(trainer.progress), "height": height, "width": width, **terms},
+        )
+        if not all(math.isfinite(v) for v in terms.values()):
+            raise InputError(f"training diverged at step {trainer.progress.step}: {terms}")
+        if time.monotonic() - reported > report_seconds:
+            reported = time.monotonic()
+            trainer.save()
+            _report(trainer, watched if watched is not None else batch, terms)
+    trainer.save()
+    _report(trainer, watched if watched is not None else batch, terms)
+    return export(trainer, len(scenes))
+
+
+def export(trainer: Trainer, scenes: int) -> Path:
+    """The averaged networks, folded, as weights.safetensors and weights.json."""
+    path = trainer.folder / "weights.safetensors"
+    folded = fold_normalisation(copy.deepcopy(trainer.average).cpu())
+    facts: dict[str, Any] = {
+        "recipe": asdict(trainer.recipe),
+        "scenes": scenes,
+        "progress": asdict(trainer.progress),
+        "device": str(trainer.device),
+        "torch": torch.__version__,
+    }
+    save_model(folded, path, facts)
+    return path
+
+
+def _on(scene: Scene, device: torch.device) -> Scene:
+    return replace(scene, radiance=scene.radiance.to(device))
+
+
+def _validation_batch(path: Path, device: torch.device) -> Triplets:
+    """24 fixed shots of fixed views, under, normal and over in turn."""
+    scenes = [_on(s, device) for s in load_scenes(path)]
+    photographer = Photographer(scenes, 1234)
+    plans = []
+    for i in range(24):
+        stops = (-2.2, 0.0, 2.0)[i % 3]
+        shot = photographer.shot(stops)
+        plans.append(replace(photographer.view(0, i % len(scenes)), shots=(shot,)))
+    noise = torch.Generator(device).manual_seed(1234)
+    return render_triplets(scenes, plans, 256, 256, noise)
+
+
+@torch.no_grad()
+def _apply(trainer: Trainer, batch: Triplets) -> Estimate:
+    ldr = batch.ldr.to(memory_format=torch.channels_last)
+    parts = [trainer.average(piece) for piece in ldr.split(8)]
+    return Estimate(torch.cat([p.y for p in parts]), torch.cat([p.corrected for p in parts]))
+
+
+def _report(trainer: Trainer, batch: Triplets, terms: dict[str, float]) -> None:
+    estimate = _apply(trainer, batch)
+    corrected = estimate.corrected.clamp(0, 1)
+    error = ((corrected - batch.true_ldr) ** 2).mean((1, 2, 3))
+    psnr = -10 * torch.log10(error)
+    from drht_plugin.training.losses import ssim
+
+    row = {
+        "minutes": round(trainer.progress.seconds / 60, 2),
+        "step": trainer.progress.step,
+        "crops": trainer.progress.crops,
+        "psnr": round(float(psnr.mean()), 3),
+        "ssim": round(float(ssim(corrected, batch.true_ldr)), 4),
+        "under": round(float(psnr[0::3].mean()), 2),
+        "normal": round(float(psnr[1::3].mean()), 2),
+        "over": round(float(psnr[2::3].mean()), 2),
+        **{k: round(v, 4) for k, v in terms.items()},
+    }
+    _append(trainer.folder / "validation.csv", row)
+    print(row, flush=True)
+    _sheet(trainer.folder / "sheet.png", batch, estimate)
+    _plot(trainer.folder)
+
+
+def _append(path: Path, row: dict[str, Any]) -> None:
+    new = not path.exists()
+    with path.open("a", newline="") as file:
+        writer = csv.DictWriter(file, row.keys())
+        if new:
+            writer.writeheader()
+        writer.writerow(row)
+
+
+def _sheet(path: Path, batch: Triplets, estimate: Estimate) -> None:
+    """Input, T, true LDR, HDR estimate 3 EV down, true HDR 3 EV down; a row for each picture."""
+    try:
+        import cv2
+    except ImportError:
+        return
+
+    def darker(radiance: Tensor) -> Tensor:
+        return (radiance / 8).clamp(0, 1) ** (1 / 2.2)
+
+    columns = [
+        batch.ldr,
+        estimate.corrected.clamp(0, 1),
+        batch.true_ldr,
+        darker(estimate.y.clamp_min(0) ** 2.2),
+        darker(batch.true_hdr),
+    ]
+    rows = torch.cat([c[:12].float() for c in columns], 3).cpu().permute(0, 2, 3, 1)
+    picture = (rows.flatten(0, 1).flip(-1) * 255).round().to(torch.uint8).numpy()
+    cv2.imwrite(str(path), cv2.resize(picture, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))
+
+
+def _plot(folder: Path) -> None:
+    try:
+        import matplotlib as mpl
+    except ImportError:
+        return
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    with (folder / "validation.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    minutes = [float(r["minutes"]) for r in rows]
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4))
+    for name in ("psnr", "under", "normal", "over"):
+        left.plot(minutes, [float(r[name]) for r in rows], label=name)
+    for name in ("hdr", "clip", "ldr"):
+        right.plot(minutes, [float(r[name]) for r in rows], label=name)
+    left.set(xlabel="minutes", ylabel="PSNR of T (dB)")
+    right.set(xlabel="minutes", ylabel="loss", yscale="log")
+    left.legend()
+    right.legend()
+    figure.savefig(folder / "log.png", dpi=80)
+    plt.close(figure)

@@ -1,0 +1,64 @@
+"""Losses of the joint training; all tensors B×3×H×W float32."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from drht_plugin.bridge import transfer
+from drht_plugin.model.networks import Estimate
+from drht_plugin.training.triplets import Triplets
+
+_CLIPPED_CODE = 0.99
+_Y_FLOOR = 1e-3
+
+
+@dataclass(frozen=True)
+class Losses:
+    """Terms of one batch. hdr compares y with α·H^γ (Yang et al. 2018, eq. 1); clip is the log2
+    error of what the input clipped; ldr compares T with the true LDR (eq. 3)."""
+
+    hdr: Tensor
+    clip: Tensor
+    ldr: Tensor
+
+    @property
+    def total(self) -> Tensor:
+        """The sum that is minimised."""
+        return self.hdr + self.clip + self.ldr
+
+
+def losses(estimate: Estimate, truth: Triplets) -> Losses:
+    """The terms for one batch; pixels clipped in the HDR source do not count for the HDR."""
+    known = 1 - (truth.source_clipped > 0.01).float()
+    true_y = transfer.ALPHA * truth.true_hdr**transfer.GAMMA
+    difference = (estimate.y - true_y).abs()
+    log = (_log(estimate.y) - _log(true_y)).abs()
+    hdr = 0.5 * ((difference + 0.1 * log) * known).mean()
+
+    clipped = (truth.ldr >= _CLIPPED_CODE).float() * known
+    stops = (_log(estimate.y) - _log(true_y)) / (transfer.GAMMA * 0.6931)
+    # Too dark shows as a grey patch, too bright as the white that the input had.
+    uneven = torch.where(stops < 0, -1.6 * stops, 0.6 * stops)
+    clip = 0.15 * (uneven * clipped).mean()
+
+    ldr = (estimate.corrected - truth.true_ldr).abs().mean()
+    ldr = ldr + 0.15 * (1 - ssim(estimate.corrected, truth.true_ldr))
+    return Losses(hdr, clip, ldr)
+
+
+def _log(y: Tensor) -> Tensor:
+    return torch.log(y.clamp_min(0) + _Y_FLOOR ** (1 / 2.2))
+
+
+def ssim(test: Tensor, reference: Tensor) -> Tensor:
+    """Mean SSIM of B×3×H×W pictures in 0..1, 7×7 box window: a fast stand-in for training."""
+    c1, c2 = 0.01**2, 0.03**2
+    stack = torch.cat([test, reference, test * test, reference * reference, test * reference], 1)
+    mean_t, mean_r, tt, rr, tr = F.avg_pool2d(stack, 7, 1).split(3, 1)
+    var_t, var_r, cov = tt - mean_t**2, rr - mean_r**2, tr - mean_t * mean_r
+    luma = (2 * mean_t * mean_r + c1) / (mean_t**2 + mean_r**2 + c1)
+    return (luma * (2 * cov + c2) / (var_t + var_r + c2)).mean()

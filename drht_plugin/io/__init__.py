@@ -1,1 +1,17 @@
+"""Picture files in and out, with bit depth, alpha, profile, metadata and orientation kept.
 
+Importing this package is quick: pyvips and OpenImageIO are loaded by the first file that needs
+them.
+"""
+
+from drht_plugin.io._files import Picture, read_picture, write_hdr, write_picture
+from drht_plugin.io._formats import readable_suffixes, writable_suffixes
+
+__all__ = [
+    "Picture",
+    "read_picture",
+    "readable_suffixes",
+    "writable_suffixes",
+    "write_hdr",
+    "write_picture",
+]

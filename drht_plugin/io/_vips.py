@@ -1,0 +1,173 @@
+"""JPEG, PNG, WebP, AVIF and HEIC pixels, by libvips.
+
+libvips only codes pixels here (except for AVIF): it would pass EXIF through libexif, which adds
+and moves fields; the modules of the formats put metadata in byte for byte.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyvips
+
+from drht_plugin.io import _ifd, _jpeg, _png, _webp
+from drht_plugin.io._codec import CodecError, UnsupportedError, one_line
+from drht_plugin.io._metadata import Carrier, Metadata, exif_with_density
+from drht_plugin.io._pixels import Pixels, narrowed, widened
+
+_DEPTHS = ("uchar", "ushort")
+_DEFAULT_QUALITY = 95
+_SEQUENCES = (b"avis", b"msf1", b"hevc", b"hevx")
+
+
+def _said(error: pyvips.Error) -> str:
+    return one_line(getattr(error, "detail", "") or str(error))
+
+
+def read(path: Path, name: str, buffer: _ifd.Buffer) -> tuple[Pixels, Carrier]:
+    """Read a file whose format, by content, is `name`; `buffer` holds its bytes.
+
+    Raises:
+        CodecError: The file is damaged.
+        UnsupportedError: The file is of a kind that is not read.
+    """
+    loader = {"jpeg": "jpegload", "png": "pngload", "webp": "webpload"}.get(name, "heifload")
+    carrier = _described(name, buffer)
+    try:
+        # `revalidate`: libvips remembers files by name, and this one may have been rewritten.
+        image = getattr(pyvips.Image, loader)(
+            str(path), fail_on="error", access="sequential", revalidate=True
+        )
+        _check(image)
+        if carrier is None:
+            carrier = _heif_carrier(name, image)
+        pixels = image.numpy()
+    except pyvips.Error as error:
+        raise CodecError(_said(error)) from error
+    pixels = pixels.reshape(image.height, image.width, image.bands)
+    if carrier.format in ("avif", "heic") and pixels.dtype == np.uint16:
+        pixels = widened(pixels, carrier.bits)
+    return pixels, carrier
+
+
+def _check(image: pyvips.Image) -> None:
+    if image.interpretation == "cmyk":
+        raise UnsupportedError("is a CMYK picture; only gray and RGB are read")
+    if image.format not in _DEPTHS or image.bands > 4:
+        raise UnsupportedError(
+            f"has {image.bands} channels of type {image.format}, which is not read"
+        )
+    if image.get_n_pages() > 1:
+        raise UnsupportedError(f"has {image.get_n_pages()} pages; only single pictures are read")
+
+
+def _described(name: str, buffer: _ifd.Buffer) -> Carrier | None:
+    if name == "jpeg":
+        metadata, coding = _jpeg.parse(buffer)
+        return Carrier(name, metadata, coding, lossless=False)
+    if name == "png":
+        metadata, animated = _png.parse(buffer)
+        if animated:
+            raise UnsupportedError("is an animation; only single pictures are read")
+        return Carrier(name, metadata)
+    if name == "webp":
+        facts = _webp.parse(buffer)
+        if facts.animated:
+            raise UnsupportedError("is an animation; only single pictures are read")
+        return Carrier(name, facts.metadata, lossless=facts.lossless)
+    if buffer[8:12] in _SEQUENCES:  # libvips would show the cover only
+        raise UnsupportedError("is an animation; only single pictures are read")
+    return None
+
+
+def _heif_carrier(name: str, image: pyvips.Image) -> Carrier:
+    """Describe an AVIF or HEIC file; its pixels come out upright, so its EXIF must say so."""
+
+    def blob(key: str) -> bytes | None:
+        return bytes(image.get(key)) if image.get_typeof(key) else None
+
+    exif = (blob("exif-data") or b"").removeprefix(b"Exif\0\0") or None
+    try:
+        exif = _ifd.upright(exif) if exif else None
+    except ValueError:
+        exif = None
+    metadata = Metadata(blob("icc-profile-data"), exif, blob("xmp-data"))
+    bits = image.get("bits-per-sample") if image.get_typeof("bits-per-sample") else 8
+    return Carrier(name, metadata, lossless=False, bits=bits)
+
+
+def write(path: Path, name: str, pixels: Pixels, carrier: Carrier, quality: int | None) -> None:
+    """Write H×W×C pixels to `path` in the format `name`.
+
+    Raises:
+        CodecError: libvips could not code the pixels.
+        OSError: The file could not be written.
+        ValueError: The format has no room for some metadata.
+    """
+    same = carrier.format == name
+    metadata = carrier.metadata
+    image = _image(pixels)
+    height, width, channels = pixels.shape
+    try:
+        if name == "jpeg":
+            parts = _jpeg.dressed(_jpeg_bytes(image, carrier, quality), metadata, same_format=same)
+        elif name == "png":
+            parts = _png.dressed(image.pngsave_buffer(keep="none"), metadata, same_format=same)
+        elif name == "webp":
+            encoded = image.webpsave_buffer(keep="none", **_strength(carrier, quality, exact=True))
+            parts = _webp.dressed(
+                encoded, metadata, width=width, height=height, alpha=channels == 4
+            )
+        else:
+            parts = [_avif_bytes(pixels, carrier, quality)]
+    except pyvips.Error as error:
+        raise CodecError(_said(error)) from error
+    with open(path, "wb") as file:
+        file.writelines(parts)
+
+
+def _image(pixels: Pixels) -> pyvips.Image:
+    deep = pixels.dtype == np.uint16
+    gray, colour = ("grey16", "rgb16") if deep else ("b-w", "srgb")
+    image = pyvips.Image.new_from_array(pixels)
+    return image.copy(interpretation=gray if pixels.shape[2] < 3 else colour)
+
+
+def _jpeg_bytes(image: pyvips.Image, carrier: Carrier, quality: int | None) -> bytes:
+    coding = carrier.coding if isinstance(carrier.coding, _jpeg.Coding) else _jpeg.Coding()
+    encoded: bytes = image.jpegsave_buffer(
+        Q=quality or coding.quality,
+        subsample_mode="on" if coding.halved else "off",
+        interlace=coding.progressive,
+        optimize_coding=True,
+        keep="none",
+    )
+    return encoded
+
+
+def _strength(carrier: Carrier, quality: int | None, *, exact: bool = False) -> dict[str, Any]:
+    """Return the options for formats that can be lossless: so from lossless sources, unasked."""
+    if quality is None and carrier.lossless:
+        return {"lossless": True, **({"exact": True} if exact else {})}
+    return {"Q": quality or _DEFAULT_QUALITY, **({"exact": True} if exact else {})}
+
+
+def _avif_bytes(pixels: Pixels, carrier: Carrier, quality: int | None) -> bytes:
+    bits = 8
+    if pixels.dtype == np.uint16:
+        bits = carrier.bits
+        pixels = narrowed(pixels, bits)
+    image = _image(pixels).copy()
+    metadata = replace(carrier.metadata, exif=exif_with_density(carrier.metadata))
+    for key, data in (
+        ("icc-profile-data", metadata.icc),
+        ("exif-data", metadata.exif and b"Exif\0\0" + metadata.exif),
+        ("xmp-data", metadata.xmp),
+    ):
+        if data:
+            image.set_type(pyvips.GValue.blob_type, key, data)
+    encoded: bytes = image.heifsave_buffer(
+        compression="av1", bitdepth=bits, **_strength(carrier, quality)
+    )
+    return encoded

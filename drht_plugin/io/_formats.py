@@ -1,6 +1,5 @@
 """What each file format is called, recognised by, and able to hold: one table, no pixels."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -171,8 +170,3 @@ def holders(dtype: str, channels: int, transfer: str) -> list[str]:
 def holds(row: Format, dtype: str, channels: int, transfer: str) -> bool:
     """Say whether a format can store such pixels as they are."""
     return dtype in row.dtypes and channels in row.channels and transfer == row.transfer
-
-
-def listed(words: Iterable[str]) -> str:
-    """Join words for a message."""
-    return ", ".join(words)

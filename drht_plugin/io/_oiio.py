@@ -24,6 +24,7 @@ _DTYPES = {name: dtype for dtype, name in _NAMES.items()}
 _EXR_CHANNELS = (("Y",), ("Y", "A"), ("R", "G", "B"), ("R", "G", "B", "A"))
 _ASSOCIATED = 1
 _BAND = 256
+_JP2_SIDE = 32  # below, OpenImageIO writes a file without pixels and calls it done
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,8 @@ def write(path: Path, name: str, pixels: Pixels, carrier: Carrier, quality: int 
     elif name in ("exr", "hdr"):
         _write_linear(path, name, pixels, carrier)
     else:
+        if name == "jp2" and min(pixels.shape[:2]) < _JP2_SIDE:
+            raise CodecError(f"JPEG 2000 is written from {_JP2_SIDE}×{_JP2_SIDE} pixels on")
         spec = _spec(pixels)
         if name in ("jxl", "jp2"):
             spec.attribute("oiio:UnassociatedAlpha", 1)

@@ -9,8 +9,9 @@ from drht_plugin.io._metadata import Metadata
 
 _XMP = b"XML:com.adobe.xmp\0"
 _INCH = 0.0254
+_TEXTS = (b"iTXt", b"zTXt", b"tEXt")  # libvips writes XMP as zTXt
 # Chunks that speak of the picture, whatever the colour type it is stored with.
-_KEPT = {b"tEXt", b"zTXt", b"iTXt", b"tIME", b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI"}
+_KEPT = {*_TEXTS, b"tIME", b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI"}
 
 
 def _chunks(buffer: Buffer) -> Iterator[tuple[bytes, bytes]]:
@@ -35,8 +36,8 @@ def parse(buffer: Buffer) -> tuple[Metadata, bool]:
                 icc = None
         elif kind == b"eXIf":
             exif = data.removeprefix(b"Exif\0\0")
-        elif kind == b"iTXt" and data.startswith(_XMP):
-            xmp = _text(data[len(_XMP) :])
+        elif kind in _TEXTS and data.startswith(_XMP):
+            xmp = _text(kind, data[len(_XMP) :])
         elif kind == b"pHYs" and len(data) == 9 and data[8] == 1:
             across, down = struct.unpack(">II", data[:8])
             density = (across * _INCH, down * _INCH) if across and down else None
@@ -47,9 +48,12 @@ def parse(buffer: Buffer) -> tuple[Metadata, bool]:
     return Metadata(icc, exif, xmp, None, density, tuple(private)), animated
 
 
-def _text(data: bytes) -> bytes | None:
-    """Return the text of an international text chunk, its keyword taken off."""
-    packed, text = data[:1] == b"\1", data[2:].split(b"\0", 2)[-1]
+def _text(kind: bytes, data: bytes) -> bytes | None:
+    """Return the text of a text chunk of any kind, its keyword taken off."""
+    if kind == b"iTXt":
+        packed, text = data[:1] == b"\1", data[2:].split(b"\0", 2)[-1]
+    else:
+        packed, text = kind == b"zTXt", data[kind == b"zTXt" :]
     try:
         return zlib.decompress(text) if packed else text
     except zlib.error:

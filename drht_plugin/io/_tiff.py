@@ -12,7 +12,8 @@ _TILE_WIDTH, _TILE_HEIGHT = 322, 323
 
 _KINDS = {5: "CMYK", 8: "CIE Lab", 9: "ICC Lab", 10: "ITU Lab", 32803: "camera raw"}
 _KINDS |= {32844: "LogL", 32845: "LogLuv", 34892: "camera raw"}
-_COMPRESSIONS = {1: "none", 5: "lzw", 8: "zip", 32946: "zip", 32773: "packbits", 50000: "zstd"}
+_COMPRESSIONS = {1: "none", 5: "lzw", 8: "zip", 32946: "zip", 32773: "packbits"}
+_ZSTANDARD = 50000
 _DTYPES = {(3, 16): "float16", (3, 32): "float32"}
 _DTYPES |= {(1, bits): "uint8" for bits in range(1, 9)}
 _DTYPES |= {(1, bits): "uint16" for bits in range(9, 17)}
@@ -75,6 +76,8 @@ def _number(fields: _ifd.Fields, tag: int, default: int) -> int:
 
 
 def _pixel_type(fields: _ifd.Fields) -> str:
+    if _number(fields, _COMPRESSION, 1) == _ZSTANDARD:  # not in the libtiff of any wheel
+        raise UnsupportedError("is compressed by Zstandard, which is not read in TIFF")
     photometric = _number(fields, _PHOTOMETRIC, 1)
     if photometric in _KINDS:
         raise UnsupportedError(f"is a {_KINDS[photometric]} picture; only gray and RGB are read")

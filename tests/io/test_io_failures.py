@@ -1,0 +1,414 @@
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import io_samples as made
+import numpy as np
+import pytest
+import tifffile
+from io_samples import SAMPLES, Sample
+from PIL import Image
+
+from drht_plugin import io
+from drht_plugin.errors import InputError, ReadError, WriteError
+
+by_name = pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
+
+
+def picture(folder: Path, channels: int = 3) -> io.Picture:
+    made.pillow(folder / "source.png", made.values(channels, "uint8"))
+    return io.read_picture(folder / "source.png")
+
+
+def refused(path: Path) -> str:
+    with pytest.raises(ReadError) as caught:
+        io.read_picture(path)
+    message = str(caught.value)
+    assert message.startswith(path.name + ": ")
+    assert "\n" not in message
+    return message
+
+
+@by_name
+@pytest.mark.parametrize("part", [0.1, 0.5, 0.9, 0.99])
+def test_truncated(
+    sample: Sample, part: float, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A file cut short anywhere is an error that names it, never half a picture, and no noise."""
+    path, _ = sample.create(tmp_path)
+    capfd.readouterr()
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * part)])
+    assert "is damaged or ends early (" in refused(path)
+    assert capfd.readouterr() == ("", "")
+
+
+@by_name
+def test_our_own_files_truncated(sample: Sample, tmp_path: Path) -> None:
+    """What we wrote is no less guarded: losing its last part is noticed."""
+    source, _ = sample.create(tmp_path)
+    first = io.read_picture(source)
+    path = tmp_path / f"target{sample.suffix}"
+    io.write_picture(path, first.pixels, first)
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+    assert "is damaged or ends early (" in refused(path)
+
+
+def test_no_picture_files(tmp_path: Path) -> None:
+    """Empty, foreign, missing and unreadable files say what they are."""
+    (tmp_path / "photo.jpg").write_bytes(b"")
+    assert refused(tmp_path / "photo.jpg") == "photo.jpg: is empty (0 bytes)"
+    (tmp_path / "text.png").write_text("no picture at all")
+    assert refused(tmp_path / "text.png") == "text.png: is not a PNG picture"
+    assert "No such file" in refused(tmp_path / "missing.tif")
+    (tmp_path / "folder.png").mkdir()
+    assert "cannot be read" in refused(tmp_path / "folder.png")
+    (tmp_path / "a.xyz").write_bytes(b"data")
+    assert "suffix '.xyz' is not read; these are: .avif" in refused(tmp_path / "a.xyz")
+
+
+@pytest.mark.parametrize(
+    ("real", "label", "name", "named"),
+    [
+        ("png", "PNG", "photo.jpg", "JPEG"),
+        ("jpg", "JPEG", "photo.tif", "TIFF"),
+        ("tif", "TIFF", "photo.png", "PNG"),
+        ("webp", "WebP", "photo.avif", "AVIF"),
+        ("avif", "AVIF", "photo.heic", "HEIC"),
+        ("gif", "GIF", "photo.png", "PNG"),
+        ("bmp", "BMP", "photo.webp", "WebP"),
+        ("jp2", "JPEG 2000", "photo.exr", "OpenEXR"),
+    ],
+)
+def test_misnamed(real: str, label: str, name: str, named: str, tmp_path: Path) -> None:
+    """A file of another format than its name says is refused by both names."""
+    made.pillow(tmp_path / f"a.{real}", made.values(3, "uint8"), exif=None, icc_profile=None)
+    (tmp_path / f"a.{real}").rename(tmp_path / name)
+    message = refused(tmp_path / name)
+    assert message == f"{name}: is a {label} picture, not {named} as its name says"
+
+
+def animated(path: Path) -> None:
+    frames = [Image.fromarray(made.values(3, "uint8", seed=seed)) for seed in range(2)]
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=100)
+
+
+def cmyk(path: Path) -> None:
+    Image.fromarray(made.values(3, "uint8")).convert("CMYK").save(path)
+
+
+def oddly(**options: Any) -> Callable[[Path], None]:
+    def make(path: Path) -> None:
+        pixels = options.pop("pixels")
+        tifffile.imwrite(path, pixels, metadata=None, **options)
+
+    return make
+
+
+def zstandard(path: Path) -> None:
+    made.tiff(path, made.values(3, "uint8"))
+    data = bytearray(path.read_bytes())
+    with tifffile.TiffFile(path) as file:
+        at = file.pages.first.tags["Compression"].valueoffset
+    data[at : at + 2] = (50000).to_bytes(2, "little")
+    path.write_bytes(data)
+
+
+def several_parts(path: Path) -> None:
+    import OpenImageIO as oiio  # noqa: N813
+
+    specs = [oiio.ImageSpec(8, 8, 3, "half") for _ in range(2)]
+    target: Any = oiio.ImageOutput.create(str(path))
+    assert target.open(str(path), specs)
+    target.write_image(made.values(3, "float16", 8, 8))
+    target.open(str(path), specs[1], "AppendSubimage")
+    target.write_image(made.values(3, "float16", 8, 8))
+    target.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "words"),
+    [
+        ("a.jpg", cmyk, "is a CMYK picture"),
+        ("a.tif", cmyk, "is a CMYK picture"),
+        ("a.png", animated, "is an animation"),
+        ("a.webp", animated, "is an animation"),
+        ("a.avif", animated, "is an animation"),
+        ("a.tif", animated, "has 2 pages"),
+        (
+            "a.tif",
+            oddly(pixels=made.values(3, "uint8"), photometric="cielab"),
+            "is a CIE Lab picture",
+        ),
+        (
+            "a.tif",
+            oddly(pixels=made.values(5, "uint8"), photometric="rgb", planarconfig="contig"),
+            "RGB picture with 5 channels",
+        ),
+        (
+            "a.tif",
+            oddly(pixels=made.values(3, "uint8").astype("uint32"), photometric="rgb"),
+            "32-bit unsigned integer samples",
+        ),
+        (
+            "a.tif",
+            oddly(pixels=made.values(3, "uint8").astype("float64"), photometric="rgb"),
+            "64-bit float samples",
+        ),
+        (
+            "a.tif",
+            oddly(pixels=made.values(3, "uint8").astype("int16"), photometric="rgb"),
+            "16-bit signed integer samples",
+        ),
+        ("a.tif", zstandard, "is compressed by Zstandard"),
+        (
+            "a.exr",
+            lambda path: made.openimageio(
+                path, made.values(3, "float16"), names=("R", "G", "depth.Z")
+            ),
+            "has the channels R, G, depth.Z; only Y, RGB and A are read",
+        ),
+        (
+            "a.exr",
+            lambda path: made.openimageio(path, made.values(5, "float16")),
+            "has the channels",
+        ),
+        ("a.exr", several_parts, "has several parts"),
+    ],
+)
+def test_unsupported_kinds(
+    name: str, make: Callable[[Path], None], words: str, tmp_path: Path
+) -> None:
+    """Kinds that are not read are refused by what they are, not as damaged."""
+    make(tmp_path / name)
+    message = refused(tmp_path / name)
+    assert words in message
+    assert "damaged" not in message
+
+
+@pytest.mark.parametrize(
+    ("channels", "dtype", "target", "holders"),
+    [
+        (3, "uint16", "b.jpg", ".png, .tif, .jxl, .jp2, .ppm can"),
+        (4, "uint8", "b.jpg", ".png, .webp, .tif, .avif"),
+        (3, "uint16", "b.webp", ".png, .tif"),
+        (3, "uint16", "b.avif", ".png, .tif"),
+        (3, "float32", "b.png", ".tif, .jxl can"),
+        (3, "float16", "b.exr", ".tif, .jxl can"),
+        (2, "uint8", "b.jxl", ".png, .tif can"),
+        (1, "uint8", "b.webp", ".jpg, .png"),
+    ],
+)
+def test_what_a_format_cannot_hold(
+    channels: int, dtype: str, target: str, holders: str, tmp_path: Path
+) -> None:
+    """Depth, alpha and encoding are never dropped: the error names the type and who holds it."""
+    source = tmp_path / "a.tif"
+    options: dict[str, Any] = {"iccprofile": None} if channels < 3 else {}
+    if channels in (2, 4):
+        options["extrasamples"] = ["unassalpha"]
+    made.tiff(source, made.values(channels, dtype), **options)
+    first = io.read_picture(source)
+    with pytest.raises(InputError, match=dtype) as caught:
+        io.write_picture(tmp_path / target, first.pixels, first)
+    assert str(caught.value).startswith(target + ": ")
+    for holder in holders.removesuffix(" can").split(", "):
+        assert holder in str(caught.value)
+        io.write_picture(tmp_path / f"c{holder}", first.pixels, first)
+    assert not (tmp_path / target).exists()
+
+
+def test_other_pixels_than_the_pictures(tmp_path: Path) -> None:
+    """Another shape or type than the picture's, and a silly quality or suffix, are refused."""
+    first = picture(tmp_path)
+    target = tmp_path / "b.png"
+    for wrong in (first.pixels[1:], first.pixels[..., :1], first.pixels.astype(np.uint16)):
+        with pytest.raises(InputError, match="the picture's are uint8"):
+            io.write_picture(target, wrong, first)
+    with pytest.raises(InputError, match="from 1 to 100"):
+        io.write_picture(target, first.pixels, first, quality=101)
+    for name in ("b.gif", "b.heic", "b.j2k", "b"):
+        with pytest.raises(InputError, match="is not written; these are"):
+            io.write_picture(tmp_path / name, first.pixels, first)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["source.png"]
+
+
+def test_folder_that_cannot_take_it(tmp_path: Path) -> None:
+    """A missing folder, a file as folder, and a folder as target are named, and nothing stays."""
+    first = picture(tmp_path)
+    (tmp_path / "taken.png").mkdir()
+    for target in ("missing/b.png", "source.png/b.png", "taken.png", "missing/b.tif"):
+        with pytest.raises(WriteError) as caught:
+            io.write_picture(tmp_path / target, first.pixels, first)
+        assert str(caught.value).startswith(Path(target).name + ": cannot be written: ")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["source.png", "taken.png"]
+
+
+FULL_DISK = """
+import resource, signal, sys
+from pathlib import Path
+from drht_plugin import io
+from drht_plugin.errors import WriteError
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+folder = Path(sys.argv[1])
+for source in sorted(folder.glob("source*")):
+    picture = io.read_picture(source)
+    whole = folder / f"whole{source.suffix}"
+    io.write_picture(whole, picture.pixels, picture)
+    size = whole.stat().st_size
+    whole.write_bytes(b"old")
+    for limit in (1, size // 2, size - 200, size - 1):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+        try:
+            io.write_picture(whole, picture.pixels, picture)
+            print(source.name, limit, "of", size, "went unnoticed")
+        except WriteError as error:
+            if not str(error).startswith(f"{whole.name}: cannot be written: "):
+                print(error)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+        if whole.read_bytes() != b"old":
+            print(whole.name, "was changed")
+    whole.unlink()
+"""
+
+
+def test_full_disk(tmp_path: Path) -> None:
+    """A disk that fills up, even at the last byte, is an error for every format.
+
+    It leaves no file, and does not touch the one that was there.
+    """
+    names = set()
+    for sample in SAMPLES:
+        path = tmp_path / f"source-{sample.name}{sample.suffix}"
+        sample.make(path, made.values(sample.channels, sample.dtype), **dict(sample.options))
+        names.add(path.name)
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
+    assert {p.name for p in tmp_path.iterdir()} == names
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".jxl"])
+@pytest.mark.parametrize("stage", ["os.fsync", "os.replace"])
+@pytest.mark.parametrize("failure", [KeyboardInterrupt, OSError(28, "No space left on device")])
+def test_interrupted(
+    suffix: str, stage: str, failure: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever stops a write, nothing is left and the old file stays."""
+    first = picture(tmp_path)
+    target = tmp_path / f"b{suffix}"
+    target.write_bytes(b"old")
+
+    def fail(*_: object) -> None:
+        assert len(list(tmp_path.iterdir())) == 3  # it is there when it must go
+        raise failure
+
+    monkeypatch.setattr(stage, fail)
+    with pytest.raises((KeyboardInterrupt, WriteError)):
+        io.write_picture(target, first.pixels, first)
+    assert target.read_bytes() == b"old"
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([target.name, "source.png"])
+
+
+def test_replaced_target(tmp_path: Path) -> None:
+    """A target that exists is replaced, through a link too, and keeps its permissions."""
+    first = picture(tmp_path)
+    real = tmp_path / "real.png"
+    real.write_bytes(b"old")
+    real.chmod(0o640)
+    (tmp_path / "link.png").symlink_to(real)
+    io.write_picture(tmp_path / "link.png", first.pixels, first)
+    assert (tmp_path / "link.png").is_symlink()
+    assert real.stat().st_mode & 0o777 == 0o640
+    np.testing.assert_array_equal(io.read_picture(real).pixels, first.pixels)
+
+
+def test_source_as_target(tmp_path: Path) -> None:
+    """A file may be rewritten in place."""
+    for sample in SAMPLES:
+        path, _ = sample.create(tmp_path)
+        first = io.read_picture(path)
+        io.write_picture(path, first.pixels, first)
+        assert io.read_picture(path).pixels.shape == first.pixels.shape
+
+
+def test_metadata_too_large_for_jpeg(tmp_path: Path) -> None:
+    """XMP that JPEG has no room for is an error, not a loss."""
+    made.pillow(tmp_path / "a.webp", made.values(3, "uint8"), xmp=made.XMP + b" " * 70000)
+    first = io.read_picture(tmp_path / "a.webp")
+    with pytest.raises(WriteError, match=r"XMP of 7.* bytes is more than JPEG holds"):
+        io.write_picture(tmp_path / "b.jpg", first.pixels, first)
+    io.write_picture(tmp_path / "b.tif", first.pixels, first)
+
+
+def test_small_jpeg_2000(tmp_path: Path) -> None:
+    """JPEG 2000 below the size that the library can write is refused, not left empty."""
+    made.pillow(tmp_path / "a.png", made.values(3, "uint8", 31, 40))
+    first = io.read_picture(tmp_path / "a.png")
+    with pytest.raises(WriteError, match="from 32×32 pixels on"):
+        io.write_picture(tmp_path / "b.jp2", first.pixels, first)
+
+
+def test_write_hdr(tmp_path: Path) -> None:
+    """Radiance is stored as half floats, clamped to their range, with a note on its scale."""
+    hdr = made.values(3, "float32") * 50
+    hdr[0, 0] = (np.inf, -np.inf, 1e9)
+    io.write_hdr(tmp_path / "a.exr", hdr)
+    expected = np.clip(hdr, -65504, 65504).astype(np.float16)
+    stored = made.stored(tmp_path / "a.exr")
+    assert stored.dtype == np.float16
+    np.testing.assert_array_equal(stored, expected)
+    note = made.header(tmp_path / "a.exr").getattribute("ImageDescription")
+    assert "1.0 is the clip point" in note
+    back = io.read_picture(tmp_path / "a.exr")
+    assert back.transfer == "linear"
+    np.testing.assert_array_equal(back.pixels, expected)
+
+
+def test_write_hdr_refuses(tmp_path: Path) -> None:
+    """Another suffix, type or shape, NaN, and a folder that is not there are refused by name."""
+    hdr = made.values(3, "float32")
+    for path, wrong in [
+        ("a.hdr", hdr),
+        ("a.exr", hdr.astype(np.float64)),
+        ("a.exr", hdr[..., :1]),
+        ("a.exr", hdr[0]),
+        ("a.exr", hdr[:0]),
+        ("a.exr", np.where(hdr > 0.5, np.float32(np.nan), hdr)),
+    ]:
+        with pytest.raises(InputError):
+            io.write_hdr(tmp_path / path, wrong)
+    with pytest.raises(WriteError, match=r"^a\.exr: cannot be written"):
+        io.write_hdr(tmp_path / "missing" / "a.exr", hdr)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_import_is_quick() -> None:
+    """Importing the package loads neither pyvips nor OpenImageIO."""
+    code = (
+        "import sys, drht_plugin.io; "
+        "print([m for m in ('pyvips', 'OpenImageIO', 'torch', 'numba') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_suffixes() -> None:
+    """What is written is read too, and HEIC is only read."""
+    assert io.writable_suffixes() < io.readable_suffixes()
+    assert {".jpg", ".png", ".tif", ".webp", ".exr", ".hdr", ".jxl", ".jp2", ".avif"} <= (
+        io.writable_suffixes()
+    )
+    assert ".heic" in io.readable_suffixes() - io.writable_suffixes()

@@ -1,0 +1,71 @@
+"""Steerable pyramid in space, with images mirrored about their edge pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._packages import load
+from . import filters
+
+Array = NDArray[np.float64]
+Bands = list[list[Array]]
+"""By scale, finest first: one high-pass residual, four orientations a level, one base."""
+
+SMALLEST = filters.LOWPASS.shape[0]
+"""Pixels on the shorter side that one level needs."""
+
+
+def levels(shape: tuple[int, int]) -> int:
+    """How many oriented levels an image of this shape is split into."""
+    count, side = 0, min(shape)
+    while side >= SMALLEST:
+        count, side = count + 1, side // 2
+    return count
+
+
+def split(plane: Array) -> Bands:
+    """The bands of an H×W plane of `SMALLEST` pixels or more on each side."""
+    residual, low = _correlated(plane, [filters.HIGHPASS, filters.LOWPASS_FIRST])
+    bands = [[residual]]
+    for _ in range(levels((plane.shape[0], plane.shape[1]))):
+        *oriented, lower = _correlated(low, [*filters.ORIENTED, filters.LOWPASS])
+        bands.append(oriented)
+        low = lower[::2, ::2].copy()
+    bands.append([low])
+    return bands
+
+
+def joined(bands: Bands) -> Array:
+    """The plane that the bands add up to (what was split, but for the kernels' small error)."""
+    plane = bands[-1][0]
+    for oriented in bands[-2:0:-1]:
+        spread = np.zeros_like(oriented[0])
+        spread[::2, ::2] = plane
+        plane = _convolved(spread, filters.LOWPASS)
+        for band, kernel in zip(oriented, filters.ORIENTED, strict=True):
+            plane += _convolved(band, kernel)
+    return _convolved(plane, filters.LOWPASS_FIRST) + _convolved(bands[0][0], filters.HIGHPASS)
+
+
+def _convolved(plane: Array, kernel: Array) -> Array:
+    return _correlated(plane, [kernel[::-1, ::-1]])[0]
+
+
+def _correlated(plane: Array, kernels: Sequence[Array]) -> list[Array]:
+    """Correlation with each kernel, by way of one spectrum of the mirrored plane."""
+    fft = load("scipy.fft")
+    height, width = plane.shape
+    margin = max(len(kernel) for kernel in kernels) // 2
+    mirrored = np.pad(plane, margin, mode="reflect")
+    shape = tuple(fft.next_fast_len(side, real=True) for side in mirrored.shape)
+    spectrum = fft.rfft2(mirrored, s=shape)
+    results = []
+    for kernel in kernels:
+        product = spectrum * fft.rfft2(kernel, s=shape).conj()
+        whole = fft.irfft2(product, s=shape, overwrite_x=True)
+        start = margin - len(kernel) // 2
+        results.append(whole[start : start + height, start : start + width].copy())
+    return results

@@ -121,12 +121,12 @@ def _compare(
     bands_reference, adapted_reference, outside = _bands(light_reference, response, resolution)
     bands_test, adapted_test, _ = _bands(light_test, response, resolution, outside)
     step = np.abs(light_test - light_reference)
-    differs = (step > _LEAST_RELATIVE_DIFFERENCE * light_reference).any(axis=2)
+    differs = np.any(step > _LEAST_RELATIVE_DIFFERENCE * light_reference, axis=2)
     return pooling.compare(
         bands_test,
         bands_reference,
-        np.asarray((adapted_test + adapted_reference) / 2),
-        differs.astype(np.float64),
+        (adapted_test + adapted_reference) / 2,
+        np.asarray(differs, dtype=np.float64),
         resolution,
     )
 

@@ -28,8 +28,8 @@ def cvvdp(test: AnyArray, reference: AnyArray, *, display: str = "standard_4k") 
         display: the display and viewing distance, by ColorVideoVDP's name.
 
     Returns:
-        JOD, 10 for equal images, lower for worse; one less is what three quarters of viewers
-        notice. Always say which display was used.
+        JOD, 10 for equal images, lower for worse; of two images that are 1 apart, three quarters
+        of viewers prefer the better. Always say which display was used.
 
     Raises:
         DependencyError: the package is not installed; the extra `evaluate-cvvdp` brings it.

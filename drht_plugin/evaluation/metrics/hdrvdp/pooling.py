@@ -94,7 +94,7 @@ def compare(
         # The base band has been through the CSF already.
         threshold = 1 / sensitivity if scale < last else np.ones(shape)
         threshold_power = threshold ** (2 * _EXCITATION)
-        # Without overshoot the weight of a pixel would be 0..1; the calibration has it.
+        # The cubic overshoots 0..1; the calibration was made with it.
         where = resized(differs, shape)
         across = np.sum(masks[scale], axis=0)
         for orientation, own in enumerate(masks[scale]):

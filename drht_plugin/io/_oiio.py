@@ -14,7 +14,7 @@ import OpenImageIO as oiio  # noqa: N813 - the name that its own documentation u
 from drht_plugin.io import _boxes, _ifd, _tiff
 from drht_plugin.io._codec import CodecError, UnsupportedError, one_line
 from drht_plugin.io._metadata import Carrier
-from drht_plugin.io._pixels import Pixels, associated, straight
+from drht_plugin.io._pixels import Pixels, as_half, associated, straight
 
 BIG_TIFF_BYTES = 0xF0000000
 """Pixels above this size get 64-bit offsets, so that metadata too ends below 4 GB."""
@@ -180,7 +180,7 @@ def _write_linear(path: Path, name: str, pixels: Pixels, carrier: Carrier) -> No
             spec = oiio.ImageSpec(carrier.coding.spec)
     if pixels.shape[2] in (2, 4):
         pixels = associated(pixels)
-    _store(path, spec, pixels.astype(dtype, copy=False))
+    _store(path, spec, as_half(pixels) if dtype == "float16" else pixels)
 
 
 def _store(path: Path, spec: Any, pixels: Pixels) -> None:

@@ -27,7 +27,8 @@ def straight(pixels: Pixels) -> Pixels:
         return np.concatenate([divided.astype(pixels.dtype), alpha], axis=-1)
     result = pixels.astype(np.float32)
     divisor = result[..., -1:]
-    np.divide(result[..., :-1], divisor, out=result[..., :-1], where=divisor >= _NO_ALPHA)
+    with np.errstate(all="ignore"):  # infinities are the file's own
+        np.divide(result[..., :-1], divisor, out=result[..., :-1], where=divisor >= _NO_ALPHA)
     return result
 
 
@@ -40,8 +41,15 @@ def associated(pixels: Pixels) -> Pixels:
         return np.concatenate([multiplied.astype(pixels.dtype), alpha], axis=-1)
     result = pixels.astype(np.float32)
     factor = result[..., -1:]
-    np.multiply(result[..., :-1], factor, out=result[..., :-1], where=factor >= _NO_ALPHA)
+    with np.errstate(all="ignore"):
+        np.multiply(result[..., :-1], factor, out=result[..., :-1], where=factor >= _NO_ALPHA)
     return result
+
+
+def as_half(pixels: Pixels) -> Pixels:
+    """Return float16 values; what is finite stays finite, at most ±65504."""
+    top = np.finfo(np.float16).max
+    return np.where(np.isfinite(pixels), np.clip(pixels, -top, top), pixels).astype(np.float16)
 
 
 def turned(pixels: Pixels, orientation: int) -> Pixels:

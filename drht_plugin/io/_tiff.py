@@ -64,6 +64,8 @@ def parse(buffer: _ifd.Buffer) -> Facts:
         raise CodecError(str(error)) from error
     # Reduced copies of the picture are no pages.
     count = sum(1 for page in pages if not _number(page, _SUBFILE, 0) & 1)
+    if _number(tree.main, _SUBFILE, 0) & 1:
+        raise UnsupportedError("begins with a reduced copy of its picture, as camera raw files do")
     if count > 1:
         raise UnsupportedError(f"has {count} pages; only single pictures are read")
     dtype = _pixel_type(tree.main)

@@ -35,10 +35,8 @@ def read(path: Path, name: str, buffer: _ifd.Buffer) -> tuple[Pixels, Carrier]:
     loader = {"jpeg": "jpegload", "png": "pngload", "webp": "webpload"}.get(name, "heifload")
     carrier = _described(name, buffer)
     try:
-        # `revalidate`: libvips remembers files by name, and this one may have been rewritten.
-        image = getattr(pyvips.Image, loader)(
-            str(path), fail_on="error", access="sequential", revalidate=True
-        )
+        # Sequential images are the ones that libvips does not remember by file name.
+        image = getattr(pyvips.Image, loader)(str(path), fail_on="error", access="sequential")
         _check(image)
         if carrier is None:
             carrier = _heif_carrier(name, image)

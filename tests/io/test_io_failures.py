@@ -2,6 +2,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,25 @@ def test_our_own_files_truncated(sample: Sample, tmp_path: Path) -> None:
     assert "is damaged or ends early (" in refused(path)
 
 
+@pytest.mark.parametrize(
+    "sample", [s for s in SAMPLES if s.xmp or s.lossless], ids=lambda sample: sample.name
+)
+def test_scrambled(sample: Sample, tmp_path: Path) -> None:
+    """A file with wrong bytes in its first part is read or refused, never a foreign exception."""
+    path, _ = sample.create(tmp_path)
+    data = path.read_bytes()
+    random = np.random.default_rng(0)
+    for _ in range(12):
+        scrambled = bytearray(data)
+        for at in random.integers(4, min(len(data), 1500), 6):
+            scrambled[at] = random.integers(256)
+        path.write_bytes(scrambled)
+        with suppress(ReadError):
+            picture = io.read_picture(path)
+            with suppress(WriteError):
+                io.write_picture(tmp_path / f"b{sample.suffix}", picture.pixels, picture)
+
+
 def test_no_picture_files(tmp_path: Path) -> None:
     """Empty, foreign, missing and unreadable files say what they are."""
     (tmp_path / "photo.jpg").write_bytes(b"")
@@ -95,6 +115,13 @@ def test_misnamed(real: str, label: str, name: str, named: str, tmp_path: Path) 
 def animated(path: Path) -> None:
     frames = [Image.fromarray(made.values(3, "uint8", seed=seed)) for seed in range(2)]
     frames[0].save(path, save_all=True, append_images=frames[1:], duration=100)
+
+
+def several_pages(path: Path) -> None:
+    import pyvips
+
+    image = pyvips.Image.new_from_array(made.values(3, "uint8", 32, 16))
+    image.copy(interpretation="srgb").write_to_file(str(path), page_height=16)
 
 
 def cmyk(path: Path) -> None:
@@ -138,6 +165,7 @@ def several_parts(path: Path) -> None:
         ("a.png", animated, "is an animation"),
         ("a.webp", animated, "is an animation"),
         ("a.avif", animated, "is an animation"),
+        ("a.avif", several_pages, "has 2 pages"),
         ("a.tif", animated, "has 2 pages"),
         (
             "a.tif",
@@ -163,6 +191,11 @@ def several_parts(path: Path) -> None:
             "a.tif",
             oddly(pixels=made.values(3, "uint8").astype("int16"), photometric="rgb"),
             "16-bit signed integer samples",
+        ),
+        (
+            "a.tif",
+            oddly(pixels=made.values(3, "uint8"), photometric="rgb", subfiletype=1),
+            "begins with a reduced copy",
         ),
         ("a.tif", zstandard, "is compressed by Zstandard"),
         (

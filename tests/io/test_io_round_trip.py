@@ -9,11 +9,12 @@ import tifffile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from io_samples import SAMPLES, Sample
-from PIL import Image, JpegImagePlugin
+from PIL import Image, ImageOps, JpegImagePlugin
 from PIL.PngImagePlugin import PngInfo
 
 from drht_plugin import io
-from drht_plugin.io import _ifd, _oiio
+from drht_plugin.io import _boxes, _ifd, _oiio
+from drht_plugin.io._metadata import Metadata
 from drht_plugin.io._metadata import orientation as orientation_of
 from drht_plugin.io._pixels import narrowed
 
@@ -99,7 +100,7 @@ def test_metadata_by_pillow(sample: Sample, tmp_path: Path) -> None:
 TARGETS = [".jpg", ".png", ".webp", ".tif", ".avif", ".jxl", ".jp2"]
 
 
-@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+@pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("suffix", TARGETS)
 def test_orientation_across_formats(suffix: str, orientation: int, tmp_path: Path) -> None:
     """A turned picture is shown alike in every format, and never turned twice.
@@ -108,16 +109,15 @@ def test_orientation_across_formats(suffix: str, orientation: int, tmp_path: Pat
     """
     pixels = np.zeros((32, 64, 3), np.uint8)
     pixels[:16, :16] = 250  # a bright corner, seen after lossy coding too
-    source = tmp_path / "source.png"
-    made.pillow(source, pixels, exif=made.exif(orientation))
-    shown = {1: pixels, 3: np.rot90(pixels, 2), 6: np.rot90(pixels, -1), 8: np.rot90(pixels)}
-    _, second = again(source, tmp_path / f"target{suffix}")
-    tag = {".jpg", ".png", ".webp", ".tif"} & {suffix}
-    turns = {1: 0, 3: 2, 6: -1, 8: 1}[orientation] if tag else 0
-    seen = np.rot90(second.pixels, turns)
-    assert seen.shape == shown[orientation].shape
-    assert np.abs(seen.astype(int) - shown[orientation]).mean() < 3
-    assert orientation_of(second.carrier.metadata) == (orientation if tag else 1)
+    pixels[:16, 48:] = 120
+    made.pillow(tmp_path / "source.png", pixels, exif=made.exif(orientation))
+    _, second = again(tmp_path / "source.png", tmp_path / f"target{suffix}")
+    tagged = suffix in (".jpg", ".png", ".webp", ".tif")
+    assert orientation_of(second.carrier.metadata) == (orientation if tagged else 1)
+    with Image.open(tmp_path / "source.png") as image:
+        shown = np.asarray(image if tagged else ImageOps.exif_transpose(image))
+    assert second.pixels.shape == shown.shape
+    assert np.abs(second.pixels.astype(int) - shown).mean() < 3
 
 
 @pytest.mark.parametrize("suffix", TARGETS)
@@ -131,6 +131,20 @@ def test_metadata_across_formats(suffix: str, tmp_path: Path) -> None:
     assert second.density == pytest.approx((made.DENSITY,) * 2, rel=1e-4)
     if suffix in (*PILLOW, ".avif"):
         assert made.tags(target) == made.tags(source)
+
+
+@pytest.mark.parametrize("suffix", [".jxl", ".jp2"])
+def test_boxes_follow_one_without_a_size(suffix: str, tmp_path: Path) -> None:
+    """A last box that runs to the end of the file gets its size before others follow it."""
+    path = tmp_path / f"a{suffix}"
+    made.openimageio(path, made.values(3, "uint8"), icc=made.profile())
+    whole = path.read_bytes()
+    last = whole.rindex(b"jxlp" if suffix == ".jxl" else b"jp2c") - 4
+    path.write_bytes(whole[:last] + bytes(4) + whole[last + 4 :])
+    _boxes.append(str(path), Metadata(xmp=made.XMP))
+    picture = io.read_picture(path)
+    assert picture.carrier.metadata.xmp == made.XMP
+    np.testing.assert_array_equal(picture.pixels, made.values(3, "uint8"))
 
 
 def test_orientation_is_not_applied_to_pixels(tmp_path: Path) -> None:
@@ -147,20 +161,39 @@ def test_avif_turned_by_its_decoder_is_not_turned_again(tmp_path: Path) -> None:
     assert made.tags(tmp_path / "b.avif")["Orientation"] in (None, 1)
 
 
+def test_orientation_tag_of_an_avif_means_nothing(tmp_path: Path) -> None:
+    """The EXIF orientation of an AVIF, which viewers disregard, is not handed on to a PNG."""
+    made.vips(tmp_path / "a.avif", made.values(3, "uint8"), lossless=True)
+    data = (tmp_path / "a.avif").read_bytes()
+    entry = bytes.fromhex("0112 0003 00000001")  # orientation, one short
+    entry = entry if entry in data else bytes.fromhex("1201 0300 01000000")
+    at = data.index(entry) + len(entry)
+    value = data[at : at + 2].replace(b"\1", b"\6")
+    (tmp_path / "a.avif").write_bytes(data[:at] + value + data[at + 2 :])
+    first, second = again(tmp_path / "a.avif", tmp_path / "b.png")
+    assert first.pixels.shape == second.pixels.shape == (made.HEIGHT, made.WIDTH, 3)
+    assert made.tags(tmp_path / "b.png")["Orientation"] == 1
+
+
 @pytest.mark.parametrize("quality", [30, 75, 87, 96])
 @pytest.mark.parametrize(("subsampling", "expected"), [(0, 0), (2, 2)])
 def test_jpeg_keeps_its_quality(
     quality: int, subsampling: int, expected: int, tmp_path: Path
 ) -> None:
-    """A JPEG is written with its source's quantisers and chroma size."""
+    """A JPEG is written with its source's quantisers, chroma size and kind of scan."""
     made.pillow(
-        tmp_path / "a.jpg", made.values(3, "uint8"), quality=quality, subsampling=subsampling
+        tmp_path / "a.jpg",
+        made.values(3, "uint8"),
+        quality=quality,
+        subsampling=subsampling,
+        progressive=quality > 80,
     )
     again(tmp_path / "a.jpg", tmp_path / "b.jpg")
     with Image.open(tmp_path / "a.jpg") as old, Image.open(tmp_path / "b.jpg") as new:
         assert isinstance(old, JpegImagePlugin.JpegImageFile)
         assert isinstance(new, JpegImagePlugin.JpegImageFile)
         assert new.quantization == old.quantization
+        assert ("progressive" in new.info) == ("progressive" in old.info) == (quality > 80)
         assert JpegImagePlugin.get_sampling(new) == expected
 
 
@@ -193,6 +226,22 @@ def test_tiff_keeps_its_storage(tmp_path: Path) -> None:
             assert page.is_tiled == file.is_bigtiff == (name != "b")
             if name != "b":
                 assert page.tags[65000].value == (7, 8, 9)
+
+
+def test_private_tags_stay_in_tiff(tmp_path: Path) -> None:
+    """A large private tag comes back in a TIFF, at an even offset, and does not burden a JPEG."""
+    private = [(65000, 1, 5001, b"x" * 5001, True), (65001, 2, 0, "odd number", True)]
+    made.tiff(tmp_path / "a.tif", made.values(3, "uint8"), extratags=private)
+    again(tmp_path / "a.tif", tmp_path / "b.tif")
+    again(tmp_path / "a.tif", tmp_path / "b.jpg")
+    with tifffile.TiffFile(tmp_path / "b.tif") as file:
+        tags = file.pages.first.tags
+        assert bytes(tags[65000].value) == b"x" * 5001
+        assert tags[65001].value == "odd number"
+        assert all(tag.valueoffset % 2 == 0 for tag in tags)
+    with Image.open(tmp_path / "b.jpg") as image:
+        assert 65000 not in image.getexif()
+        assert image.getexif()[65001] == "odd number"
 
 
 def test_large_tiff_gets_64_bit_offsets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -239,6 +288,23 @@ def test_exr_header_is_kept(tmp_path: Path) -> None:
     spec = made.header(tmp_path / "b.exr")
     assert spec.getattribute("compression") == "piz"
     assert spec.getattribute("Make") == "ACME"
+
+
+def test_exr_beyond_the_half_range(tmp_path: Path) -> None:
+    """Corrected values too large for a half-float source are stored as its largest number.
+
+    The file's own infinities stay.
+    """
+    values = made.values(4, "float16")
+    values[..., 3] = 1
+    values[0, 0, 0] = np.inf
+    made.openimageio(tmp_path / "a.exr", values)
+    picture = io.read_picture(tmp_path / "a.exr")
+    brighter = picture.pixels.copy()
+    brighter[1, 1, 1] = 1e6
+    io.write_picture(tmp_path / "b.exr", brighter, picture)
+    values[1, 1, 1] = 65504
+    np.testing.assert_array_equal(made.stored(tmp_path / "b.exr"), values)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])

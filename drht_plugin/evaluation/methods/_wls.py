@@ -9,6 +9,7 @@ system (links between two blocks add up), so that one class describes every leve
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,14 +47,16 @@ def smooth(target: Plane, wx: Plane, wy: Plane, tolerance: float = 5e-6) -> Plan
     tolerance: root mean square of the preconditioner's guess at the error, which is a hundredth
     of the error or so.
     """
-    levels = _levels(target.shape, wx, wy)
-    finest, goal = levels[0], target.astype(np.float64)
+    goal = target.astype(np.float64)
+    links_x, links_y = wx[:, :-1].astype(np.float64), wy[:-1].astype(np.float64)
+    finest = _Level.of(np.ones_like(goal), links_x, links_y)
+    precondition = _v_cycle(finest)
     u = goal.copy()
     residual = goal - finest.apply(u)
     direction = np.zeros_like(u)
     old = 1.0
     for _ in range(_MOST):
-        correction = _cycle(levels, 0, residual)
+        correction = precondition(residual)
         if float(np.sqrt(np.square(correction).mean())) <= tolerance:
             break
         new = float((residual * correction).sum())
@@ -68,12 +71,16 @@ def smooth(target: Plane, wx: Plane, wy: Plane, tolerance: float = 5e-6) -> Plan
 
 @dataclass(frozen=True)
 class _Level:
-    """One grid: data weights, links to the right and down, and the system's diagonal."""
+    """One grid: data weights, links to the right and down, and the system's diagonal.
+
+    easing: the smoother's factor, damped and over the diagonal.
+    """
 
     data: Array
     wx: Array
     wy: Array
     diagonal: Array
+    easing: Array
 
     @classmethod
     def of(cls, data: Array, wx: Array, wy: Array) -> _Level:
@@ -82,7 +89,7 @@ class _Level:
         diagonal[:, 1:] += wx
         diagonal[:-1] += wy
         diagonal[1:] += wy
-        return cls(data, wx, wy, diagonal)
+        return cls(data, wx, wy, diagonal, _JACOBI / diagonal)
 
     def apply(self, u: Array) -> Array:
         result: Array = self.diagonal * u
@@ -93,42 +100,40 @@ class _Level:
         return result
 
     def joined(self) -> _Level:
-        return _Level.of(
-            _blocks(self.data),
-            _blocks(self.wx[:, 1::2], columns=1),
-            _blocks(self.wy[1::2], rows=1),
-        )
+        data = _pairs(_pairs(self.data).T).T
+        # Links inside a block vanish; those from block to block add up along its side.
+        return _Level.of(data, _pairs(self.wx[:, 1::2]), _pairs(self.wy[1::2].T).T)
+
+    def inverse(self) -> Array:
+        unit = np.eye(self.data.size).reshape(-1, *self.data.shape)
+        matrix = np.stack([self.apply(e).ravel() for e in unit])
+        return np.linalg.inv(matrix).astype(np.float64)
 
 
-def _levels(shape: tuple[int, ...], wx: Plane, wy: Plane) -> list[_Level]:
-    levels = [_Level.of(np.ones(shape), wx[:, :-1].astype(np.float64), wy[:-1].astype(np.float64))]
-    while levels[-1].data.size > _SMALLEST:
-        levels.append(levels[-1].joined())
-    return levels
-
-
-def _blocks(x: Array, rows: int = 2, columns: int = 2) -> Array:
-    """Sums over blocks of rows × columns; the last block may be cut off."""
-    x = np.pad(x, ((0, -x.shape[0] % rows), (0, -x.shape[1] % columns)))
-    height, width = x.shape
-    total: Array = x.reshape(height // rows, rows, width // columns, columns).sum((1, 3))
+def _pairs(x: Array) -> Array:
+    """Sums of rows 0 and 1, 2 and 3, …; an odd last row stays alone."""
+    total = x[::2].copy()
+    total[: len(x) // 2] += x[1::2]
     return total
 
 
-def _cycle(levels: list[_Level], at: int, residual: Array) -> Array:
-    level = levels[at]
-    if at == len(levels) - 1:
-        return _direct(level, residual)
-    u = _JACOBI * residual / level.diagonal
-    coarse = _cycle(levels, at + 1, _blocks(residual - level.apply(u)))
-    height, width = residual.shape
-    u += coarse.repeat(2, 0)[:height].repeat(2, 1)[:, :width]
-    u += _JACOBI * (residual - level.apply(u)) / level.diagonal
-    return u
+def _v_cycle(finest: _Level) -> Callable[[Array], Array]:
+    """The preconditioner: smooth, correct from the next grid, smooth; the last grid exactly."""
+    levels = [finest]
+    while levels[-1].data.size > _SMALLEST:
+        levels.append(levels[-1].joined())
+    coarsest = levels.pop().inverse()
 
+    def cycle(residual: Array, at: int = 0) -> Array:
+        if at == len(levels):
+            exact: Array = (coarsest @ residual.ravel()).reshape(residual.shape)
+            return exact
+        level = levels[at]
+        u = level.easing * residual
+        coarse = cycle(_pairs(_pairs(residual - level.apply(u)).T).T, at + 1)
+        height, width = residual.shape
+        u += coarse.repeat(2, 0)[:height].repeat(2, 1)[:, :width]
+        u += level.easing * (residual - level.apply(u))
+        return u
 
-def _direct(level: _Level, residual: Array) -> Array:
-    unit = np.eye(residual.size).reshape(-1, *residual.shape)
-    matrix = np.stack([level.apply(e).ravel() for e in unit])
-    solution = np.linalg.solve(matrix, residual.reshape(-1, 1)).astype(np.float64)
-    return solution.reshape(residual.shape)
+    return cycle

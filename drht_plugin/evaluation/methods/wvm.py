@@ -38,7 +38,7 @@ GAMMA = 2.2
 TOLERANCE = 1e-3
 """Relative change of r and of l at which the iterations stop."""
 
-ITERATIONS = 30
+ITERATIONS = 20
 _DARKEST = 1 / 255
 
 

@@ -3,7 +3,7 @@
 ::
 
     DrhtError
-    ├── InputError       an argument or an array that the contract does not accept (also a ValueError)
+    ├── InputError       an argument or array outside the contract (also a ValueError)
     ├── FileError        a file that cannot be read or written
     │   ├── ReadError
     │   └── WriteError

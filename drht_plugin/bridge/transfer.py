@@ -56,7 +56,7 @@ def to_ldr_domain(radiance: FloatArray) -> FloatArray:
 
 
 def to_radiance(y: FloatArray) -> FloatArray:
-    """y to H = (max(y, 0)/α)^(1/γ), at most `H_MAX`."""
+    """Y to H = (max(y, 0)/α)^(1/γ), at most `H_MAX`."""
     return np.minimum((np.maximum(y, 0) / ALPHA) ** (1 / GAMMA), H_MAX)
 
 

@@ -1,1 +1,1 @@
-
+"""Evaluation: metrics, compared methods, data sets, the command; the `evaluate` extra."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import OpenImageIO as oiio  # noqa: N813 - the name that its own documentation uses
+import OpenImageIO as oiio
 
 from drht_plugin.io import _boxes, _ifd, _tiff
 from drht_plugin.io._codec import CodecError, UnsupportedError, one_line

@@ -1,1 +1,1 @@
-
+"""The two networks, their weights, and where they run."""

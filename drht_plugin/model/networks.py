@@ -53,6 +53,29 @@ class Block(nn.Module):
         return F.elu(self.norm(self.conv(x)), inplace=True)
 
 
+class Context(nn.Module):
+    """Adds to every place of the latent what its mean over the whole picture says.
+
+    Not in the paper: how bright a corrected picture is as a whole is decided by the whole
+    picture, and a latent place sees about half of one.
+    """
+
+    def __init__(self, channels: int, hidden: int) -> None:
+        super().__init__()
+        self.squeeze = nn.Linear(channels, hidden)
+        self.spread = nn.Linear(hidden, channels)
+
+    def start_neutral(self) -> None:
+        """Add nothing, until training finds a use for it."""
+        nn.init.zeros_(self.spread.weight)
+        nn.init.zeros_(self.spread.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """B×C×H×W to the same."""
+        mean = x.mean((2, 3))
+        return x + self.spread(F.elu(self.squeeze(mean)))[:, :, None, None]
+
+
 class AutoEncoder(nn.Module):
     """One DRHT network without its input-to-output skip: B×3×H×W to a B×3×H×W residual.
 
@@ -63,6 +86,7 @@ class AutoEncoder(nn.Module):
         super().__init__()
         self.encoder = nn.ModuleList(Block(_down(i, o, k, 2), o) for i, o, k in _ENCODER)
         self.latent = Block(_down(256, 512, 3, 1), 512)
+        self.context = Context(512, 64)
         self.bottom = Block(_down(512, 256, 3, 1), 256)
         self.decoder = nn.ModuleList(Block(_up(i, o, k), o) for i, o, k in _DECODER)
         self.project = nn.Conv2d(64, 12, 1)
@@ -77,6 +101,7 @@ class AutoEncoder(nn.Module):
         # The four sub-pixels of a colour start alike, so that no lattice is there to unlearn.
         colour = torch.randn(3, 64, 1, 1) * 0.02
         self.project.weight.data.copy_(colour.repeat_interleave(4, dim=0))
+        self.context.start_neutral()
 
     def forward(self, x: Tensor) -> Tensor:
         """Residual of the picture or log-radiance x."""
@@ -84,7 +109,7 @@ class AutoEncoder(nn.Module):
         for block in self.encoder:
             x = block(x)
             levels.append(x)
-        x = self.bottom(self.latent(x))
+        x = self.bottom(self.context(self.latent(x)))
         for block, level in zip(self.decoder, reversed(levels[1:]), strict=True):
             x = block(_join(x, level))
         x = _join(x, levels[0])

@@ -1,1 +1,1 @@
-
+"""Training: scenes, triplets by the virtual camera, losses, the loop; the `train` extra."""

@@ -19,7 +19,7 @@ from drht_plugin.errors import InputError, ReadError
 from drht_plugin.model.device import choose_device, tune_allocator
 from drht_plugin.model.networks import STRIDE, Drht, Estimate, fold_normalisation
 from drht_plugin.model.weights import save_model
-from drht_plugin.training.losses import losses
+from drht_plugin.training.losses import losses, ssim
 from drht_plugin.training.scenes import load_scenes
 from drht_plugin.training.triplets import Photographer, Triplets, render_triplets
 
@@ -118,7 +118,7 @@ class Trainer:
             )
         terms = losses(estimate, batch)
         self.optimiser.zero_grad(set_to_none=True)
-        terms.total.backward()  # type: ignore[no-untyped-call]
+        terms.total.backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), recipe.clip_gradient)
         self.optimiser.step()
         self.progress.step += 1
@@ -257,8 +257,6 @@ def _report(trainer: Trainer, batch: Triplets, terms: dict[str, float]) -> None:
     corrected = estimate.corrected.clamp(0, 1)
     error = ((corrected - batch.true_ldr) ** 2).mean((1, 2, 3))
     psnr = -10 * torch.log10(error)
-    from drht_plugin.training.losses import ssim
-
     row = {
         "minutes": round(trainer.progress.seconds / 60, 2),
         "step": trainer.progress.step,

@@ -18,8 +18,11 @@ _Y_FLOOR = 1e-3
 
 @dataclass(frozen=True)
 class Losses:
-    """Terms of one batch. hdr compares y with α·H^γ (Yang et al. 2018, eq. 1); clip is the log2
-    error of what the input clipped; ldr compares T with the true LDR (eq. 3)."""
+    """Terms of one batch.
+
+    hdr compares y with α·H^γ (Yang et al. 2018, eq. 1); clip is the log2
+    error of what the input clipped; ldr compares T with the true LDR (eq. 3).
+    """
 
     hdr: Tensor
     clip: Tensor

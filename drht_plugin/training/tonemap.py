@@ -83,7 +83,9 @@ def _pyramid_down(x: Tensor) -> Tensor:
     channels = x.shape[1]
     x = F.pad(x, (2, 2, 2, 2), "replicate")
     x = F.conv2d(x, kernel.view(1, 1, 1, 5).expand(channels, 1, 1, 5), None, (1, 2), 0, 1, channels)
-    return F.conv2d(x, kernel.view(1, 1, 5, 1).expand(channels, 1, 5, 1), None, (2, 1), 0, 1, channels)
+    return F.conv2d(
+        x, kernel.view(1, 1, 5, 1).expand(channels, 1, 5, 1), None, (2, 1), 0, 1, channels
+    )
 
 
 def _pyramid_up(x: Tensor, size: torch.Size) -> Tensor:
@@ -106,7 +108,7 @@ def fusion(
     batch, _, height, width = radiance.shape
     linear = radiance * exposure
     shots = torch.stack([(linear * 2.0**stop).clamp(0, 1) for stop in stops], 1).flatten(0, 1)
-    shots = shots**(1 / 2.2)
+    shots = shots ** (1 / 2.2)
     gray = shots.mean(1, keepdim=True)
     kernel = gray.new_tensor([[0, 1, 0], [1, -4, 1], [0, 1, 0]]).view(1, 1, 3, 3)
     contrast = F.conv2d(F.pad(gray, (1, 1, 1, 1), "replicate"), kernel).abs()

@@ -61,8 +61,11 @@ class ViewPlan:
 
 @dataclass(frozen=True)
 class Triplets:
-    """A batch: ldr and true_ldr B×3×H×W display-encoded in 0..1; true_hdr B×3×H×W, H = 1 at
-    the input's clip point, at most `H_MAX`; source_clipped B×1×H×W, 1 where the source is."""
+    """A batch of B×3×H×W pictures.
+
+    ldr, true_ldr: display-encoded in 0..1; true_hdr: H = 1 at the input's clip point, at most
+    `H_MAX`; source_clipped: B×1×H×W, 1 where the source is clipped.
+    """
 
     ldr: Tensor
     true_hdr: Tensor
@@ -188,9 +191,7 @@ def render_triplets(
     index = torch.tensor(owner, device=radiance.device)
 
     def values(name: str, dtype: torch.dtype = torch.float32) -> Tensor:
-        return torch.tensor(
-            [getattr(s, name) for s in shots], dtype=dtype, device=radiance.device
-        )
+        return torch.tensor([getattr(s, name) for s in shots], dtype=dtype, device=radiance.device)
 
     exposure = camera.metered_exposure(radiance)
     bright = torch.quantile(camera.luminance(radiance).flatten(1), 0.98, dim=1)

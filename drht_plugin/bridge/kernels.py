@@ -1,0 +1,358 @@
+"""The numba kernels: area average, slice of the tone grid, bridge, transfer curves.
+
+Each works on one window of an image and knows by global coordinates where it lies, so that any
+tiling gives the same pixels. Reference formulas in plain numpy stand in `transfer` and `grid`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from drht_plugin.bridge.jit import inline, kernel
+from drht_plugin.bridge.transfer import ALPHA, GAMMA, H_MAX, SRGB_CODED_END, SRGB_LINEAR_END
+
+Array = npt.NDArray[Any]
+
+_f32 = np.float32
+_LN2 = math.log(2)
+_LUMA_R, _LUMA_G, _LUMA_B = _f32(0.2126), _f32(0.7152), _f32(0.0722)
+_BITS_ONE = np.int32(0x3F800000)
+_MANTISSA = np.int32(0x007FFFFF)
+
+
+@inline
+def _log2(x: Any) -> Any:
+    """log2 of a positive normal float32, absolute error below 3e-7 + 1e-7·|log2 x|."""
+    bits = _f32(x).view(np.int32)
+    exponent = np.int32((bits >> np.int32(23)) - np.int32(127))
+    m = np.int32((bits & _MANTISSA) | _BITS_ONE).view(np.float32)
+    if m > _f32(1.4142135):
+        m = m * _f32(0.5)
+        exponent = np.int32(exponent + np.int32(1))
+    # Area hyperbolic tangent series: log(m) = 2·atanh(t).
+    t = (m - _f32(1)) / (m + _f32(1))
+    u = t * t
+    p = _f32(2 / 9 / _LN2)
+    p = p * u + _f32(2 / 7 / _LN2)
+    p = p * u + _f32(2 / 5 / _LN2)
+    p = p * u + _f32(2 / 3 / _LN2)
+    p = p * u + _f32(2 / _LN2)
+    return _f32(exponent) + t * p
+
+
+@inline
+def _exp2(x: Any) -> Any:
+    """2^x of a float32 in -126..127, relative error below 2e-7."""
+    whole = np.floor(x + _f32(0.5))
+    f = (x - whole) * _f32(_LN2)
+    p = _f32(1 / 5040)
+    p = p * f + _f32(1 / 720)
+    p = p * f + _f32(1 / 120)
+    p = p * f + _f32(1 / 24)
+    p = p * f + _f32(1 / 6)
+    p = p * f + _f32(0.5)
+    p = p * f + _f32(1)
+    p = p * f + _f32(1)
+    scale = np.int32((np.int32(whole) + np.int32(127)) << np.int32(23)).view(np.float32)
+    return p * scale
+
+
+@inline
+def _power(x: Any, exponent: Any) -> Any:
+    """x^exponent for x ≥ 0; values below 1e-30 count as 0."""
+    if x < _f32(1e-30):
+        return _f32(0)
+    return _exp2(_log2(x) * exponent)
+
+
+@inline
+def _srgb_decode(coded: Any) -> Any:
+    magnitude = abs(coded)
+    if magnitude <= _f32(SRGB_CODED_END):
+        linear = magnitude * _f32(1 / 12.92)
+    else:
+        linear = _power((magnitude + _f32(0.055)) * _f32(1 / 1.055), _f32(2.4))
+    return math.copysign(linear, coded)
+
+
+@inline
+def _srgb_encode(linear: Any) -> Any:
+    magnitude = abs(linear)
+    if magnitude <= _f32(SRGB_LINEAR_END):
+        coded = magnitude * _f32(12.92)
+    else:
+        coded = _f32(1.055) * _power(magnitude, _f32(1 / 2.4)) - _f32(0.055)
+    return math.copysign(coded, linear)
+
+
+@kernel
+def srgb_decode(coded: Array, linear: Array) -> None:
+    """Display codes to linear light, float32 n → float32 n."""
+    for i in numba.prange(coded.size):
+        linear[i] = _srgb_decode(coded[i])
+
+
+@kernel
+def srgb_encode(linear: Array, coded: Array) -> None:
+    """Linear light to display codes, float32 n → float32 n."""
+    for i in numba.prange(linear.size):
+        coded[i] = _srgb_encode(linear[i])
+
+
+@kernel
+def to_radiance(y: Array, radiance: Array) -> None:
+    """Y to H = (max(y, 0)/α)^(1/γ), at most H_MAX; float32 n → float32 n."""
+    for i in numba.prange(y.size):
+        power = _power(max(y[i], _f32(0)) * _f32(1 / ALPHA), _f32(1 / GAMMA))
+        radiance[i] = min(power, _f32(H_MAX))
+
+
+@kernel
+def area_average(
+    pixels: Array,
+    table: Array,
+    scale: float,
+    colours: int,
+    alpha: int,
+    top: int,
+    height: int,
+    sums: Array,
+) -> None:
+    """Add a band's linear light to the sums of the overview pixels that it lies under.
+
+    pixels: R×W×C, whole rows from row `top` of an image of `height` rows. table: linear light of
+    the codes 0..n−1; code = value·scale, rounded and clamped. colours: 1 or 3 channels; alpha:
+    index of the alpha channel, or −1; pixels with alpha 0 do not count.
+    sums: h×w×(colours + 1) float64: light of each channel, and the area that counted.
+    """
+    rows, width = pixels.shape[0], pixels.shape[1]
+    out_h, out_w = sums.shape[0], sums.shape[1]
+    y_step, x_step = height / out_h, width / out_w
+    last_code = table.size - 1
+    first_i = max(0, math.floor(top / y_step))
+    last_i = min(out_h, math.ceil((top + rows) / y_step))
+    for i in numba.prange(first_i, last_i):
+        above, below = i * y_step, (i + 1) * y_step
+        first_row = max(top, math.floor(above))
+        last_row = min(top + rows, math.ceil(below))
+        for row in range(first_row, last_row):
+            share_y = min(row + 1.0, below) - max(float(row), above)
+            for j in range(out_w):
+                left, right = j * x_step, (j + 1) * x_step
+                for x in range(math.floor(left), min(width, math.ceil(right))):
+                    if alpha >= 0 and pixels[row - top, x, alpha] == 0:
+                        continue
+                    share = share_y * (min(x + 1.0, right) - max(float(x), left))
+                    for c in range(colours):
+                        code = int(pixels[row - top, x, c] * scale + _f32(0.5))
+                        sums[i, j, c] += share * table[min(max(code, 0), last_code)]
+                    sums[i, j, colours] += share
+
+
+@kernel
+def fit_statistics(ldr: Array, target: Array, weight: Array, wrap: bool, moments: Array) -> None:
+    """Splat the moments that a tone grid is fitted from (see `grid.fit`).
+
+    ldr, target: h×w×3 float32; weight: h×w float32; moments: gy×gx×gz×22 float64, added to: the
+    10 distinct products of (r, g, b, 1) and the 12 products of (r, g, b, 1) with the target.
+    """
+    h, w = ldr.shape[0], ldr.shape[1]
+    gy, gx, gz = moments.shape[0], moments.shape[1], moments.shape[2]
+    # Threads own rows of the grid, so that every sum is taken in one order.
+    for row in numba.prange(gy):
+        features = np.empty(4, np.float32)
+        for i in range(h):
+            cy = min(max((i + 0.5) / h * gy - 0.5, 0.0), gy - 1.0)
+            wy = 1 - abs(cy - row)
+            if wy <= 0:
+                continue
+            for j in range(w):
+                w_pixel = weight[i, j] * wy
+                if w_pixel <= 0:
+                    continue
+                features[0] = ldr[i, j, 0]
+                features[1] = ldr[i, j, 1]
+                features[2] = ldr[i, j, 2]
+                features[3] = 1
+                x0, x1, fx = _columns((j + 0.5) / w * gx - 0.5, gx, wrap)
+                z0, z1, fz = _level(features[0], features[1], features[2], gz)
+                for corner in range(4):
+                    column = x1 if corner & 1 else x0
+                    level = z1 if corner & 2 else z0
+                    share = w_pixel * (fx if corner & 1 else 1 - fx)
+                    share = share * (fz if corner & 2 else 1 - fz)
+                    cell = moments[row, column, level]
+                    k = 0
+                    for a in range(4):
+                        for b in range(a, 4):
+                            cell[k] += share * features[a] * features[b]
+                            k += 1
+                    for a in range(4):
+                        for c in range(3):
+                            cell[10 + 3 * a + c] += share * features[a] * target[i, j, c]
+
+
+@inline
+def _columns(position: Any, count: Any, wrap: Any) -> Any:
+    """The two grid columns around a position, and the second one's share."""
+    if wrap:
+        whole = math.floor(position)
+        left = int(whole) % count
+        return left, (left + 1) % count, _f32(position - whole)
+    position = min(max(position, 0.0), count - 1.0)
+    left = min(int(position), max(count - 2, 0))
+    return left, min(left + 1, count - 1), _f32(position - left)
+
+
+@inline
+def _level(r: Any, g: Any, b: Any, count: Any) -> Any:
+    """The two luma levels around a colour, and the second one's share."""
+    luma = _LUMA_R * r + _LUMA_G * g + _LUMA_B * b
+    position = min(max(luma, _f32(0)), _f32(1)) * _f32(count - 1)
+    low = min(int(position), count - 2)
+    return low, low + 1, position - _f32(low)
+
+
+@inline
+def _between_rows(plane: Array, position: float, out: Array) -> None:
+    """Interpolate rows of plane (n×m×k float32) at `position`, held at the borders."""
+    last = plane.shape[0] - 1
+    position = min(max(position, 0.0), float(last))
+    low = min(int(position), max(last - 1, 0))
+    high = min(low + 1, last)
+    share = _f32(position - low)
+    for a in range(plane.shape[1]):
+        for k in range(plane.shape[2]):
+            value = plane[low, a, k]
+            out[a, k] = value + share * (plane[high, a, k] - value)
+
+
+@inline
+def _share(change: Any, strength: Any, shadows: Any, highlights: Any) -> Any:
+    """How much of a correction is applied: `shadows` where it lifts luma, else `highlights`."""
+    lifts = min(max(change * _f32(16) + _f32(0.5), _f32(0)), _f32(1))
+    return strength * (highlights + lifts * (shadows - highlights))
+
+
+@inline
+def _code(value: Any, scale: Any, rounding: Any) -> Any:
+    """A display value to its code: rounded and clamped for integers (rounding 0.5)."""
+    code = value * scale + rounding
+    return min(max(code, _f32(0)), scale) if rounding > _f32(0) else code
+
+
+@kernel
+def slice_rgb(
+    pixels: Array,
+    grid: Array,
+    levels: int,
+    residual: Array,
+    place: Array,
+    wrap: bool,
+    settings: Array,
+    out: Array,
+) -> None:
+    """Correct one window of an RGB image: slice the tone grid, add the residual, mix, encode.
+
+    pixels, out: R×C×(3 or 4) of one dtype; a fourth channel is copied. grid: gy×gx×(levels·12)
+    float32, 12 = (r, g, b, 1) for each of R, G, B; residual: h×w×3 float32. place: int64 top,
+    left, height, width: where the window lies in the image. settings: float32 scale (value of
+    display code 1.0), rounding (0.5 for integers, 0 for floats), ceiling of T, strength, shadows,
+    highlights. What lies outside 0..1 in the input is kept on top of the corrected value.
+    """
+    rows, columns, channels = pixels.shape
+    top, left, height, width = place[0], place[1], place[2], place[3]
+    scale, rounding, ceiling = settings[0], settings[1], settings[2]
+    strength, shadows, highlights = settings[3], settings[4], settings[5]
+    gy, gx, per_column = grid.shape
+    res_h, res_w = residual.shape[0], residual.shape[1]
+    to_display = _f32(1) / scale
+    zero, one = _f32(0), _f32(1)
+    for i in numba.prange(rows):
+        slab = np.empty((gx, per_column), np.float32)
+        lift = np.empty((res_w, 3), np.float32)
+        y = (i + top + 0.5) / height
+        _between_rows(grid, y * gy - 0.5, slab)
+        _between_rows(residual, y * res_h - 0.5, lift)
+        value = np.empty(3, np.float32)
+        for j in range(columns):
+            u = (j + left + 0.5) / width
+            x0, x1, fx = _columns(u * gx - 0.5, gx, wrap)
+            r0, r1, fr = _columns(u * res_w - 0.5, res_w, wrap)
+            vr = _f32(pixels[i, j, 0]) * to_display
+            vg = _f32(pixels[i, j, 1]) * to_display
+            vb = _f32(pixels[i, j, 2]) * to_display
+            r = min(max(vr, zero), one)
+            g = min(max(vg, zero), one)
+            b = min(max(vb, zero), one)
+            z, _, fz = _level(r, g, b, levels)
+            w11 = fx * fz
+            w10 = fx - w11
+            w01 = fz - w11
+            w00 = one - fx - w01
+            for k in range(3):
+                n = 12 * z + 4 * k
+                t = lift[r0, k] + fr * (lift[r1, k] - lift[r0, k])
+                for feature, m in ((r, n), (g, n + 1), (b, n + 2), (one, n + 3)):
+                    near = w00 * slab[x0, m] + w01 * slab[x0, m + 12]
+                    far = w10 * slab[x1, m] + w11 * slab[x1, m + 12]
+                    t += (near + far) * feature
+                value[k] = min(max(t, zero), ceiling)
+            dr, dg, db = value[0] - r, value[1] - g, value[2] - b
+            change = _LUMA_R * dr + _LUMA_G * dg + _LUMA_B * db
+            share = _share(change, strength, shadows, highlights)
+            out[i, j, 0] = _code(vr + share * dr, scale, rounding)
+            out[i, j, 1] = _code(vg + share * dg, scale, rounding)
+            out[i, j, 2] = _code(vb + share * db, scale, rounding)
+            if channels == 4:
+                out[i, j, 3] = pixels[i, j, 3]
+
+
+@kernel
+def slice_gray(
+    pixels: Array,
+    grid: Array,
+    levels: int,
+    residual: Array,
+    place: Array,
+    wrap: bool,
+    settings: Array,
+    out: Array,
+) -> None:
+    """`slice_rgb` for gray images, R×C×(1 or 2): grid gy×gx×(levels·2), residual h×w×1."""
+    rows, columns, channels = pixels.shape
+    top, left, height, width = place[0], place[1], place[2], place[3]
+    scale, rounding, ceiling = settings[0], settings[1], settings[2]
+    strength, shadows, highlights = settings[3], settings[4], settings[5]
+    gy, gx, per_column = grid.shape
+    res_h, res_w = residual.shape[0], residual.shape[1]
+    to_display = _f32(1) / scale
+    zero, one = _f32(0), _f32(1)
+    for i in numba.prange(rows):
+        slab = np.empty((gx, per_column), np.float32)
+        lift = np.empty((res_w, 1), np.float32)
+        y = (i + top + 0.5) / height
+        _between_rows(grid, y * gy - 0.5, slab)
+        _between_rows(residual, y * res_h - 0.5, lift)
+        for j in range(columns):
+            u = (j + left + 0.5) / width
+            x0, x1, fx = _columns(u * gx - 0.5, gx, wrap)
+            r0, r1, fr = _columns(u * res_w - 0.5, res_w, wrap)
+            v = _f32(pixels[i, j, 0]) * to_display
+            x = min(max(v, zero), one)
+            z, _, fz = _level(x, x, x, levels)
+            t = lift[r0, 0] + fr * (lift[r1, 0] - lift[r0, 0])
+            for feature, m in ((x, 2 * z), (one, 2 * z + 1)):
+                near = slab[x0, m] + fz * (slab[x0, m + 2] - slab[x0, m])
+                far = slab[x1, m] + fz * (slab[x1, m + 2] - slab[x1, m])
+                t += (near + fx * (far - near)) * feature
+            change = min(max(t, zero), ceiling) - x
+            share = _share(change, strength, shadows, highlights)
+            out[i, j, 0] = _code(v + share * change, scale, rounding)
+            if channels == 2:
+                out[i, j, 1] = pixels[i, j, 1]

@@ -1,0 +1,307 @@
+"""The command `drht`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from drht_plugin import __version__
+from drht_plugin.errors import DrhtError, FileError, InputError
+
+if TYPE_CHECKING:
+    from drht_plugin.engine.correct import Corrector
+
+OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+
+_CORRECT_EXAMPLES = """\
+examples:
+  drht correct dark.jpg                        writes dark-corrected.jpg beside it
+  drht correct *.tif --output corrected/       a folder of results, each under its own name
+  drht correct a.jpg --output b.png            one file, format by its name
+  drht correct dark.jpg --shadows 0.6          a gentler lift
+  drht correct sky.png --hdr                   also writes the HDR estimate, sky-hdr.exr
+
+Exit codes: 0 all done, 1 some file could not be corrected (each is named, the others are done),
+2 an argument is wrong and nothing was done, 130 interrupted.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; the exit code."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    try:
+        code: int = options.run(options)
+    except KeyboardInterrupt:
+        print("drht: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except InputError as error:
+        print(f"drht: {error}", file=sys.stderr)
+        return USAGE
+    except DrhtError as error:
+        print(f"drht: {error}", file=sys.stderr)
+        return FAILED
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="drht", description="Recover over- and under-exposed pictures."
+    )
+    parser.add_argument("--version", action="version", version=f"drht {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_correct(commands)
+    _add_evaluate(commands)
+    _add_train(commands)
+    _add_pack(commands)
+    return parser
+
+
+def _unit(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
+    return value
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--model", default="default", help="shipped model or a .safetensors file (default: default)"
+    )
+    _add_device(parser)
+
+
+def _add_device(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: auto)"
+    )
+
+
+def _add_correct(commands: Any) -> None:
+    parser = commands.add_parser(
+        "correct",
+        help="correct picture files",
+        description="Correct picture files. Format, bit depth, alpha, colour profile, EXIF, XMP, "
+        "resolution and orientation stay as they are.",
+        epilog=_CORRECT_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("inputs", nargs="+", type=Path, metavar="PICTURE")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        help="file (for one picture) or folder; default: NAME-corrected.EXT beside each picture",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace existing results")
+    parser.add_argument(
+        "--strength", type=_unit, default=1.0, help="how much is applied, 0 to 1 (default: 1)"
+    )
+    parser.add_argument(
+        "--shadows", type=_unit, default=1.0, help="of it where the picture gets brighter"
+    )
+    parser.add_argument(
+        "--highlights", type=_unit, default=1.0, help="of it where the picture gets darker"
+    )
+    parser.add_argument(
+        "--detail",
+        choices=("auto", "guided"),
+        default="auto",
+        help="guided: detail from the input, tone from the networks; auto picks (default)",
+    )
+    parser.add_argument(
+        "--transfer",
+        choices=("srgb", "linear"),
+        help="what the values mean (default: linear for OpenEXR and Radiance, else srgb)",
+    )
+    parser.add_argument("--wrap", action="store_true", help="360° panorama: left and right meet")
+    parser.add_argument(
+        "--hdr", action="store_true", help="also write the HDR estimate, NAME-hdr.exr (1.0 = clip)"
+    )
+    parser.add_argument(
+        "--quality", type=int, help="of lossy formats, 1 to 100 (default: as the source's)"
+    )
+    parser.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
+    parser.add_argument(
+        "--json", action="store_true", help="a line of JSON for each file, with times in seconds"
+    )
+    parser.add_argument("--quiet", action="store_true", help="no progress, no names of results")
+    _add_model(parser)
+    parser.set_defaults(run=_correct)
+
+
+def _correct(options: argparse.Namespace) -> int:
+    from drht_plugin.engine.correct import Corrector
+
+    targets = [_target(source, options) for source in options.inputs]
+    doubles = sorted({str(t) for t in targets if targets.count(t) > 1})
+    if doubles:
+        raise InputError(f"several pictures would be written to {', '.join(doubles)}")
+    corrector = Corrector(model=options.model, device=options.device, threads=options.threads)
+    failures = 0
+    for source, target in zip(options.inputs, targets, strict=True):
+        try:
+            _correct_one(source, target, corrector, options)
+        except (FileError, InputError) as error:
+            failures += 1
+            print(f"drht: {error}", file=sys.stderr)
+    if failures and len(targets) > 1:
+        print(f"drht: {failures} of {len(targets)} pictures failed", file=sys.stderr)
+    return FAILED if failures else OK
+
+
+def _target(source: Path, options: argparse.Namespace) -> Path:
+    output: Path | None = options.output
+    if output is None:
+        return source.with_name(f"{source.stem}-corrected{source.suffix}")
+    if output.is_dir() or len(options.inputs) > 1 or not output.suffix:
+        return output / source.name
+    return output
+
+
+def _correct_one(
+    source: Path, target: Path, corrector: Corrector, options: argparse.Namespace
+) -> None:
+    from tqdm import tqdm
+
+    from drht_plugin.files import correct_file
+
+    if target.exists() and not options.overwrite:
+        same = source.exists() and target.samefile(source)
+        why = "is the picture itself" if same else "exists already"
+        raise FileError(f"{target}: {why}; --overwrite replaces it")
+    if options.output is not None and not target.parent.exists():
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise FileError(f"{target.parent}: cannot be made: {error.strerror}") from error
+    silent = options.quiet or options.json or not sys.stderr.isatty()
+    with tqdm(total=100, desc=source.name, unit="%", leave=False, disable=silent) as bar:
+        report = correct_file(
+            source,
+            target,
+            corrector=corrector,
+            hdr=target.with_name(f"{source.stem}-hdr.exr") if options.hdr else None,
+            strength=options.strength,
+            shadows=options.shadows,
+            highlights=options.highlights,
+            detail=options.detail,
+            transfer=options.transfer,
+            wrap=options.wrap,
+            quality=options.quality,
+            progress=lambda share: bar.update(int(100 * share) - bar.n) and None,
+        )
+    if options.json:
+        print(json.dumps(asdict(report)), flush=True)
+    elif not options.quiet:
+        print(f"{source} -> {target}", flush=True)
+        if report.hdr:
+            print(f"{source} -> {report.hdr}", flush=True)
+
+
+def _add_train(commands: Any) -> None:
+    parser = commands.add_parser(
+        "train",
+        help="train both networks on HDR images",
+        description="Train both networks jointly on views of HDR images, taken by a virtual camera "
+        "with wrong exposures. Writes checkpoint.pt, log.csv, validation.csv, log.png, sheet.png "
+        "and at the end weights.safetensors with weights.json, for --model. The defaults are the "
+        "recipe of the shipped weights.",
+    )
+    parser.add_argument("data", type=Path, help="folder of .exr or .hdr images, or a pack")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the run")
+    parser.add_argument("--minutes", type=float, default=60.0, help="training time (default: 60)")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--learning-rate", type=float, default=2e-3, help="peak (default: 2e-3)")
+    parser.add_argument(
+        "--megapixels", type=float, default=0.3, help="size of a batch (default: 0.3; GPU: 8)"
+    )
+    parser.add_argument("--validation", type=Path, help="folder or pack to watch, not trained on")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
+    parser.add_argument(
+        "--report", type=float, default=120.0, help="seconds between reports (default: 120)"
+    )
+    _add_device(parser)
+    parser.set_defaults(run=_train)
+
+
+def _train(options: argparse.Namespace) -> int:
+    from drht_plugin.training.loop import Recipe, train
+
+    recipe = Recipe(
+        minutes=options.minutes,
+        seed=options.seed,
+        learning_rate=options.learning_rate,
+        megapixels=options.megapixels,
+    )
+    weights = train(
+        options.data,
+        options.out,
+        recipe,
+        validation=options.validation,
+        device=options.device,
+        resume=options.resume,
+        report_seconds=options.report,
+    )
+    print(weights)
+    return OK
+
+
+def _add_pack(commands: Any) -> None:
+    parser = commands.add_parser(
+        "pack",
+        help="put a folder of HDR images into one small file to train from",
+        description="Put a folder of HDR images into one file, about 200 kB an image of 1024×512, "
+        "which `drht train` reads with no more than torch, safetensors and OpenCV.",
+    )
+    parser.add_argument("data", type=Path, help="folder of .exr or .hdr images")
+    parser.add_argument("out", type=Path, help="file to write")
+    parser.set_defaults(run=_pack)
+
+
+def _pack(options: argparse.Namespace) -> int:
+    from drht_plugin.training.scenes import load_scenes, pack
+
+    scenes = load_scenes(options.data, free_only=True)
+    pack(scenes, options.out)
+    print(f"{len(scenes)} scenes -> {options.out}")
+    return OK
+
+
+def _add_evaluate(commands: Any) -> None:
+    parser = commands.add_parser(
+        "evaluate",
+        help="measure corrections against known truth",
+        description="Measure PSNR and SSIM of corrected pictures against their references: on "
+        "views of HDR images, shot by the virtual camera with a fixed seed, or on real pairs.",
+    )
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--hdr", type=Path, help="folder of HDR images")
+    source.add_argument("--pairs", type=Path, help="manifest.csv with columns input, ref_ldr")
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--count", type=int, default=200, help="views of HDR images (default: 200)")
+    parser.add_argument("--methods", default="all", help="names with commas (default: all)")
+    parser.add_argument("--metrics", help="names with commas, or all (default: the quick ones)")
+    parser.add_argument(
+        "--json", type=Path, help="write every picture's values; a killed run goes on from there"
+    )
+    _add_model(parser)
+    parser.set_defaults(run=_evaluate)
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    from drht_plugin.evaluation.command import evaluate
+
+    return evaluate(options)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

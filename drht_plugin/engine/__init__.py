@@ -1,0 +1,1 @@
+"""Survey once, render anywhere: whole image to `Scene`, scene and window to corrected pixels."""

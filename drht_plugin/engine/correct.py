@@ -1,0 +1,285 @@
+"""One call for every array: `correct`, and `Corrector`, which keeps the loaded networks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from drht_plugin.engine.pixels import kind_of
+from drht_plugin.engine.render import FULL, Strength, Window, render, render_radiance
+from drht_plugin.engine.survey import Scene, survey
+from drht_plugin.errors import InputError
+
+if TYPE_CHECKING:
+    from drht_plugin.model.runner import Runner
+
+Image = npt.NDArray[Any]
+ProgressCallback = Callable[[float], None]
+
+DETAILS = ("auto", "guided")
+_BAND_PIXELS = 1 << 22
+_SURVEY_SHARE = 0.3
+
+
+class Corrector:
+    """Loaded networks on a device; safe to call from several threads.
+
+    Args:
+        model: "default", or a .safetensors file with its .json beside it.
+        device: "auto" (CUDA, MPS, then CPU), "cpu", "cuda", "cuda:N" or "mps".
+        threads: CPU threads of the kernels; None takes all cores.
+
+    Raises:
+        InputError: an unknown model or device, or threads below 1.
+        WeightsError: damaged weights.
+    """
+
+    def __init__(
+        self, *, model: str | Path = "default", device: str = "auto", threads: int | None = None
+    ) -> None:
+        if threads is not None and (not isinstance(threads, int) or threads < 1):
+            raise InputError(f"threads is {threads!r}; expected a whole number from 1, or None")
+        self._model, self._device, self._threads = model, device, threads
+
+    @cached_property
+    def runner(self) -> Runner:
+        """The networks, loaded when first needed."""
+        from drht_plugin.model.runner import Runner
+
+        return Runner(self._model, self._device)
+
+    def survey(
+        self,
+        image: Any,
+        *,
+        transfer: str = "srgb",
+        wrap: bool = False,
+        progress: ProgressCallback | None = None,
+    ) -> Scene:
+        """Look at the whole image once; arguments and errors as in `drht_plugin.correct`."""
+        with _threads(self._threads):
+            return survey(
+                image,
+                self.runner,
+                transfer=transfer,
+                wrap=wrap,
+                progress=_rows(progress),
+            )
+
+    def render(
+        self,
+        scene: Scene,
+        image: Any,
+        strength: Strength = FULL,
+        *,
+        out: Image | None = None,
+        progress: ProgressCallback | None = None,
+    ) -> Image:
+        """The whole surveyed image corrected, band by band; errors as in `drht_plugin.render`."""
+        out = _prepare_out(image, out)
+        report = _rows(progress)
+        with _threads(self._threads):
+            for top, rows in _bands(image, scene.kind.width):
+                render(scene, rows, Window(top), strength, out[top : top + len(rows)])
+                if report is not None:
+                    report(top + len(rows), scene.kind.height)
+        return out
+
+    def render_hdr(
+        self, scene: Scene, image: Any, *, progress: ProgressCallback | None = None
+    ) -> npt.NDArray[np.float32]:
+        """The HDR estimate of the whole surveyed image; see `drht_plugin.estimate_hdr`."""
+        kind = scene.kind
+        report = _rows(progress)
+        radiance = np.empty((kind.height, kind.width, kind.colours), np.float32)
+        with _threads(self._threads):
+            grid = scene.radiance_grid()
+            for top, rows in _bands(image, kind.width):
+                band = render_radiance(scene, grid, rows, Window(top))
+                radiance[top : top + len(rows)] = band
+                if report is not None:
+                    report(top + len(rows), kind.height)
+        return radiance[..., 0] if len(image.shape) == 2 else radiance
+
+    def correct(
+        self,
+        image: Any,
+        *,
+        strength: float = 1.0,
+        shadows: float = 1.0,
+        highlights: float = 1.0,
+        detail: str = "auto",
+        transfer: str = "srgb",
+        wrap: bool = False,
+        out: Image | None = None,
+        progress: ProgressCallback | None = None,
+    ) -> Image:
+        """The corrected picture; see `drht_plugin.correct`."""
+        applied = Strength(strength, shadows, highlights)
+        kind_of(image, transfer)
+        require_detail(detail)
+        out = _prepare_out(image, out)
+        first, second = split(progress, _SURVEY_SHARE)
+        scene = self.survey(image, transfer=transfer, wrap=wrap, progress=first)
+        return self.render(scene, image, applied, out=out, progress=second)
+
+    def estimate_hdr(
+        self,
+        image: Any,
+        *,
+        transfer: str = "srgb",
+        wrap: bool = False,
+        progress: ProgressCallback | None = None,
+    ) -> npt.NDArray[np.float32]:
+        """The scene-linear HDR estimate; see `drht_plugin.estimate_hdr`."""
+        first, second = split(progress, _SURVEY_SHARE)
+        scene = self.survey(image, transfer=transfer, wrap=wrap, progress=first)
+        return self.render_hdr(scene, image, progress=second)
+
+
+def correct(
+    image: Any,
+    *,
+    strength: float = 1.0,
+    shadows: float = 1.0,
+    highlights: float = 1.0,
+    detail: str = "auto",
+    transfer: str = "srgb",
+    wrap: bool = False,
+    model: str | Path = "default",
+    device: str = "auto",
+    threads: int | None = None,
+    out: Image | None = None,
+    progress: ProgressCallback | None = None,
+) -> Image:
+    """Correct an over- or under-exposed picture.
+
+    Args:
+        image: a numpy array or memmap, H×W or H×W×C: gray, gray + alpha, RGB or RGB + alpha
+            (C = 1…4) of uint8, uint16, float16 or float32. Integers and floats are
+            display-encoded, white at the integer's maximum or 1.0; what lies above white in a
+            float picture stays above it.
+        strength: how much of the correction is applied, 0..1; 0 gives the input bit for bit.
+        shadows: how much of the lift is applied where the picture gets brighter, 0..1.
+        highlights: how much of the recovery is applied where it gets darker, 0..1.
+        detail: "guided": detail from the input, tone from the networks; "auto" picks.
+        transfer: "linear" for scene-linear values.
+        wrap: a 360° panorama, whose left and right edges meet.
+        model: "default", or a .safetensors file with its .json beside it.
+        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
+        threads: CPU threads; None takes all cores.
+        out: array of the image's shape and dtype for the result; may not overlap the image.
+        progress: called with the share that is done, 0..1, from the calling thread; what it
+            raises stops the work.
+
+    Returns:
+        The corrected picture, of the same shape and dtype; alpha is untouched.
+
+    Raises:
+        InputError: an image or argument outside the above; NaN or infinity in the image.
+        WeightsError: damaged weights.
+    """
+    return _corrector(model, device, threads).correct(
+        image,
+        strength=strength,
+        shadows=shadows,
+        highlights=highlights,
+        detail=detail,
+        transfer=transfer,
+        wrap=wrap,
+        out=out,
+        progress=progress,
+    )
+
+
+def estimate_hdr(
+    image: Any,
+    *,
+    transfer: str = "srgb",
+    wrap: bool = False,
+    model: str | Path = "default",
+    device: str = "auto",
+    threads: int | None = None,
+    progress: ProgressCallback | None = None,
+) -> npt.NDArray[np.float32]:
+    """The scene's radiance, as the first network estimates it.
+
+    Args and errors are those of `correct`.
+
+    Returns:
+        H×W×3 (H×W×1 or H×W for gray) float32, scene-linear; 1.0 is the radiance at which the
+        input clips, what was clipped lies above, up to 64.
+    """
+    return _corrector(model, device, threads).estimate_hdr(
+        image, transfer=transfer, wrap=wrap, progress=progress
+    )
+
+
+@lru_cache(maxsize=2)
+def _corrector(model: str | Path, device: str, threads: int | None) -> Corrector:
+    return Corrector(model=model, device=device, threads=threads)
+
+
+def require_detail(detail: str) -> None:
+    """Refuse an unknown detail.
+
+    Raises:
+        InputError: names the accepted ones.
+    """
+    if detail not in DETAILS:
+        raise InputError(f"detail is {detail!r}; expected one of {', '.join(DETAILS)}")
+
+
+def _prepare_out(image: Any, out: Image | None) -> Image:
+    if out is None:
+        return np.empty(image.shape, image.dtype)
+    if not isinstance(out, np.ndarray) or out.shape != image.shape or out.dtype != image.dtype:
+        given = f"{out.dtype} {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
+        raise InputError(f"out is {given}; expected an array of {image.dtype} {image.shape}")
+    if isinstance(image, np.ndarray) and np.shares_memory(image, out):
+        raise InputError("out shares memory with the image; expected an array of its own")
+    return out
+
+
+def _bands(image: Any, width: int) -> Iterator[tuple[int, Image]]:
+    rows = max(1, _BAND_PIXELS // width)
+    for top in range(0, image.shape[0], rows):
+        yield top, np.asarray(image[top : top + rows])
+
+
+def split(
+    progress: ProgressCallback | None, at: float
+) -> tuple[ProgressCallback | None, ProgressCallback | None]:
+    """Two callbacks that report the parts of a whole, before and after the share `at`."""
+    if progress is None:
+        return None, None
+    return (lambda share: progress(share * at)), (lambda share: progress(at + share * (1 - at)))
+
+
+def _rows(progress: ProgressCallback | None) -> Callable[[int, int], None] | None:
+    """A callback for rows done and rows in all."""
+    if progress is None:
+        return None
+    return lambda done, total: progress(done / total)
+
+
+@contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    """Run the kernels of this thread on so many threads."""
+    if count is None:
+        yield
+        return
+    import numba
+
+    before = numba.get_num_threads()
+    numba.set_num_threads(min(count, before))
+    try:
+        yield
+    finally:
+        numba.set_num_threads(before)

@@ -1,0 +1,84 @@
+"""What an image array may be: the contract's shapes and types, checked once, at the boundary."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from drht_plugin.errors import InputError
+
+Image = npt.NDArray[Any]
+
+DTYPES = ("uint8", "uint16", "float16", "float32")
+TRANSFERS = ("srgb", "linear")
+_ACCEPTED = f"expected H×W or H×W×1…4 (gray, gray + alpha, RGB, RGB + alpha) of {', '.join(DTYPES)}"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How an image's values are to be read.
+
+    height, width: its size in pixels; colours: 1 gray or 3 RGB; alpha: index of the alpha
+    channel or −1; dtype: one of `DTYPES`; linear: scene-linear rather than display-encoded.
+    """
+
+    height: int
+    width: int
+    colours: int
+    alpha: int
+    dtype: np.dtype[Any]
+    linear: bool
+
+    @property
+    def white(self) -> float:
+        """The value of display code 1.0."""
+        return float(np.iinfo(self.dtype).max) if self.dtype.kind == "u" else 1.0
+
+
+def kind_of(image: Any, transfer: str = "srgb") -> Kind:
+    """The kind of an array-like with shape and dtype.
+
+    Raises:
+        InputError: not an image of the contract, or an unknown transfer.
+    """
+    if transfer not in TRANSFERS:
+        raise InputError(f"transfer is {transfer!r}; expected one of {', '.join(TRANSFERS)}")
+    if not hasattr(image, "shape") or not hasattr(image, "dtype"):
+        raise InputError(f"the image is a {type(image).__name__}; {_ACCEPTED}")
+    shape, dtype = tuple(image.shape), np.dtype(image.dtype)
+    if len(shape) not in (2, 3) or (len(shape) == 3 and not 1 <= shape[2] <= 4):
+        raise InputError(f"the image has shape {shape}; {_ACCEPTED}")
+    if dtype.name not in DTYPES or not dtype.isnative:
+        raise InputError(f"the image has dtype {dtype}; {_ACCEPTED}")
+    height, width = shape[:2]
+    if height == 0 or width == 0:
+        raise InputError(f"the image is empty, shape {shape}; expected at least 1×1 pixels")
+    channels = shape[2] if len(shape) == 3 else 1
+    return Kind(
+        height=height,
+        width=width,
+        colours=3 if channels >= 3 else 1,
+        alpha=channels - 1 if channels in (2, 4) else -1,
+        dtype=dtype,
+        linear=transfer == "linear",
+    )
+
+
+def require_finite(rows: Image, first_row: int) -> None:
+    """Refuse NaN and infinity in a band of rows that begins at `first_row`.
+
+    Raises:
+        InputError: names the first bad value and its place.
+    """
+    if rows.dtype.kind != "f":
+        return
+    bad = ~np.isfinite(rows)
+    if bad.any():
+        row, column, channel = np.argwhere(bad)[0]
+        raise InputError(
+            f"the image holds {rows[row, column, channel]} at row {first_row + row}, column "
+            f"{column}, channel {channel}; expected finite values"
+        )

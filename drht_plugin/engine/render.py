@@ -1,0 +1,179 @@
+"""`Scene` + window → corrected pixels: a pure function, the same for any window and order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from drht_plugin.bridge import transfer
+from drht_plugin.engine.grid import LEVELS, ToneGrid
+from drht_plugin.engine.pixels import Kind, kind_of
+from drht_plugin.engine.survey import Scene, as_channels
+from drht_plugin.errors import InputError
+
+Image = npt.NDArray[Any]
+
+_Y_MAX = transfer.ALPHA * transfer.H_MAX**transfer.GAMMA
+
+
+@dataclass(frozen=True)
+class Strength:
+    """How much of the correction is applied; each 0..1.
+
+    strength: all of it; 0 gives the input back bit for bit. shadows: of where it lifts luma.
+    highlights: of where it lowers luma.
+    """
+
+    strength: float = 1.0
+    shadows: float = 1.0
+    highlights: float = 1.0
+
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if not isinstance(value, int | float) or not 0 <= value <= 1:
+                raise InputError(f"{each.name} is {value!r}; expected a number from 0 to 1")
+
+
+@dataclass(frozen=True)
+class Window:
+    """Where a window lies: `top` and `left` of its first pixel in the image."""
+
+    top: int = 0
+    left: int = 0
+
+
+FULL = Strength()
+ORIGIN = Window()
+
+
+def render(
+    scene: Scene,
+    pixels: Image,
+    window: Window = ORIGIN,
+    strength: Strength = FULL,
+    out: Image | None = None,
+) -> Image:
+    """The corrected pixels of one window, in guided detail.
+
+    Each pixel depends on its own value, its place and the scene alone, so no halo is needed.
+
+    Args:
+        scene: the survey of the whole image.
+        pixels: R×C or R×C×K input pixels, of the image's dtype and channels.
+        window: where they lie.
+        strength: how much of the correction is applied.
+        out: where the result goes; a new array if absent; may not overlap `pixels`.
+
+    Returns:
+        The same shape and dtype as `pixels`.
+
+    Raises:
+        InputError: pixels of another kind than the surveyed image, or outside it.
+    """
+    kind = scene.kind
+    _require_inside(kind, kind_of(pixels), window)
+    if out is None:
+        out = np.empty(pixels.shape, pixels.dtype)
+    if strength.strength == 0:
+        out[...] = pixels
+        return out
+    place = np.array([window.top, window.left, kind.height, kind.width])
+    source, target = as_channels(pixels), as_channels(out)
+    if kind.dtype == np.float16 or kind.linear:
+        wide = _to_display(source, kind)
+        result = np.empty_like(wide)
+        _slice(scene.tone, wide, place, scene.wrap, _settings(1.0, 0.0, 1.0, strength), result)
+        _from_display(result, source, kind, target)
+    else:
+        rounding = 0.5 if kind.dtype.kind == "u" else 0.0
+        settings = _settings(kind.white, rounding, 1.0, strength)
+        _slice(scene.tone, source, place, scene.wrap, settings, target)
+    return out
+
+
+def render_radiance(
+    scene: Scene, grid: ToneGrid, pixels: Image, window: Window = ORIGIN
+) -> npt.NDArray[np.float32]:
+    """The HDR estimate H of one window: R×C×colours float32, 1.0 = the input's clip point.
+
+    grid: `scene.radiance_grid()`, made once for all windows.
+
+    Raises:
+        InputError: as `render`.
+    """
+    from drht_plugin.bridge import kernels
+
+    kind = scene.kind
+    _require_inside(kind, kind_of(pixels), window)
+    display = _to_display(as_channels(pixels), kind)[..., : kind.colours].clip(0, 1)
+    place = np.array([window.top, window.left, kind.height, kind.width])
+    y = np.empty_like(display)
+    _slice(grid, display, place, scene.wrap, _settings(1.0, 0.0, _Y_MAX, FULL), y)
+    kernels.to_radiance(y.reshape(-1), y.reshape(-1))
+    return y
+
+
+def _require_inside(kind: Kind, given: Kind, window: Window) -> None:
+    same = (given.dtype, given.colours, given.alpha) == (kind.dtype, kind.colours, kind.alpha)
+    if not same:
+        raise InputError(f"the window's pixels are {given}; the surveyed image is {kind}")
+    inside = (
+        0 <= window.top <= kind.height - given.height
+        and 0 <= window.left <= kind.width - given.width
+    )
+    if not inside:
+        raise InputError(
+            f"a window of {given.height}×{given.width} at {window} is not inside the image of "
+            f"{kind.height}×{kind.width}"
+        )
+
+
+def _settings(
+    white: float, rounding: float, ceiling: float, strength: Strength
+) -> npt.NDArray[np.float32]:
+    applied = [strength.strength, strength.shadows, strength.highlights]
+    return np.array([white, rounding, ceiling, *applied], np.float32)
+
+
+def _slice(
+    grid: ToneGrid,
+    source: Image,
+    place: npt.NDArray[Any],
+    wrap: bool,
+    settings: npt.NDArray[np.float32],
+    target: Image,
+) -> None:
+    from drht_plugin.bridge import kernels
+
+    slice_ = kernels.slice_gray if grid.colours == 1 else kernels.slice_rgb
+    slice_(source, grid.transforms, LEVELS, grid.residual, place, wrap, settings, target)
+
+
+def _to_display(source: Image, kind: Kind) -> npt.NDArray[np.float32]:
+    """Pixels as display-encoded float32, alpha as it is."""
+    from drht_plugin.bridge import kernels
+
+    wide = source.astype(np.float32) * np.float32(1 / kind.white)
+    if kind.linear:
+        kernels.srgb_encode(wide.reshape(-1), wide.reshape(-1))
+    return wide
+
+
+def _from_display(
+    display: npt.NDArray[np.float32], source: Image, kind: Kind, target: Image
+) -> None:
+    """Display-encoded float32 to the image's own values, alpha from the source."""
+    from drht_plugin.bridge import kernels
+
+    if kind.linear:
+        kernels.srgb_decode(display.reshape(-1), display.reshape(-1))
+    if kind.dtype.kind == "u":
+        np.rint(display * np.float32(kind.white), out=display)
+        display.clip(0, kind.white, out=display)
+    target[...] = display.astype(kind.dtype)
+    if kind.alpha >= 0:
+        target[..., kind.alpha] = source[..., kind.alpha]

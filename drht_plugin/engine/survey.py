@@ -1,0 +1,173 @@
+"""Whole image → `Scene`: what the two networks say of the image as a whole, decided once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from drht_plugin.bridge import transfer
+from drht_plugin.engine.grid import ToneGrid, fit
+from drht_plugin.engine.pixels import Kind, kind_of, require_finite
+
+if TYPE_CHECKING:
+    from drht_plugin.model.runner import Runner
+
+FloatArray = npt.NDArray[np.float32]
+
+_SIDE = 256
+"""Square root of the overview's area, the scale that the networks are trained at."""
+
+_SHORTEST = 128
+_LONGEST = 512
+_STRIDE = 32
+_WRAP_MARGIN = 64
+_BAND_PIXELS = 1 << 22
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What is known of an image as a whole; immutable.
+
+    kind: of the image surveyed. wrap: its columns are periodic. ldr, y, corrected: h×w×3 float32
+    overviews of the input x, of the HDR estimate in the LDR domain, and of T (all
+    display-encoded; y = α·H^γ). weight: h×w, the share of pixels that counted. tone: carries x
+    to T at any pixel.
+    """
+
+    kind: Kind
+    wrap: bool
+    ldr: FloatArray = field(repr=False)
+    y: FloatArray = field(repr=False)
+    corrected: FloatArray = field(repr=False)
+    weight: FloatArray = field(repr=False)
+    tone: ToneGrid = field(repr=False)
+
+    def radiance_grid(self) -> ToneGrid:
+        """The grid that carries x to y at any pixel, as `tone` does to T."""
+        return fit(self.ldr, self.y, self.weight, gray=self.kind.colours == 1, wrap=self.wrap)
+
+
+def survey(
+    image: Any,
+    runner: Runner,
+    *,
+    transfer: str = "srgb",
+    wrap: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Scene:
+    """Look at the whole image once.
+
+    Args:
+        image: anything with shape, dtype and row slices that give numpy arrays; H×W or H×W×C of
+            the contract's dtypes.
+        runner: the loaded networks.
+        transfer: "srgb" for display-encoded values, "linear" for scene-linear ones.
+        wrap: the image is a 360° panorama whose left and right edges meet.
+        progress: called with rows done and rows in all.
+
+    Raises:
+        InputError: an image outside the contract; NaN or infinity in it.
+    """
+    kind = kind_of(image, transfer)
+    ldr, weight = overview(image, kind, progress)
+    margin = min(_WRAP_MARGIN, _STRIDE * (ldr.shape[1] // _STRIDE)) if wrap else 0
+    padded = np.pad(ldr, ((0, 0), (margin, margin), (0, 0)), mode="wrap") if margin else ldr
+    y, corrected = runner(padded)
+    inside = slice(margin, margin + ldr.shape[1])
+    y, corrected = y[:, inside].copy(), corrected[:, inside].clip(0, 1)
+    if kind.colours == 1:
+        y, corrected = _gray(y), _gray(corrected)
+    for array in (ldr, y, corrected, weight):
+        array.flags.writeable = False
+    tone = fit(ldr, corrected, weight, gray=kind.colours == 1, wrap=wrap)
+    return Scene(kind, wrap, ldr, y, corrected, weight, tone)
+
+
+def overview_size(height: int, width: int) -> tuple[int, int]:
+    """Height and width of the overview: area about 256², multiples of 32, aspect kept.
+
+    The shorter side has at least 128 pixels and the longer one at most 512, so that beyond 4:1
+    the overview is squeezed.
+    """
+    aspect = (height / width) ** 0.5
+    sides = (_SIDE * aspect, _SIDE / aspect)
+    fitted = (min(max(_STRIDE * round(s / _STRIDE), _SHORTEST), _LONGEST) for s in sides)
+    rows, columns = fitted
+    return rows, columns
+
+
+def overview(
+    image: Any, kind: Kind, progress: Callable[[int, int], None] | None = None
+) -> tuple[FloatArray, FloatArray]:
+    """The image averaged in linear light, display-encoded h×w×3, and the weight h×w of its cells.
+
+    Pixels whose alpha is 0 do not count. Reads whole rows in bands, once, from top to bottom.
+    """
+    from drht_plugin.bridge import kernels
+
+    size = overview_size(kind.height, kind.width)
+    sums = np.zeros((*size, kind.colours + 1))
+    table = _light_table(kind.dtype.itemsize if kind.dtype.kind == "u" else 0, kind.linear)
+    scale = 1.0 if kind.dtype.kind == "u" else float(table.size - 1)
+    band = max(1, _BAND_PIXELS // kind.width)
+    for top in range(0, kind.height, band):
+        rows = as_channels(image[top : top + band])
+        require_finite(rows, top)
+        if rows.dtype == np.float16:
+            rows = rows.astype(np.float32)
+        kernels.area_average(rows, table, scale, kind.colours, kind.alpha, top, kind.height, sums)
+        if progress is not None:
+            progress(min(top + band, kind.height), kind.height)
+    area = kind.height * kind.width / (size[0] * size[1])
+    weight = (sums[..., -1] / area).astype(np.float32)
+    light = sums[..., :-1] / np.maximum(sums[..., -1:], 1e-12)
+    light = _fill_holes(light, weight)
+    coded = transfer.srgb_encode(light.clip(0, 1)).astype(np.float32)
+    return np.ascontiguousarray(np.broadcast_to(coded, (*size, 3))), weight
+
+
+def as_channels(rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Rows as R×W×C, without a copy where the channels are there already."""
+    rows = np.asarray(rows)
+    return rows[..., None] if rows.ndim == 2 else rows
+
+
+@lru_cache(maxsize=8)
+def _light_table(integer_bytes: int, linear: bool) -> FloatArray:
+    """Linear light of codes 0..n−1; floats (0 bytes) are looked up in 65536 steps."""
+    codes = np.linspace(0, 1, 256 if integer_bytes == 1 else 65536)
+    return (codes if linear else transfer.srgb_decode(codes)).astype(np.float32)
+
+
+def _fill_holes(light: npt.NDArray[Any], weight: FloatArray) -> npt.NDArray[Any]:
+    """Give cells without pixels the mean of their surroundings, coarse to fine."""
+    if (weight > 0).all():
+        return light
+    known = (weight > 0).astype(np.float64)[..., None]
+    return _pull_push(light * known, known)
+
+
+def _pull_push(light: npt.NDArray[Any], known: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    rows, columns = light.shape[:2]
+    mean = light / np.maximum(known, 1e-12)
+    if min(rows, columns) < 2 or (known > 0).all():
+        everywhere = light.sum((0, 1)) / max(known.sum(), 1e-12)
+        return np.where(known > 0, mean, everywhere)
+    even = (rows // 2 * 2, columns // 2 * 2)
+    shape = (even[0] // 2, 2, even[1] // 2, 2, -1)
+    coarse_light = light[: even[0], : even[1]].reshape(shape).sum((1, 3))
+    coarse_known = known[: even[0], : even[1]].reshape(shape).sum((1, 3))
+    coarse = _pull_push(coarse_light, coarse_known).repeat(2, 0).repeat(2, 1)
+    pads = ((0, rows - coarse.shape[0]), (0, columns - coarse.shape[1]), (0, 0))
+    return np.where(known > 0, mean, np.pad(coarse, pads, mode="edge"))
+
+
+def _gray(picture: FloatArray) -> FloatArray:
+    """The luma of a picture, in all three channels."""
+    luma = picture @ np.array([0.2126, 0.7152, 0.0722], np.float32)
+    return np.ascontiguousarray(np.broadcast_to(luma[..., None], picture.shape))

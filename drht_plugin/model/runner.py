@@ -1,0 +1,42 @@
+"""The networks, loaded and ready: an overview in, y and T out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from drht_plugin.model.device import choose_device, inference_dtype, tune_allocator
+from drht_plugin.model.weights import load_model
+
+FloatArray = npt.NDArray[np.float32]
+
+
+class Runner:
+    """One model on one device; calling it has no side effects, from any thread."""
+
+    def __init__(self, model: str | Path = "default", device: str = "auto") -> None:
+        self.device = choose_device(device)
+        self.dtype = inference_dtype(self.device)
+        tune_allocator()
+        network = load_model(model)
+        self._network = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def __call__(self, ldr: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Y and T (both h×w×3 float32) of a display-encoded picture h×w×3 float32 in 0..1.
+
+        h and w are multiples of 32. The last addition and activation are float32.
+        """
+        planes = torch.from_numpy(np.ascontiguousarray(ldr.transpose(2, 0, 1)))[None]
+        with (
+            torch.inference_mode(),
+            torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32),
+        ):
+            estimate = self._network(planes.to(self.device, memory_format=torch.channels_last))
+        return _to_numpy(estimate.y), _to_numpy(estimate.corrected)
+
+
+def _to_numpy(planes: torch.Tensor) -> FloatArray:
+    return planes[0].float().permute(1, 2, 0).contiguous().cpu().numpy()

@@ -48,7 +48,11 @@ def kind_of(image: Any, transfer: str = "srgb") -> Kind:
         raise InputError(f"transfer is {transfer!r}; expected one of {', '.join(TRANSFERS)}")
     if not hasattr(image, "shape") or not hasattr(image, "dtype"):
         raise InputError(f"the image is a {type(image).__name__}; {_ACCEPTED}")
-    shape, dtype = tuple(image.shape), np.dtype(image.dtype)
+    try:
+        shape, dtype = tuple(image.shape), np.dtype(image.dtype)
+    except TypeError as error:
+        given = f"{type(image).__name__} of {image.dtype}"
+        raise InputError(f"the image is a {given}; {_ACCEPTED} in a numpy array") from error
     if len(shape) not in (2, 3) or (len(shape) == 3 and not 1 <= shape[2] <= 4):
         raise InputError(f"the image has shape {shape}; {_ACCEPTED}")
     if dtype.name not in DTYPES or not dtype.isnative:

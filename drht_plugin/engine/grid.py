@@ -120,7 +120,8 @@ def _solve(moments: npt.NDArray[Any]) -> npt.NDArray[Any]:
     gram[..., upper[0], upper[1]] = moments[..., :10]
     gram[..., upper[1], upper[0]] = moments[..., :10]
     cross = moments[..., 10:].reshape(*moments.shape[:-1], 4, 3)
-    count = gram[..., 3:, 3:]
+    # Where no pixel counts, in an image that is all transparent, the ridge alone is left.
+    count = np.maximum(gram[..., 3:, 3:], 1e-12)
     light, wanted = gram[..., 3, :3] @ _LUMA, cross[..., 3, :] @ _LUMA
     floor = 1e-3 * count[..., 0, 0]
     gain = (wanted + floor) / (light + floor)

@@ -133,7 +133,7 @@ def area_average(
     rows, width = pixels.shape[0], pixels.shape[1]
     out_h, out_w = sums.shape[0], sums.shape[1]
     y_step, x_step = height / out_h, width / out_w
-    last_code = table.size - 1
+    last_code = table.size - 1.0
     first_i = max(0, math.floor(top / y_step))
     last_i = min(out_h, math.ceil((top + rows) / y_step))
     for i in numba.prange(first_i, last_i):
@@ -149,8 +149,10 @@ def area_average(
                         continue
                     share = share_y * (min(x + 1.0, right) - max(float(x), left))
                     for c in range(colours):
-                        code = int(pixels[row - top, x, c] * scale + _f32(0.5))
-                        sums[i, j, c] += share * table[min(max(code, 0), last_code)]
+                        # Clamped before the conversion, which large floats would overflow.
+                        code = pixels[row - top, x, c] * scale + _f32(0.5)
+                        code = min(max(code, 0.0), last_code)
+                        sums[i, j, c] += share * table[int(code)]
                     sums[i, j, colours] += share
 
 

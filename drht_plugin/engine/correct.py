@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from drht_plugin.engine.pixels import kind_of
+from drht_plugin.engine.pixels import kind_of, require_out
 from drht_plugin.engine.render import FULL, Strength, Window, render, render_radiance
 from drht_plugin.engine.survey import Scene, survey
 from drht_plugin.errors import InputError
@@ -82,6 +82,7 @@ class Corrector:
         progress: ProgressCallback | None = None,
     ) -> Image:
         """The whole surveyed image corrected, band by band; errors as in `drht_plugin.render`."""
+        _require_surveyed(scene, image)
         out = _prepare_out(image, out)
         report = _rows(progress)
         with _threads(self._threads):
@@ -95,6 +96,7 @@ class Corrector:
         self, scene: Scene, image: Any, *, progress: ProgressCallback | None = None
     ) -> npt.NDArray[np.float32]:
         """The HDR estimate of the whole surveyed image; see `drht_plugin.estimate_hdr`."""
+        _require_surveyed(scene, image)
         kind = scene.kind
         report = _rows(progress)
         radiance = np.empty((kind.height, kind.width, kind.colours), np.float32)
@@ -239,12 +241,16 @@ def require_detail(detail: str) -> None:
 def _prepare_out(image: Any, out: Image | None) -> Image:
     if out is None:
         return np.empty(image.shape, image.dtype)
-    if not isinstance(out, np.ndarray) or out.shape != image.shape or out.dtype != image.dtype:
-        given = f"{out.dtype} {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
-        raise InputError(f"out is {given}; expected an array of {image.dtype} {image.shape}")
-    if isinstance(image, np.ndarray) and np.shares_memory(image, out):
-        raise InputError("out shares memory with the image; expected an array of its own")
-    return out
+    return require_out(image, out)
+
+
+def _require_surveyed(scene: Scene, image: Any) -> None:
+    given, kind = kind_of(image), scene.kind
+    if (given.height, given.width) != (kind.height, kind.width):
+        raise InputError(
+            f"the image has {given.height}×{given.width} pixels; "
+            f"the surveyed image has {kind.height}×{kind.width}"
+        )
 
 
 def _bands(image: Any, width: int) -> Iterator[tuple[int, Image]]:

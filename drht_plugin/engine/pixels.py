@@ -71,6 +71,22 @@ def kind_of(image: Any, transfer: str = "srgb") -> Kind:
     )
 
 
+def require_out(image: Any, out: Any) -> Image:
+    """Refuse an array for the result of another shape or dtype than the image, or on top of it.
+
+    Raises:
+        InputError: says what was given and what is accepted.
+    """
+    if not isinstance(out, np.ndarray) or out.shape != image.shape or out.dtype != image.dtype:
+        given = f"{out.dtype} {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
+        raise InputError(f"out is {given}; expected an array of {image.dtype} {image.shape}")
+    if not out.flags.writeable:
+        raise InputError("out is read-only; expected an array that can be written")
+    if isinstance(image, np.ndarray) and np.shares_memory(image, out):
+        raise InputError("out shares memory with the image; expected an array of its own")
+    return out
+
+
 def require_finite(rows: Image, first_row: int) -> None:
     """Refuse NaN and infinity in a band of rows that begins at `first_row`.
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from drht_plugin.bridge import transfer
 from drht_plugin.engine.grid import LEVELS, ToneGrid
-from drht_plugin.engine.pixels import Kind, kind_of
+from drht_plugin.engine.pixels import Kind, kind_of, require_out
 from drht_plugin.engine.survey import Scene, as_channels
 from drht_plugin.errors import InputError
 
@@ -72,12 +72,12 @@ def render(
         The same shape and dtype as `pixels`.
 
     Raises:
-        InputError: pixels of another kind than the surveyed image, or outside it.
+        InputError: pixels of another kind than the surveyed image, or outside it; an `out` of
+            another shape or dtype, that cannot be written or that shares memory with `pixels`.
     """
     kind = scene.kind
     _require_inside(kind, kind_of(pixels), window)
-    if out is None:
-        out = np.empty(pixels.shape, pixels.dtype)
+    out = np.empty(pixels.shape, pixels.dtype) if out is None else require_out(pixels, out)
     if strength.strength == 0:
         out[...] = pixels
         return out

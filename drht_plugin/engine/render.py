@@ -16,6 +16,7 @@ from drht_plugin.errors import InputError
 
 Image = npt.NDArray[Any]
 
+_NUMBERS = (int, float, np.integer, np.floating)
 _Y_MAX = transfer.ALPHA * transfer.H_MAX**transfer.GAMMA
 
 
@@ -34,7 +35,7 @@ class Strength:
     def __post_init__(self) -> None:
         for each in fields(self):
             value = getattr(self, each.name)
-            if not isinstance(value, int | float) or not 0 <= value <= 1:
+            if not isinstance(value, _NUMBERS) or not 0 <= value <= 1:
                 raise InputError(f"{each.name} is {value!r}; expected a number from 0 to 1")
 
 

@@ -15,7 +15,7 @@ from types import ModuleType
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from drht_plugin.camera import Scene
@@ -99,7 +99,6 @@ def pack(scenes: list[Scene], target: Path, *, compression: int = 60) -> None:
 
 
 def _from_pack(file: Path) -> Iterator[Scene]:
-    cv2 = _opencv()
     low, high = _LOG_RANGE
     try:
         with safe_open(file, "pt") as store:
@@ -107,15 +106,24 @@ def _from_pack(file: Path) -> Iterator[Scene]:
             if metadata.get("drht_pack") != _PACK_VERSION:
                 raise ReadError(f"{file}: not a pack of HDR scenes of version {_PACK_VERSION}")
             for entry in json.loads(metadata["scenes"]):
-                stream = store.get_tensor(entry["name"] + ".jp2").numpy()
-                mask = store.get_tensor(entry["name"] + ".clip").numpy()
-                coded: npt.NDArray[np.float32] = cv2.imdecode(stream, -1).astype(np.float32)
+                coded = _decode(store.get_tensor(entry["name"] + ".jp2").numpy())
                 rgb = np.exp2(coded / 65535 * (high + 1 - low) + low) - 2.0**low
-                clipped = cv2.imdecode(mask, -1).astype(np.float32)
+                clipped = _decode(store.get_tensor(entry["name"] + ".clip").numpy())
                 planes = np.concatenate([rgb.clip(0, 65504).transpose(2, 0, 1), clipped[None]])
                 yield Scene(entry["name"], torch.from_numpy(planes).half(), entry["panorama"])
-    except (OSError, ValueError, KeyError) as error:
-        raise ReadError(f"{file}: not a pack of HDR scenes ({error})") from error
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        raise ReadError(f"{file}: not a pack of HDR scenes, or damaged ({error})") from error
+
+
+def _decode(stream: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    cv2 = _opencv()
+    try:
+        picture = cv2.imdecode(stream, -1)
+    except cv2.error as error:
+        raise ValueError(str(error)) from error
+    if picture is None:
+        raise ValueError("a picture in it cannot be decoded")
+    return picture.astype(np.float32)
 
 
 def _opencv() -> ModuleType:

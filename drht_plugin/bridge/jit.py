@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import functools
+import threading
 from collections.abc import Callable
-from typing import Any, TypeVar
+from contextlib import nullcontext
+from typing import Any, TypeVar, cast
 
 import numba
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
+
+_turn = threading.RLock()
 
 
 def kernel(function: Kernel) -> Kernel:
@@ -16,19 +21,42 @@ def kernel(function: Kernel) -> Kernel:
     No fast-math: the operations of a pixel then round alike in vector bodies and scalar tails,
     so that a pixel does not depend on where a window begins.
     """
-    options = {"parallel": True, "nogil": True, "error_model": "numpy"}
-    return _cached(function, options)
+    compiled = _compile(function, cache=True)
+
+    @functools.wraps(function)
+    def call(*arguments: Any) -> Any:
+        nonlocal compiled
+        with _turn if _one_at_a_time() else nullcontext():
+            try:
+                return compiled(*arguments)
+            except OSError:
+                # The cache's disk is full or gone; kernels raise no OSError of their own.
+                compiled = _compile(function, cache=False)
+                return compiled(*arguments)
+
+    return cast(Kernel, call)
 
 
 def inline(function: Kernel) -> Kernel:
-    """Compile a scalar helper to be inlined into kernels."""
-    return _cached(function, {"nogil": True, "error_model": "numpy"})
+    """Compile a scalar helper, which becomes a part of the kernels that call it."""
+    compiled: Kernel = numba.njit(nogil=True, error_model="numpy")(function)
+    return compiled
 
 
-def _cached(function: Kernel, options: dict[str, Any]) -> Kernel:
+def _compile(function: Kernel, *, cache: bool) -> Kernel:
     try:
-        compiled: Kernel = numba.njit(cache=True, **options)(function)
+        compiled: Kernel = numba.njit(parallel=True, nogil=True, error_model="numpy", cache=cache)(
+            function
+        )
     except RuntimeError:
         # Neither the installation nor the user's cache folder can be written.
-        compiled = numba.njit(**options)(function)
+        return _compile(function, cache=False)
     return compiled
+
+
+def _one_at_a_time() -> bool:
+    """Whether numba's threads cannot serve two callers: without OpenMP, or not started yet."""
+    try:
+        return bool(numba.threading_layer() == "workqueue")
+    except ValueError:
+        return True

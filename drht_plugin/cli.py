@@ -146,6 +146,7 @@ def _correct(options: argparse.Namespace) -> int:
     if doubles:
         raise InputError(f"several pictures would be written to {', '.join(doubles)}")
     corrector = Corrector(model=options.model, device=options.device, threads=options.threads)
+    _ = corrector.runner  # a wrong model or device stops here, before any picture
     failures = 0
     for source, target in zip(options.inputs, targets, strict=True):
         try:
@@ -218,7 +219,7 @@ def _add_train(commands: Any) -> None:
     )
     parser.add_argument("data", type=Path, help="folder of .exr or .hdr images, or a pack")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
-    parser.add_argument("--minutes", type=float, default=60.0, help="training time (default: 60)")
+    parser.add_argument("--minutes", type=float, default=105.0, help="training time (default: 105)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--learning-rate", type=float, default=2e-3, help="peak (default: 2e-3)")
     parser.add_argument(

@@ -34,14 +34,14 @@ class Recipe:
     shots: LDR pictures taken of each view. averaging: decay of the weights' moving average.
     """
 
-    minutes: float = 60.0
+    minutes: float = 105.0
     seed: int = 1
     learning_rate: float = 2e-3
     warm_up: float = 0.03
     megapixels: float = 0.3
     small: tuple[int, int] = (112, 208)
     large: tuple[int, int] = (192, 320)
-    grow: float = 0.35
+    grow: float = 0.55
     shots: int = 2
     averaging: float = 0.998
     clip_gradient: float = 1.0
@@ -184,11 +184,24 @@ def train(
     watched = _validation_batch(validation, chosen) if validation else None
     print(f"{len(scenes)} scenes, {chosen}, {recipe}", flush=True)
 
+    try:
+        _run(trainer, scenes, watched, report_seconds)
+    except KeyboardInterrupt:
+        trainer.save()
+        raise
+    return export(trainer, len(scenes))
+
+
+def _run(
+    trainer: Trainer, scenes: list[Scene], watched: Triplets | None, report_seconds: float
+) -> None:
+    """Train until the budget is spent, saving and reporting every `report_seconds`."""
+    recipe = trainer.recipe
     # Resumed runs draw on, rather than again.
     stream = recipe.seed * 1_000_003 + trainer.progress.step
     photographer = Photographer(scenes, stream)
     random = np.random.default_rng(stream)
-    noise = torch.Generator(chosen).manual_seed(stream)
+    noise = torch.Generator(trainer.device).manual_seed(stream)
     reported = time.monotonic()
     while trainer.fraction < 1:
         started = time.monotonic()
@@ -198,19 +211,14 @@ def train(
         batch = render_triplets(scenes, plans, height, width, noise)
         terms = trainer.step(batch)
         trainer.progress.seconds += time.monotonic() - started
-        _append(
-            folder / "log.csv",
-            {**asdict(trainer.progress), "height": height, "width": width, **terms},
-        )
+        size = {"height": height, "width": width}
+        _append(trainer.folder / "log.csv", {**asdict(trainer.progress), **size, **terms})
         if not all(math.isfinite(v) for v in terms.values()):
             raise InputError(f"training diverged at step {trainer.progress.step}: {terms}")
-        if time.monotonic() - reported > report_seconds:
+        if trainer.fraction == 1 or time.monotonic() - reported > report_seconds:
             reported = time.monotonic()
             trainer.save()
             _report(trainer, watched if watched is not None else batch, terms)
-    trainer.save()
-    _report(trainer, watched if watched is not None else batch, terms)
-    return export(trainer, len(scenes))
 
 
 def export(trainer: Trainer, scenes: int) -> Path:

@@ -44,12 +44,13 @@ def losses(estimate: Estimate, truth: Triplets) -> Losses:
 
     clipped = (truth.ldr >= _CLIPPED_CODE).float() * known
     stops = (_log(estimate.y) - _log(true_y)) / (transfer.GAMMA * 0.6931)
-    # Too dark shows as a grey patch, too bright as the white that the input had.
+    # Too dark shows as a grey patch, too bright as the white that the input had: here and in T.
     uneven = torch.where(stops < 0, -1.6 * stops, 0.6 * stops)
     clip = 0.15 * (uneven * clipped).mean()
 
-    ldr = (estimate.corrected - truth.true_ldr).abs().mean()
-    ldr = ldr + 0.15 * (1 - ssim(estimate.corrected, truth.true_ldr))
+    error = estimate.corrected - truth.true_ldr
+    weight = torch.where(error < 0, 1.6, 0.8) * clipped + (1 - clipped)
+    ldr = (error.abs() * weight).mean() + 0.15 * (1 - ssim(estimate.corrected, truth.true_ldr))
     return Losses(hdr, clip, ldr)
 
 

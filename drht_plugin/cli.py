@@ -277,22 +277,51 @@ def _pack(options: argparse.Namespace) -> int:
     return OK
 
 
+_EVALUATE_NOTES = """\
+Unknown names of methods or metrics are answered by the list of those known. The numbers do not
+depend on --jobs.
+
+Exit codes: 0 all measured, 1 some pictures were left out (each is named, the others are measured),
+2 an argument or the manifest is wrong and nothing was done, 130 interrupted (what was measured is
+kept beside the JSON as OUT.partial).
+"""
+
+
 def _add_evaluate(commands: Any) -> None:
     parser = commands.add_parser(
         "evaluate",
         help="measure corrections against known truth",
-        description="Measure PSNR and SSIM of corrected pictures against their references: on "
-        "views of HDR images, shot by the virtual camera with a fixed seed, or on real pairs.",
+        description="Measure drht and the methods it is compared with, on real pairs or on views "
+        "of HDR images shot by a virtual camera with a fixed seed. Prints Markdown tables of means "
+        "with 95 % bootstrap intervals, in all and by group. Needs drht-plugin[evaluate].",
+        epilog=_EVALUATE_NOTES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--hdr", type=Path, help="folder of HDR images")
-    source.add_argument("--pairs", type=Path, help="manifest.csv with columns input, ref_ldr")
-    parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--count", type=int, default=200, help="views of HDR images (default: 200)")
+    source.add_argument(
+        "--pairs",
+        type=Path,
+        metavar="MANIFEST",
+        help="CSV with columns input, ref_ldr; where present hdr, exposure_scale; others group",
+    )
+    source.add_argument("--hdr", type=Path, metavar="FOLDER", help="folder of HDR images")
+    parser.add_argument("--seed", type=int, default=7, help="of the views (default: 7)")
+    parser.add_argument("--count", type=int, default=200, help="views to take (default: 200)")
     parser.add_argument("--methods", default="all", help="names with commas (default: all)")
-    parser.add_argument("--metrics", help="names with commas, or all (default: the quick ones)")
     parser.add_argument(
-        "--json", type=Path, help="write every picture's values; a killed run goes on from there"
+        "--metrics", help="names with commas, or all (default: all but fsimc, which is slow)"
+    )
+    parser.add_argument(
+        "--json",
+        type=Path,
+        metavar="OUT",
+        help="write every picture's values; a killed run goes on by the same command",
+    )
+    parser.add_argument(
+        "--report", type=Path, metavar="FOLDER", help="write FOLDER/index.html with pictures"
+    )
+    parser.add_argument(
+        "--jobs", type=int, help="processes, each with one thread (default: all cores)"
     )
     _add_model(parser)
     parser.set_defaults(run=_evaluate)

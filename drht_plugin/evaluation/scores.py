@@ -2,98 +2,187 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
+from drht_plugin.bridge.transfer import H_MAX
+from drht_plugin.errors import InputError
 from drht_plugin.evaluation import metrics
-from drht_plugin.evaluation.datasets import Item
-
-FloatArray = npt.NDArray[np.float32]
+from drht_plugin.evaluation.datasets import FloatArray, Item
 
 PEAK_LUMINANCE = 100.0
 """cd/m² of H = 1, where a metric wants absolute units."""
+PIXELS_PER_DEGREE = 30.0
+"""Viewing distance of HDR-VDP-2."""
+MOST_DECIBELS = 100.0
+"""What equal images count as, for infinity has no mean."""
 
-_CODES_SURE = (5, 250)
-_CLIPPED_CODE = 254
-_FLOOR = 2.0**-10
+# Codes of 8 bits, tested half a code beyond so that rounding and 16 bits do not matter.
+_SURE = (4.5 / 255, 250.5 / 255)
+_CLIPPED = 253.5 / 255
+_FLOOR = 2.0**-10  # of H, before logarithms
+_LUMA = np.array([0.299, 0.587, 0.114])
+
+
+@dataclass(frozen=True)
+class Row:
+    """What was measured of one method on one item.
+
+    values: metric → number, None where the item gives it no sense.
+    """
+
+    item: str
+    method: str
+    groups: Mapping[str, str]
+    values: Mapping[str, float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Score:
-    """One number per item: its `measure`, and whether more of it is better."""
+    """One number for a result H×W×3 and its item.
+
+    about: one line for readers; higher_is_better: direction, None where neither is better;
+    needs_radiance: whether it is skipped where the true radiance is not known.
+    """
 
     measure: Callable[[FloatArray, Item], float]
-    higher_is_better: bool = True
+    about: str
+    higher_is_better: bool | None = True
+    needs_radiance: bool = False
+
+
+def _psnr(picture: FloatArray, item: Item) -> float:
+    return min(metrics.psnr(picture, item.reference), MOST_DECIBELS)
 
 
 def _gamma_matched_psnr(picture: FloatArray, item: Item) -> float:
-    """PSNR after the one gamma that meets the reference's mean luma: structure without exposure."""
-    goal = float(item.reference.mean()) / 255
+    goal = float(item.reference.mean()) / float(np.iinfo(item.reference.dtype).max)
     low, high = 0.1, 10.0
     for _ in range(40):
         middle = (low * high) ** 0.5
         low, high = (middle, high) if float((picture**middle).mean()) > goal else (low, middle)
-    return metrics.psnr(picture ** np.float32((low * high) ** 0.5), item.reference)
+    return _psnr(picture ** np.float32((low * high) ** 0.5), item)
 
 
 def _luma_change(picture: FloatArray, item: Item) -> float:
-    weights = np.array([0.299, 0.587, 0.114])
-    return float(abs(((picture * 255 - item.ldr.astype(np.float32)) @ weights).mean()))
+    return float(abs(255 * ((picture - item.picture) @ _LUMA).mean()))
 
 
 DISPLAY: Mapping[str, Score] = {
-    "psnr": Score(lambda t, item: metrics.psnr(t, item.reference)),
-    "ssim": Score(lambda t, item: metrics.ssim(t, item.reference)),
-    "psnr-gamma": Score(_gamma_matched_psnr),
-    "fsim": Score(lambda t, item: metrics.fsim(t, item.reference)),
-    "fsimc": Score(lambda t, item: metrics.fsimc(t, item.reference)),
-    "luma-change": Score(_luma_change, higher_is_better=False),
+    "psnr": Score(_psnr, "peak signal-to-noise ratio against the reference, dB"),
+    "ssim": Score(lambda t, item: metrics.ssim(t, item.reference), "structural similarity of luma"),
+    "psnr-gamma": Score(
+        _gamma_matched_psnr, "PSNR after the one gamma that meets the reference's mean, dB"
+    ),
+    "fsim": Score(lambda t, item: metrics.fsim(t, item.reference), "feature similarity of luma"),
+    "fsimc": Score(
+        lambda t, item: metrics.fsimc(t, item.reference), "feature similarity with chrominance"
+    ),
+    "luma-change": Score(
+        _luma_change, "change of mean luma from the input, 8-bit codes", higher_is_better=None
+    ),
+    "tmqi": Score(
+        lambda t, item: metrics.tmqi(t, _truth(item)),
+        "tone-mapped image quality index against the true radiance",
+        needs_radiance=True,
+    ),
 }
-"""Of display-encoded results H×W×3 in 0..1, against the item's reference."""
+"""Of display-encoded results in 0..1."""
+
+
+def _truth(item: Item) -> FloatArray:
+    assert item.radiance is not None
+    return item.radiance
 
 
 def _log_luminance(radiance: FloatArray) -> FloatArray:
-    light = radiance @ np.array([0.2126, 0.7152, 0.0722], np.float32)
+    light = np.minimum(radiance, H_MAX) @ np.array([0.2126, 0.7152, 0.0722], np.float32)
     return np.log2(np.maximum(light, _FLOOR))
 
 
-def _stops(radiance: FloatArray, item: Item, mask: Any) -> float:
+def _stops(radiance: FloatArray, item: Item, mask: npt.NDArray[np.bool_]) -> float:
     """Mean |log2 H − log2 true H| of luminance where `mask`; NaN where there is none of it."""
-    assert item.radiance is not None
     if item.known is not None:
         mask = mask & item.known
     if not mask.any():
-        return float("nan")
-    difference = _log_luminance(radiance) - _log_luminance(item.radiance)
+        return math.nan
+    difference = _log_luminance(radiance) - _log_luminance(_truth(item))
     return float(np.abs(difference[mask]).mean())
 
 
 def _ev_unclipped(radiance: FloatArray, item: Item) -> float:
-    low, high = _CODES_SURE
-    return _stops(radiance, item, ((item.ldr >= low) & (item.ldr <= high)).all(-1))
+    low, high = _SURE
+    inside = (item.picture >= low) & (item.picture <= high)
+    return _stops(radiance, item, np.all(inside, axis=-1))
 
 
 def _ev_clipped(radiance: FloatArray, item: Item) -> float:
-    return _stops(radiance, item, (item.ldr >= _CLIPPED_CODE).any(-1))
+    return _stops(radiance, item, np.any(item.picture >= _CLIPPED, axis=-1))
 
 
 def _absolute(radiance: FloatArray) -> FloatArray:
-    return np.maximum(radiance, 1e-4) * np.float32(PEAK_LUMINANCE)
+    return radiance.clip(1e-4, H_MAX) * np.float32(PEAK_LUMINANCE)
+
+
+def _hdr_vdp2(radiance: FloatArray, item: Item) -> float:
+    test, reference = _absolute(radiance), _absolute(_truth(item))
+    return metrics.hdr_vdp2(test, reference, pixels_per_degree=PIXELS_PER_DEGREE)
+
+
+def _pu21_psnr(radiance: FloatArray, item: Item) -> float:
+    value = metrics.pu21_psnr(_absolute(radiance), _absolute(_truth(item)))
+    return min(value, MOST_DECIBELS)
+
+
+def _of_radiance(
+    measure: Callable[[FloatArray, Item], float], about: str, higher_is_better: bool = True
+) -> Score:
+    return Score(measure, about, higher_is_better, needs_radiance=True)
 
 
 HDR: Mapping[str, Score] = {
-    "ev-unclipped": Score(_ev_unclipped, higher_is_better=False),
-    "ev-clipped": Score(_ev_clipped, higher_is_better=False),
-    "hdr-vdp2": Score(lambda h, item: metrics.hdr_vdp2(_absolute(h), _absolute(_true(item)))),
-    "pu21-psnr": Score(lambda h, item: metrics.pu21_psnr(_absolute(h), _absolute(_true(item)))),
+    "ev-unclipped": _of_radiance(
+        _ev_unclipped, "mean error where the input is not clipped, stops", higher_is_better=False
+    ),
+    "ev-clipped": _of_radiance(
+        _ev_clipped, "mean error where the input is clipped, stops", higher_is_better=False
+    ),
+    "hdr-vdp2": _of_radiance(_hdr_vdp2, "quality Q of HDR-VDP-2.2"),
+    "pu21-psnr": _of_radiance(_pu21_psnr, "PSNR in the PU21 encoding, dB"),
 }
-"""Of scene-linear results H×W×3, 1.0 = the clip point, against the item's true radiance."""
+"""Of scene-linear results, 1.0 = the input's clip point, compared up to the bridge's `H_MAX`."""
+
+SCORES: Mapping[str, Score] = {**DISPLAY, **HDR}
+
+_DEFAULT = tuple(name for name in SCORES if name != "fsimc")
+"""FSIMc costs as much as FSIM again, and says nearly the same."""
 
 
-def _true(item: Item) -> FloatArray:
-    assert item.radiance is not None
-    return item.radiance
+def chosen_metrics(given: str | None) -> tuple[str, ...]:
+    """The metrics of a list with commas; "all", or None for the default ones.
+
+    Raises:
+        InputError: unknown names; names those accepted.
+    """
+    if given is None:
+        return _DEFAULT
+    return tuple(SCORES) if given == "all" else require_known("metrics", given, list(SCORES))
+
+
+def require_known(what: str, given: str, known: Sequence[str]) -> tuple[str, ...]:
+    """The names of a list with commas, each once.
+
+    Raises:
+        InputError: some are not among the known ones, which it names.
+    """
+    names = tuple(dict.fromkeys(name.strip() for name in given.split(",")))
+    unknown = [repr(name) for name in names if name not in known]
+    if unknown:
+        raise InputError(
+            f"unknown {what} {', '.join(unknown)}; expected all or some of {', '.join(known)}"
+        )
+    return names

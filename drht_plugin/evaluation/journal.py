@@ -1,0 +1,88 @@
+"""What a run keeps while it goes, so that after a kill the same command goes on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from drht_plugin.errors import WriteError
+from drht_plugin.evaluation.scores import Row
+from drht_plugin.io._atomic import replacing
+
+
+class Journal:
+    """One line of JSON for each item that is done, in a file beside the result.
+
+    The first line tells what is measured; a journal of anything else is not gone on with.
+    Without a target nothing is kept.
+    """
+
+    def __init__(self, target: Path | None, head: Mapping[str, Any]) -> None:
+        """Open the journal NAME.partial of a target.
+
+        Raises:
+            WriteError: it cannot be written.
+        """
+        self.path = None if target is None else target.with_name(target.name + ".partial")
+        self.done: dict[str, list[Row]] = {}
+        if self.path is None:
+            return
+        first = json.dumps(head, sort_keys=True)
+        self.done = _read(self.path, first)
+        kept = [first, *(_line(rows) for rows in self.done.values())]
+        # Whole again: the last line may be the one that was being written at the kill.
+        write_whole(self.path, "\n".join(kept) + "\n")
+
+    def add(self, name: str, rows: Sequence[Row]) -> None:
+        """Keep the rows of an item.
+
+        Raises:
+            WriteError: the journal cannot be written.
+        """
+        self.done[name] = list(rows)
+        if self.path is None:
+            return
+        try:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(_line(rows) + "\n")
+        except OSError as error:
+            raise WriteError(f"{self.path}: cannot be written: {error.strerror}") from error
+
+    def drop(self) -> None:
+        """Remove the file: the result is whole."""
+        if self.path is not None:
+            self.path.unlink(missing_ok=True)
+
+
+def _line(rows: Sequence[Row]) -> str:
+    return json.dumps([asdict(row) for row in rows])
+
+
+def _read(path: Path, first: str) -> dict[str, list[Row]]:
+    done: dict[str, list[Row]] = {}
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    if not lines or lines[0] != first:
+        return done
+    for line in lines[1:]:
+        try:
+            rows = [Row(**row) for row in json.loads(line)]
+        except (ValueError, TypeError):
+            break
+        done[rows[0].item] = rows
+    return done
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file that appears under its name when it is whole.
+
+    Raises:
+        WriteError: it cannot be written.
+    """
+    try:
+        with replacing(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise WriteError(f"{path}: cannot be written: {error.strerror}") from error

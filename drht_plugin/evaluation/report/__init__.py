@@ -1,0 +1,6 @@
+"""The HTML report: one file that needs no network, with tables and before/after pictures."""
+
+from drht_plugin.evaluation.report._examples import Example, examples
+from drht_plugin.evaluation.report._page import page
+
+__all__ = ["Example", "examples", "page"]

@@ -1,0 +1,89 @@
+"""The pictures that a report shows: the best, the median and the worst of one method."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from drht_plugin.evaluation import metrics
+from drht_plugin.evaluation.datasets import FloatArray, Item, Lazy, unit
+from drht_plugin.evaluation.lineup import Method
+from drht_plugin.evaluation.methods._optional import need
+from drht_plugin.evaluation.scores import Row
+
+METRIC = "psnr"
+_JPEG_QUALITY = 93
+
+
+@dataclass(frozen=True)
+class Example:
+    """One picture to show.
+
+    rank: "best", "median" or "worst"; before, after, reference: `data:` URIs; width, height: in
+    pixels; psnr_before, psnr_after: dB against the reference.
+    """
+
+    rank: str
+    name: str
+    width: int
+    height: int
+    before: str
+    after: str
+    reference: str
+    psnr_before: float
+    psnr_after: float
+
+
+def examples(
+    rows: Sequence[Row], items: Sequence[Lazy], name: str, method: Method
+) -> list[Example]:
+    """The pictures of a method, made again, by rank; none where PSNR was not measured.
+
+    Raises:
+        ReadError: an item can no longer be loaded.
+    """
+    lazies = {lazy.name: lazy for lazy in items}
+    return [
+        _example(rank, lazies[item].load(), method) for rank, item in ranked(rows, name).items()
+    ]
+
+
+def ranked(rows: Sequence[Row], method: str) -> Mapping[str, str]:
+    """Rank → item by the method's PSNR, each item once; of an even number the better median."""
+    scored = [(v, r.item) for r in rows if r.method == method and (v := r.values.get(METRIC))]
+    order = [item for _, item in sorted(scored, key=lambda pair: (-pair[0], pair[1]))]
+    if not order:
+        return {}
+    ranks = {"best": order[0], "median": order[(len(order) - 1) // 2], "worst": order[-1]}
+    shown: dict[str, str] = {}
+    for rank, item in ranks.items():
+        if item not in shown.values():
+            shown[rank] = item
+    return shown
+
+
+def _example(rank: str, item: Item, method: Method) -> Example:
+    corrected = method(item)
+    height, width = corrected.shape[:2]
+    return Example(
+        rank=rank,
+        name=item.name,
+        width=width,
+        height=height,
+        before=_data_uri(item.picture),
+        after=_data_uri(corrected),
+        reference=_data_uri(unit(item.reference)),
+        psnr_before=metrics.psnr(item.picture, item.reference),
+        psnr_after=metrics.psnr(corrected, item.reference),
+    )
+
+
+def _data_uri(picture: FloatArray) -> str:
+    cv2 = need("cv2")
+    codes = np.rint(picture[..., ::-1] * 255).astype(np.uint8)
+    flags = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
+    _, stream = cv2.imencode(".jpg", np.ascontiguousarray(codes), flags)
+    return "data:image/jpeg;base64," + base64.b64encode(stream.tobytes()).decode("ascii")

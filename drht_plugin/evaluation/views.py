@@ -1,0 +1,144 @@
+"""Views of a folder of HDR images, shot by the virtual camera with a fixed seed."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import math
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+import numpy.typing as npt
+
+from drht_plugin.errors import InputError, ReadError
+from drht_plugin.evaluation.datasets import FloatArray, Item, Lazy
+
+if TYPE_CHECKING:
+    from drht_plugin.camera import Scene
+    from drht_plugin.training.triplets import ViewPlan
+
+CLASSES = {"under": (-3.3, -1.2), "normal": (-0.6, 0.6), "over": (1.0, 3.2)}
+"""Exposure classes: EV relative to the metered exposure."""
+
+_SIDE = 320  # pixels, root of a view's area: what a 1024-pixel panorama can fill
+_ASPECTS = ((1, 1), (4, 3), (3, 4), (3, 2), (2, 3), (16, 9))
+_SUFFIXES = (".exr", ".hdr")
+_UNKNOWN_FROM = 0.01  # share of a view's pixel that comes from clipped source pixels
+
+
+@dataclass(frozen=True)
+class Views:
+    """So many views of the images of a folder, scenes and exposure classes in turn.
+
+    View i shows readable scene i mod n in class i mod 3; the same seed draws the same views. An
+    image that cannot be read is an item of its own, which fails.
+    """
+
+    folder: Path
+    seed: int
+    count: int
+
+    def items(self) -> list[Lazy]:
+        """The views.
+
+        Raises:
+            InputError: no HDR images that can be read, or a count below 1.
+        """
+        from drht_plugin.training.triplets import Photographer
+
+        if self.count < 1:
+            raise InputError(f"count is {self.count}; expected at least 1")
+        scenes, broken = _scenes(_files(self.folder))
+        if not scenes:
+            why = "; ".join(str(error) for error in broken.values())
+            raise InputError(f"{self.folder}: no HDR image can be read: {why}")
+        photographer = Photographer(scenes, self.seed)
+        random = np.random.default_rng(self.seed)
+        lazies = [Lazy(name, partial(_fail, error)) for name, error in broken.items()]
+        for i in range(self.count):
+            kind = list(CLASSES)[i % len(CLASSES)]
+            shot = photographer.shot(float(random.uniform(*CLASSES[kind])))
+            plan = replace(photographer.view(0, i % len(scenes)), shots=(shot,))
+            size = _size(*_ASPECTS[int(random.integers(len(_ASPECTS)))])
+            name = f"{i:03d}_{scenes[plan.scene].name}_{kind}"
+            lazies.append(Lazy(name, partial(_view, scenes, plan, size, name, kind, self.seed + i)))
+        return lazies
+
+    def describe(self) -> dict[str, Any]:
+        """Folder name, seed, count, and a digest of the images."""
+        digest = hashlib.sha256()
+        for file in _files(self.folder):
+            digest.update(file.name.encode() + hashlib.sha256(file.read_bytes()).digest())
+        return {
+            "hdr": self.folder.name,
+            "sha256": digest.hexdigest(),
+            "seed": self.seed,
+            "count": self.count,
+        }
+
+
+def _files(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder of HDR images")
+    files = sorted(p for p in folder.iterdir() if p.suffix.lower() in _SUFFIXES)
+    if not files:
+        raise InputError(f"{folder}: no HDR images; expected .exr or .hdr files")
+    return files
+
+
+def _scenes(files: list[Path]) -> tuple[list[Scene], dict[str, ReadError]]:
+    # One by one, where `load_scenes` gives all or nothing: a broken image costs its views alone.
+    from drht_plugin.training.scenes import _scene
+
+    manifest = files[0].with_name("manifest.csv")
+    rows: dict[str, dict[str, str]] = {}
+    if manifest.is_file():
+        with manifest.open(newline="", encoding="utf-8-sig") as lines:
+            rows = {row["file"]: row for row in csv.DictReader(lines)}
+    scenes, broken = [], {}
+    for file in files:
+        try:
+            scenes.append(_scene(file, rows.get(file.name, {})))
+        except ReadError:
+            broken[file.name] = ReadError(f"{file.name}: cannot be read as an RGB image")
+    return scenes, broken
+
+
+def _fail(error: ReadError) -> NoReturn:
+    raise error
+
+
+def _size(across: int, down: int) -> tuple[int, int]:
+    """Height and width of an aspect at the views' area, multiples of 8."""
+    scale = _SIDE / math.sqrt(across * down)
+    return 8 * round(down * scale / 8), 8 * round(across * scale / 8)
+
+
+def _view(
+    scenes: list[Scene], plan: ViewPlan, size: tuple[int, int], name: str, kind: str, seed: int
+) -> Item:
+    import torch
+
+    from drht_plugin.training.triplets import render_triplets
+
+    triplet = render_triplets(scenes, [plan], *size, torch.Generator().manual_seed(seed))
+
+    def planes(tensor: torch.Tensor) -> FloatArray:
+        array: FloatArray = tensor[0].permute(1, 2, 0).contiguous().numpy()
+        return array
+
+    return Item(
+        name=name,
+        groups={"class": kind},
+        ldr=_to_codes(planes(triplet.ldr)),
+        reference=_to_codes(planes(triplet.true_ldr)),
+        radiance=planes(triplet.true_hdr),
+        known=planes(triplet.source_clipped)[..., 0] < _UNKNOWN_FROM,
+    )
+
+
+def _to_codes(picture: FloatArray) -> npt.NDArray[np.uint8]:
+    return np.rint(picture.clip(0, 1) * 255).astype(np.uint8)

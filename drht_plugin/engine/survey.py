@@ -158,13 +158,13 @@ def _pull_push(light: npt.NDArray[Any], known: npt.NDArray[Any]) -> npt.NDArray[
     if min(rows, columns) < 2 or (known > 0).all():
         everywhere = light.sum((0, 1)) / max(known.sum(), 1e-12)
         return np.where(known > 0, mean, everywhere)
-    even = (rows // 2 * 2, columns // 2 * 2)
-    shape = (even[0] // 2, 2, even[1] // 2, 2, -1)
-    coarse_light = light[: even[0], : even[1]].reshape(shape).sum((1, 3))
-    coarse_known = known[: even[0], : even[1]].reshape(shape).sum((1, 3))
+    # Padded to even sides with what is not known, so that no known cell is left out.
+    pads = ((0, rows % 2), (0, columns % 2), (0, 0))
+    shape = ((rows + 1) // 2, 2, (columns + 1) // 2, 2, -1)
+    coarse_light = np.pad(light, pads).reshape(shape).sum((1, 3))
+    coarse_known = np.pad(known, pads).reshape(shape).sum((1, 3))
     coarse = _pull_push(coarse_light, coarse_known).repeat(2, 0).repeat(2, 1)
-    pads = ((0, rows - coarse.shape[0]), (0, columns - coarse.shape[1]), (0, 0))
-    return np.where(known > 0, mean, np.pad(coarse, pads, mode="edge"))
+    return np.where(known > 0, mean, coarse[:rows, :columns])
 
 
 def _gray(picture: FloatArray) -> FloatArray:

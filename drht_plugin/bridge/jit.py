@@ -39,24 +39,25 @@ def kernel(function: Kernel) -> Kernel:
 
 def inline(function: Kernel) -> Kernel:
     """Compile a scalar helper, which becomes a part of the kernels that call it."""
-    compiled: Kernel = numba.njit(nogil=True, error_model="numpy")(function)
-    return compiled
+    compiled: Any = numba.njit(nogil=True, error_model="numpy")(function)
+    return cast(Kernel, compiled)
 
 
 def _compile(function: Kernel, *, cache: bool) -> Kernel:
     try:
-        compiled: Kernel = numba.njit(parallel=True, nogil=True, error_model="numpy", cache=cache)(
+        compiled: Any = numba.njit(parallel=True, nogil=True, error_model="numpy", cache=cache)(
             function
         )
     except RuntimeError:
         # Neither the installation nor the user's cache folder can be written.
         return _compile(function, cache=False)
-    return compiled
+    return cast(Kernel, compiled)
 
 
 def _one_at_a_time() -> bool:
     """Whether numba's threads cannot serve two callers: without OpenMP, or not started yet."""
     try:
-        return bool(numba.threading_layer() == "workqueue")
+        layer: str = numba.threading_layer()  # type: ignore[attr-defined]
+        return layer == "workqueue"
     except ValueError:
         return True

@@ -24,6 +24,12 @@ _CELL = 8
 _NOISE = 2e-5
 """Ridge: the variance of input codes that is taken for noise, (1.14/255)²."""
 
+_BLACK = 1 / 255
+"""Mean code below which a cell holds next to nothing to take a gain from."""
+
+_MAX_GAIN = 8.0
+"""Largest gain of codes that is presumed: about 6 EV. More makes speckles of single code steps."""
+
 _FILL = 0.02
 """Weight of the neighbourhood's moments, which fill cells that no pixel falls into."""
 
@@ -123,8 +129,8 @@ def _solve(moments: npt.NDArray[Any]) -> npt.NDArray[Any]:
     # Where no pixel counts, in an image that is all transparent, the ridge alone is left.
     count = np.maximum(gram[..., 3:, 3:], 1e-12)
     light, wanted = gram[..., 3, :3] @ _LUMA, cross[..., 3, :] @ _LUMA
-    floor = 1e-3 * count[..., 0, 0]
-    gain = (wanted + floor) / (light + floor)
+    floor = _BLACK * count[..., 0, 0]
+    gain = np.minimum((wanted + floor) / (light + floor), _MAX_GAIN)
     ridge = count * np.diag([_NOISE, _NOISE, _NOISE, 1e-9])
     prior = np.zeros_like(cross)
     prior[..., (0, 1, 2), (0, 1, 2)] = gain[..., None]

@@ -199,6 +199,12 @@ _JPEG_LUMA = (
     (49, 64, 78, 87, 103, 121, 120, 101),
     (72, 92, 95, 98, 112, 100, 103, 99),
 )
+_JPEG_CHROMA = (
+    (17, 18, 24, 47),
+    (18, 21, 26, 66),
+    (24, 26, 56, 99),
+    (47, 66, 99, 99),
+)  # and 99 beyond
 _YCBCR = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
 
 
@@ -213,9 +219,7 @@ def jpeg(coded: Tensor, quality: Tensor) -> Tensor:
     picture, q = coded[chosen], quality[chosen].view(-1, 1, 1, 1, 1, 1)
     scale = torch.where(q < 50, 5000 / q, 200 - 2 * q) / 100
     luma = coded.new_tensor(_JPEG_LUMA)
-    # The chroma table of Annex K is the constant 99 but for its first entries.
-    chroma = coded.new_tensor(_JPEG_LUMA).clamp_min(17)
-    chroma = torch.where(torch.arange(8).to(coded.device) < 4, chroma, chroma.new_tensor(99.0))
+    chroma = F.pad(coded.new_tensor(_JPEG_CHROMA), (0, 4, 0, 4), value=99.0)
     table = torch.stack([luma, chroma, chroma]).view(1, 3, 1, 8, 1, 8)
     table = (table * scale).clamp(1, 255).round() / 255
     k = torch.arange(8, device=coded.device, dtype=coded.dtype)

@@ -1,0 +1,137 @@
+"""The bridge's kernels against the formulas in `transfer`."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from drht_plugin.bridge import jit, kernels, transfer
+
+FloatArray = npt.NDArray[np.float32]
+
+
+def numbers(low: float, high: float) -> st.SearchStrategy[FloatArray]:
+    """1 to 40 float32 numbers, so that vector bodies and scalar tails both occur."""
+    each = st.floats(low, high, width=32)
+    return st.lists(each, min_size=1, max_size=40).map(lambda v: np.array(v, np.float32))
+
+
+def run(kernel: Callable[..., Any], values: FloatArray) -> FloatArray:
+    """A kernel from array to array."""
+    out = np.empty_like(values)
+    kernel(values, out)
+    return out
+
+
+@given(numbers(-1.0, 70.0))
+def test_srgb_encode(linear: FloatArray) -> None:
+    """Encoding is the formula's, to 1e-6 of the value or absolutely near black."""
+    expected = transfer.srgb_encode(linear.astype(np.float64))
+    np.testing.assert_allclose(run(kernels.srgb_encode, linear), expected, rtol=2e-6, atol=3e-7)
+
+
+@given(numbers(-1.0, 8.0))
+def test_srgb_decode(coded: FloatArray) -> None:
+    """Decoding is the formula's, to 3e-6 of the value."""
+    expected = transfer.srgb_decode(coded.astype(np.float64))
+    np.testing.assert_allclose(run(kernels.srgb_decode, coded), expected, rtol=3e-6, atol=1e-9)
+
+
+@given(numbers(-1.0, 10.0))
+def test_to_radiance(y: FloatArray) -> None:
+    """Y becomes H = (max(y, 0)/α)^(1/γ), at most 64, to 4e-6 of the value."""
+    expected = transfer.to_radiance(y.astype(np.float64))
+    result = run(kernels.to_radiance, y)
+    np.testing.assert_allclose(result, expected, rtol=4e-6, atol=1e-29)
+    assert (result >= 0).all()
+    assert (result <= transfer.H_MAX).all()
+
+
+@given(numbers(-1.0, 64.0))
+def test_srgb_round_trip(linear: FloatArray) -> None:
+    """Encoding and decoding gives the value back, to 1e-5 of it."""
+    again = run(kernels.srgb_decode, run(kernels.srgb_encode, linear))
+    np.testing.assert_allclose(again, linear, rtol=1e-5, atol=1e-7)
+
+
+@given(numbers(0.0, 64.0))
+def test_radiance_round_trip(radiance: FloatArray) -> None:
+    """H to y by the formula and back by the kernel gives H, to 1e-5 of it."""
+    y = transfer.to_ldr_domain(radiance).astype(np.float32)
+    np.testing.assert_allclose(run(kernels.to_radiance, y), radiance, rtol=1e-5, atol=1e-29)
+
+
+@pytest.mark.parametrize("kernel", [kernels.srgb_encode, kernels.srgb_decode, kernels.to_radiance])
+def test_monotone_and_exact_at_the_ends(kernel: Callable[..., Any]) -> None:
+    """Curves rise, are odd or 0 below 0, and keep 0 and 1."""
+    values = np.linspace(0, 4, 100_001, dtype=np.float32)
+    result = run(kernel, values)
+    # Rounding may turn neighbours that lie a few units of the last place apart.
+    assert np.diff(result).min() > -2e-6 * result.max()
+    assert result[0] == 0
+    assert abs(result[25_000] - 1) < 1e-6
+    below = run(kernel, -values)
+    assert np.array_equal(below, 0 * values if kernel is kernels.to_radiance else -result)
+
+
+@pytest.mark.parametrize("kernel", [kernels.srgb_encode, kernels.srgb_decode, kernels.to_radiance])
+def test_a_value_does_not_know_its_place(kernel: Callable[..., Any]) -> None:
+    """A number gives the same bits wherever in an array it stands, in arrays of any length."""
+    values = np.random.default_rng(0).random(1013, dtype=np.float32)
+    whole = run(kernel, values)
+    for start, stop in ((1, 1013), (7, 8), (500, 531), (1000, 1013)):
+        assert np.array_equal(run(kernel, values[start:stop].copy()), whole[start:stop])
+
+
+def test_curves_work_in_place() -> None:
+    """Input and output may be one array."""
+    values = np.linspace(-1, 2, 999, dtype=np.float32)
+    expected = run(kernels.srgb_decode, values)
+    kernels.srgb_decode(values, values)
+    assert np.array_equal(values, expected)
+
+
+@given(st.floats(0, 1e4), st.floats(1e-6, 1))
+def test_formulas(value: float, share: float) -> None:
+    """The formulas are odd, invert one another, and meet where their two branches do."""
+    x = np.array([value, -value])
+    coded = transfer.srgb_encode(x)
+    assert coded[0] == -coded[1]
+    np.testing.assert_allclose(transfer.srgb_decode(coded), x, rtol=1e-4, atol=1e-9)
+    end = np.array([transfer.SRGB_LINEAR_END, np.nextafter(transfer.SRGB_LINEAR_END, 1)])
+    assert abs(np.diff(transfer.srgb_encode(end))[0]) < 1e-7
+    radiance = np.array([share * transfer.H_MAX])
+    again = transfer.to_radiance(transfer.to_ldr_domain(radiance))
+    np.testing.assert_allclose(again, radiance, rtol=1e-12)
+    assert transfer.to_ldr_domain(np.ones(1))[0] == transfer.ALPHA
+    np.testing.assert_allclose(transfer.to_log(radiance), np.log(radiance + 1 / 255))
+
+
+def test_kernels_take_turns_on_a_pool_of_one_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where numba's threads serve one caller only, no two kernels run at a time."""
+    monkeypatch.setattr(jit, "_one_at_a_time", lambda: True)
+    running: list[int] = []
+    together = []
+
+    class Slow:
+        def __call__(self) -> None:
+            running.append(1)
+            together.append(len(running))
+            threading.Event().wait(0.005)
+            running.pop()
+
+    monkeypatch.setattr(jit, "_compile", lambda function, *, cache: Slow())
+    kernel = jit.kernel(lambda: None)
+    threads = [threading.Thread(target=kernel) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert together == [1] * 6

@@ -32,6 +32,10 @@ _LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
 _MOST_GAIN, _MOST_BLACK = 12.0, 0.08
 """T's luma is at most gain · luma of x + black."""
 
+_WHITE = (0.96, 0.99)
+_LEAST_WHITE = 0.74
+"""T's luma, at least, where all channels of x lie above `_WHITE`."""
+
 
 @dataclass(frozen=True)
 class Scene:
@@ -86,7 +90,7 @@ def survey(
     y, corrected = y[:, inside].copy(), corrected[:, inside].clip(0, 1)
     if kind.colours == 1:
         y, corrected = _gray(y), _gray(corrected)
-    corrected = _limit_lift(ldr, corrected)
+    corrected = _plausible(ldr, corrected)
     for array in (ldr, y, corrected, weight):
         array.flags.writeable = False
     tone = fit(ldr, corrected, weight, gray=kind.colours == 1, wrap=wrap)
@@ -172,17 +176,18 @@ def _pull_push(light: npt.NDArray[Any], known: npt.NDArray[Any]) -> npt.NDArray[
     return np.where(known > 0, mean, coarse[:rows, :columns])
 
 
-def _limit_lift(ldr: FloatArray, corrected: FloatArray) -> FloatArray:
-    """T, darkened where its luma is more than the input's can carry.
+def _plausible(ldr: FloatArray, corrected: FloatArray) -> FloatArray:
+    """T, where the input holds nothing, within what the eye takes for shadow and for light.
 
-    Where the input holds code 0 or little more, the networks expect a mean of all that might lie
-    there, which shows as a flat grey veil. Measured on real pairs and drawn views: 12 and 0.08
-    give 0.4 dB on the pairs' dark pictures and take 0.03 dB from the views.
+    Where the input is black or white the networks expect a mean of all that might lie there,
+    which shows as a grey veil over shadows and as a grey patch in the sky. So T's luma is at most
+    what the input's code can carry, and what the camera saw as white stays light.
     """
-    before, after = ldr @ _LUMA, corrected @ _LUMA
-    limit = _MOST_GAIN * before + _MOST_BLACK
-    share = np.minimum(1, limit / np.maximum(after, 1e-4)).astype(np.float32)
-    return corrected * share[..., None]
+    before, after = ldr @ _LUMA, np.maximum(corrected @ _LUMA, 1e-4)
+    dark = np.minimum(1, (_MOST_GAIN * before + _MOST_BLACK) / after)
+    white = ((ldr.min(-1) - _WHITE[0]) / (_WHITE[1] - _WHITE[0])).clip(0, 1)
+    light = 1 + white * (np.maximum(_LEAST_WHITE / after, 1) - 1)
+    return (corrected * (dark * light)[..., None]).clip(0, 1).astype(np.float32)
 
 
 def _gray(picture: FloatArray) -> FloatArray:

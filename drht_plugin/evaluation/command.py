@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import platform
@@ -13,6 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import drht_plugin
 from drht_plugin import __version__
 from drht_plugin.bridge.transfer import H_MAX
 from drht_plugin.errors import InputError, WriteError
@@ -129,6 +131,7 @@ def _head(plan: Plan, count: int) -> dict[str, Any]:
     dtype = inference_dtype(torch.device(plan.device))
     return {
         "drht_plugin": __version__,
+        "code": _code_digest(),
         "model": _model(plan.model),
         "device": plan.device,
         "precision": str(dtype).removeprefix("torch."),
@@ -156,6 +159,15 @@ def _model(model: str) -> str:
     except (OSError, ValueError, KeyError):
         digest = "without description"  # the networks say what is wrong when they are loaded
     return f"{Path(model).stem} {digest}"
+
+
+def _code_digest() -> str:
+    """Of the package's modules: between two releases the version says too little."""
+    root = Path(drht_plugin.__file__).parent
+    digest = hashlib.sha256()
+    for file in sorted(root.rglob("*.py")):
+        digest.update(file.relative_to(root).as_posix().encode() + file.read_bytes())
+    return digest.hexdigest()
 
 
 def _version(package: str) -> str | None:

@@ -64,7 +64,8 @@ def _scene(file: Path, row: dict[str, str]) -> Scene:
 
     buffer = oiio.ImageBuf(str(file))
     pixels = buffer.get_pixels(oiio.FLOAT) if buffer.initialized else None
-    if pixels is None or pixels.ndim != 3 or pixels.shape[2] < 3:
+    # Pixels that an image cut short lacks come as zeros, and an error beside them.
+    if pixels is None or buffer.has_error or pixels.ndim != 3 or pixels.shape[2] < 3:
         raise ReadError(f"{file}: cannot be read as an RGB image ({buffer.geterror()})")
     rgb = np.nan_to_num(pixels[..., :3], nan=0.0, posinf=65504.0, neginf=0.0).clip(0, 65504)
     height, width = rgb.shape[:2]

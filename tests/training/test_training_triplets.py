@@ -1,0 +1,275 @@
+"""Triplets and true-LDR operators."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from drht_plugin import camera
+from drht_plugin.bridge import transfer
+from drht_plugin.camera import Aim, Scene
+from drht_plugin.training.tonemap import base_detail, fusion, guided_base, shoulder
+from drht_plugin.training.triplets import (
+    Photographer,
+    Shot,
+    Triplets,
+    ViewPlan,
+    render_triplets,
+)
+
+PLAIN = Shot(
+    stops=0.0,
+    exponent=0.8,
+    middle=0.15,
+    srgb=False,
+    shot_noise=0.0,
+    read_noise=0.0,
+    quantised=False,
+    jpeg=0,
+)
+
+
+@cache
+def scenes() -> tuple[Scene, ...]:
+    """A panorama of ten stops with a small sun, and a photograph of three."""
+    random = torch.Generator().manual_seed(4)
+
+    def soft(height: int, width: int, stops: float) -> Tensor:
+        noise = torch.rand(1, 3, height, width, generator=random)
+        noise = torch.nn.functional.avg_pool2d(noise, 9, 1, 4)[0]
+        noise = (noise - noise.min()) / (noise.max() - noise.min())
+        mask = torch.zeros(1, height, width)
+        return torch.cat([torch.exp2(stops * (noise - 0.5)), mask])
+
+    panorama = soft(64, 128, 10)
+    panorama[:3, 10:14, 60:66] = 3000
+    panorama[3, 10:14, 60:66] = 1
+    return Scene("panorama", panorama, True), Scene("photograph", soft(60, 90, 3), False)
+
+
+def plan(shot: Shot, scene: int = 1, aim: Aim | None = None) -> ViewPlan:
+    """One shot of a scene as it is."""
+    return ViewPlan(scene, aim or Aim(), 1.0, 1.0, 1.0, (shot,))
+
+
+def rendered(*plans: ViewPlan, seed: int = 0) -> Triplets:
+    """Small triplets."""
+    return render_triplets(scenes(), plans, 32, 48, torch.Generator().manual_seed(seed))
+
+
+def drawn(seed: int, views: int = 6) -> tuple[list[ViewPlan], Triplets]:
+    """Plans and triplets from a seed, as training draws them."""
+    photographer = Photographer(scenes(), seed)
+    plans = [photographer.view(2) for _ in range(views)]
+    return plans, rendered(*plans, seed=seed)
+
+
+def test_a_seed_is_a_batch() -> None:
+    """The same seed draws the same plans and the same pixels; another one draws others."""
+    plans, batch = drawn(5)
+    again, batch_again = drawn(5)
+    assert plans == again
+    for name, values in vars(batch).items():
+        assert torch.equal(values, getattr(batch_again, name)), name
+    others, batch_other = drawn(6)
+    assert plans != others
+    assert not torch.equal(batch.ldr, batch_other.ldr)
+
+
+@given(st.integers(0, 999))
+def test_batches_are_triplets(seed: int) -> None:
+    """LDR, true LDR and true HDR have their shapes and ranges; the clipped source is marked."""
+    plans, batch = drawn(seed)
+    assert batch.ldr.shape == batch.true_ldr.shape == batch.true_hdr.shape == (12, 3, 32, 48)
+    assert batch.source_clipped.shape == (12, 1, 32, 48)
+    for codes in (batch.ldr, batch.true_ldr, batch.source_clipped):
+        assert codes.min() >= 0
+        assert codes.max() <= 1 + 1e-6
+    assert batch.true_hdr.min() >= 0
+    assert batch.true_hdr.max() <= transfer.H_MAX
+    assert all(bool(values.isfinite().all()) for values in vars(batch).values())
+    panoramas = torch.tensor([plan.scene == 0 for plan in plans]).repeat_interleave(2)
+    assert not batch.source_clipped[~panoramas].any()
+
+
+@given(st.integers(0, 999))
+def test_shots_are_possible(seed: int) -> None:
+    """Every drawn shot has a curve that exists, and settings within their documented ranges."""
+    photographer = Photographer(scenes(), seed)
+    for _ in range(20):
+        shot = photographer.shot()
+        assert -4 <= shot.stops <= 4
+        assert 0.65 <= shot.exponent <= 0.95
+        assert 0.08 <= shot.middle <= 0.22
+        assert shot.middle**shot.exponent < 0.5
+        assert shot.jpeg == 0 or 60 <= shot.jpeg <= 96
+        assert not shot.own_target or abs(shot.stops) <= 0.25
+    assert photographer.shot(-2.5).stops == -2.5
+    assert photographer.view(3, 1).scene == 1
+    assert len(photographer.view(3).shots) == 3
+
+
+def test_shots_of_a_view_share_its_truth() -> None:
+    """Exposures of one view differ in LDR and H by their stops, and have one true LDR."""
+    shots = tuple(replace(PLAIN, stops=stops) for stops in (-2.0, 0.0, 1.0))
+    batch = rendered(replace(plan(PLAIN), shots=shots))
+    assert torch.equal(batch.true_ldr[0], batch.true_ldr[1])
+    assert torch.equal(batch.true_ldr[0], batch.true_ldr[2])
+    assert torch.allclose(batch.true_hdr[1], 4 * batch.true_hdr[0], rtol=1e-5)
+    assert torch.allclose(batch.true_hdr[2], 2 * batch.true_hdr[1], rtol=1e-5)
+    assert batch.ldr[0].mean() < batch.ldr[1].mean() < batch.ldr[2].mean()
+
+
+@pytest.mark.parametrize("srgb", [False, True])
+def test_ldr_is_the_curve_of_the_truth(srgb: bool) -> None:
+    """Without noise, the LDR decodes through its curve to the true HDR where nothing clips."""
+    batch = rendered(plan(replace(PLAIN, srgb=srgb, stops=0.5)))
+    codes, radiance = batch.ldr.double(), batch.true_hdr.double()
+    within = radiance < 1
+    assert within.double().mean() > 0.7
+    if srgb:
+        decoded = torch.from_numpy(transfer.srgb_decode(codes.numpy()))
+    else:
+        half = PLAIN.middle**PLAIN.exponent
+        s = 0.5 * half / (0.5 - half)
+        decoded = (s * codes / (1 + s - codes)) ** (1 / PLAIN.exponent)
+    assert (decoded / radiance - 1)[within].abs().max() < 1e-3
+    assert (codes[~within] > 1 - 1e-6).all()
+
+
+def test_own_target() -> None:
+    """A well-exposed shot is its own true LDR, its noise aside; a clipped one is not."""
+    noisy = replace(PLAIN, shot_noise=1e-4, read_noise=1e-3, own_target=True, stops=-0.2)
+    batch = rendered(plan(noisy))
+    difference = batch.ldr - batch.true_ldr
+    assert 1e-4 < difference.std() < 0.02
+    assert difference.mean().abs() < 2e-3
+    clean = rendered(plan(replace(noisy, shot_noise=0.0, read_noise=0.0)))
+    assert torch.equal(clean.ldr, clean.true_ldr)
+    assert torch.equal(clean.true_ldr, batch.true_ldr)
+    over = rendered(plan(replace(noisy, stops=2.0)))
+    mapped = rendered(plan(replace(noisy, stops=2.0, own_target=False)))
+    assert torch.equal(over.true_ldr, mapped.true_ldr)
+
+
+def test_highlights_metering_holds_the_sun_back() -> None:
+    """Exposing for the highlights never exposes longer than the meter."""
+    aim = Aim(pitch=0.9, field_of_view=1.5)
+    plain = rendered(plan(PLAIN, 0, aim))
+    backlit = rendered(plan(replace(PLAIN, metered_highlights=True), 0, aim))
+    assert backlit.true_hdr.mean() < plain.true_hdr.mean()
+    clipped = (camera.luminance(backlit.true_hdr) > 1).float().mean()
+    assert clipped < 0.025
+
+
+def test_look_changes_input_and_truth_alike() -> None:
+    """White balance and saturation are the scene's: they reach all three pictures."""
+    warm = replace(plan(PLAIN), red=1.3, blue=0.8)
+    batch, neutral = rendered(warm), rendered(plan(PLAIN))
+    for name in ("ldr", "true_hdr", "true_ldr"):
+        ratio = getattr(batch, name).mean((0, 2, 3)) / getattr(neutral, name).mean((0, 2, 3))
+        assert ratio[0] > ratio[1] > ratio[2], name
+    gray = rendered(replace(plan(PLAIN), saturation=0.0))
+    assert (gray.ldr.amax(1) - gray.ldr.amin(1)).max() < 1e-5
+
+
+def test_bright_directions_are_looked_at() -> None:
+    """Half of a panorama's views are drawn near its light: the sun is seen more than by chance."""
+    photographer = Photographer(scenes(), 0)
+    yaws = np.array([photographer.view(1, 0).aim.yaw for _ in range(200)])
+    near = np.abs((yaws - ((63 / 128) - 0.5) * 2 * math.pi + math.pi) % (2 * math.pi) - math.pi)
+    assert (near < 0.5).mean() > 1.3 * 0.5 / math.pi
+
+
+def radiance(stops: float, count: int = 2) -> Tensor:
+    """Smooth scenes that span so many stops."""
+    noise = torch.rand(count, 3, 64, 80, generator=torch.Generator().manual_seed(1))
+    noise = torch.nn.functional.avg_pool2d(noise, 15, 1, 7)
+    low, high = noise.amin((1, 2, 3), True), noise.amax((1, 2, 3), True)
+    return torch.exp2(stops * (noise - low) / (high - low))
+
+
+@pytest.mark.parametrize("operator", [base_detail, fusion])
+@pytest.mark.parametrize("stops", [0.5, 4, 14])
+def test_operators_give_codes(operator: object, stops: float) -> None:
+    """True-LDR operators give codes in 0..1, that a picture's batch does not change."""
+    assert callable(operator)
+    scene = radiance(stops)
+    result = operator(scene)
+    assert result.shape == scene.shape
+    assert result.min() >= 0
+    assert result.max() <= 1
+    assert 0.15 < result.mean() < 0.75
+    assert torch.allclose(operator(scene[1:]), result[1:], atol=1e-5)
+
+
+@pytest.mark.parametrize("operator", [base_detail, fusion])
+@pytest.mark.parametrize("light", [0.0, 1e-9, 1.0, 6e4])
+def test_operators_on_flat_scenes(operator: object, light: float) -> None:
+    """Scenes of one light, black among them, give finite and even codes."""
+    assert callable(operator)
+    result = operator(torch.full((1, 3, 32, 40), light))
+    assert result.isfinite().all()
+    assert result.max() - result.min() < 1e-3
+    half = torch.full((1, 3, 32, 40), light)
+    half[..., 20:] = 0
+    assert operator(half).isfinite().all()
+
+
+@given(st.integers(-14, 14), st.sampled_from([2.0, 12.0]))
+def test_unit_of_radiance_is_free(power: int, stops: float) -> None:
+    """Radiance in another unit gives the same picture."""
+    scene = radiance(stops)
+    assert torch.allclose(base_detail(scene * 2.0**power), base_detail(scene), atol=2e-3)
+
+
+def test_low_range_is_a_plain_photograph() -> None:
+    """A scene within the range of a display comes out as metered, rolled off and S-curved only."""
+    scene = radiance(3.0)
+    result = base_detail(scene)
+    exposed = scene * camera.metered_exposure(scene, 0.24).view(-1, 1, 1, 1)
+    coded = camera.srgb_encode(shoulder(exposed))
+    plain = coded + 0.4 * (coded * coded * (3 - 2 * coded) - coded)
+    assert (result - plain).abs().max() < 0.01
+
+
+def test_high_range_is_compressed() -> None:
+    """Of a scene of twelve stops, far less is clipped or black than in its plain photograph."""
+    scene = radiance(12.0)
+    exposed = scene * camera.metered_exposure(scene, 0.24).view(-1, 1, 1, 1)
+    plain = camera.srgb_encode(exposed.clamp(max=1))
+
+    def lost(codes: Tensor) -> float:
+        light = camera.luminance(codes)
+        return float(((light > 0.99) | (light < 0.02)).float().mean())
+
+    assert lost(base_detail(scene)) < 0.5 * lost(plain)
+
+
+def test_guided_base_keeps_edges() -> None:
+    """The base of a step of eight stops is that step, without noise and with next to no halo."""
+    step = torch.zeros(1, 1, 64, 64)
+    step[..., 32:] = 8
+    noise = 0.1 * torch.randn(1, 1, 64, 64, generator=torch.Generator().manual_seed(0))
+    base = guided_base(step + noise, 4, 0.5)
+    assert (base - step).abs().max() < 0.5
+    inside = torch.cat([base[..., 12:20], base[..., 44:52]], -1)
+    assert (inside - torch.cat([step[..., 12:20], step[..., 44:52]], -1)).std() < 0.03
+
+
+def test_shoulder() -> None:
+    """The roll-off is linear below its start, rises, and ends at 1 where white is."""
+    light = torch.linspace(0, 5, 1001)
+    rolled = shoulder(light)
+    assert torch.allclose(rolled[:101], light[:101])
+    assert (rolled.diff() >= -1e-7).all()
+    assert abs(float(rolled[800]) - 1) < 1e-5
+    assert rolled.max() <= 1

@@ -1,0 +1,216 @@
+"""The training loop on two tiny scenes."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from strategies import picture
+
+from drht_plugin import Corrector, InputError, ReadError
+from drht_plugin.camera import Scene
+from drht_plugin.io import write_hdr
+from drht_plugin.model.networks import Drht
+from drht_plugin.model.weights import load_model
+from drht_plugin.training.loop import Recipe, Trainer, draw_size, schedule, train
+from drht_plugin.training.losses import losses, ssim
+from drht_plugin.training.scenes import load_scenes
+from drht_plugin.training.triplets import Photographer, Triplets, render_triplets
+
+TINY = Recipe(minutes=0.03, megapixels=0.02, small=(64, 80), large=(64, 80))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("scenes")
+    random = np.random.default_rng(0)
+    for name, width in (("panorama", 128), ("photo", 96)):
+        light = np.exp2(8 * np.linspace(-0.5, 0.5, width))[None, :, None] * np.ones((64, width, 3))
+        light *= np.exp2(random.random((64, width, 3)))
+        write_hdr(folder / f"{name}.exr", light.astype(np.float32))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run")
+    train(data, folder, TINY, device="cpu")
+    return folder
+
+
+def fixed_batch(data: Path) -> Triplets:
+    """The same few triplets every time."""
+    scenes: list[Scene] = load_scenes(data)
+    photographer = Photographer(scenes, 0)
+    plans = [photographer.view(2) for _ in range(3)]
+    return render_triplets(scenes, plans, 64, 64, torch.Generator().manual_seed(0))
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    """A table with a header."""
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_run_leaves_everything(finished: Path) -> None:
+    """A run writes checkpoint, log, validation table and weights; nothing is left half-written."""
+    names = {path.name for path in finished.iterdir()}
+    wanted = {"checkpoint.pt", "log.csv", "validation.csv", "weights.safetensors", "weights.json"}
+    assert wanted <= names
+    assert not any("partial" in name for name in names)
+    log = rows(finished / "log.csv")
+    assert [int(row["step"]) for row in log] == list(range(1, len(log) + 1))
+    assert all(math.isfinite(float(row[n])) for row in log for n in ("hdr", "clip", "ldr"))
+
+
+def test_weights_of_a_run_work(finished: Path) -> None:
+    """The weights load, describe their recipe, and correct a picture."""
+    weights = finished / "weights.safetensors"
+    assert isinstance(load_model(weights), Drht)
+    description = json.loads(weights.with_suffix(".json").read_text())
+    assert description["recipe"]["seed"] == TINY.seed
+    assert description["progress"]["step"] == len(rows(finished / "log.csv"))
+    image = picture(40, 60, 3, "uint8")
+    result = Corrector(model=weights, device="cpu").correct(image)
+    assert result.shape == image.shape
+
+
+def test_a_run_is_not_overwritten(finished: Path, data: Path) -> None:
+    """A second start in the same folder is refused, and nothing there changes."""
+    before = {path.name: path.stat().st_mtime_ns for path in finished.iterdir()}
+    with pytest.raises(InputError, match="holds a run already; resume it"):
+        train(data, finished, TINY, device="cpu")
+    assert {path.name: path.stat().st_mtime_ns for path in finished.iterdir()} == before
+
+
+def test_resume(data: Path, tmp_path: Path) -> None:
+    """A resumed run goes on counting; a finished one gives its weights again."""
+    train(data, tmp_path, TINY, device="cpu")
+    first = len(rows(tmp_path / "log.csv"))
+    (tmp_path / "weights.safetensors").unlink()
+    again = train(data, tmp_path, TINY, device="cpu", resume=True)
+    assert again.is_file()
+    assert len(rows(tmp_path / "log.csv")) == first
+    longer = replace(TINY, minutes=2 * TINY.minutes)
+    train(data, tmp_path, longer, device="cpu", resume=True)
+    log = rows(tmp_path / "log.csv")
+    assert len(log) > first
+    assert [int(row["step"]) for row in log] == list(range(1, len(log) + 1))
+    assert float(log[-1]["seconds"]) > 60 * TINY.minutes
+    assert int(log[-1]["crops"]) > int(log[first - 1]["crops"])
+    load_model(again)
+
+
+def test_refused_runs(data: Path, tmp_path: Path) -> None:
+    """No budget, nothing to resume, no scenes and a damaged checkpoint are refused by name."""
+    for minutes in (0, -1.0):
+        with pytest.raises(InputError, match=r"minutes is .*; expected more than 0"):
+            train(data, tmp_path / "a", replace(TINY, minutes=minutes))
+    with pytest.raises(InputError, match="no checkpoint to resume from"):
+        train(data, tmp_path / "b", TINY, device="cpu", resume=True)
+    with pytest.raises(InputError, match="no such folder"):
+        train(tmp_path / "none", tmp_path / "c", TINY, device="cpu")
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "checkpoint.pt").write_bytes(b"no checkpoint")
+    with pytest.raises(ReadError, match=r"checkpoint\.pt: not a checkpoint"):
+        train(data, tmp_path / "d", TINY, device="cpu", resume=True)
+
+
+def test_checkpoint_holds_everything(data: Path, tmp_path: Path) -> None:
+    """A trainer resumed from its checkpoint takes the next step as the first one would have."""
+    batch = fixed_batch(data)
+    first = Trainer(TINY, tmp_path, torch.device("cpu"))
+    for _ in range(2):
+        first.step(batch)
+    first.save()
+    second = Trainer(replace(TINY, seed=9), tmp_path, torch.device("cpu"))
+    assert second.resume()
+    assert second.progress == first.progress
+    assert first.step(batch) == second.step(batch)
+    for a, b in zip(first.average.parameters(), second.average.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_loss_falls(data: Path, tmp_path: Path) -> None:
+    """Ten steps on one batch bring its loss down by a fifth, and the average follows."""
+    batch = fixed_batch(data)
+    trainer = Trainer(replace(TINY, warm_up=0.0), tmp_path, torch.device("cpu"))
+    before = [p.clone() for p in trainer.average.parameters()]
+    totals = [sum(trainer.step(batch).values()) for _ in range(12)]
+    assert totals[-1] < 0.8 * totals[0]
+    assert trainer.progress.step == 12
+    assert trainer.progress.crops == 72
+    moved = [
+        float((a - b).abs().max())
+        for a, b in zip(before, trainer.average.parameters(), strict=True)
+    ]
+    assert min(moved) > 0
+
+
+def test_seed_decides_the_networks(tmp_path: Path) -> None:
+    """The recipe's seed decides where training starts."""
+    a, b, c = (Trainer(replace(TINY, seed=s), tmp_path, torch.device("cpu")) for s in (3, 3, 4))
+    one, two, other = (next(t.model.parameters()) for t in (a, b, c))
+    assert torch.equal(one, two)
+    assert not torch.equal(one, other)
+
+
+def test_schedule() -> None:
+    """The rate rises to its peak by the end of the warm-up and falls to 0 at the end."""
+    rates = [schedule(f, 0.1) for f in np.linspace(0, 1, 101)]
+    assert int(np.argmax(rates)) == 10
+    assert abs(rates[10] - 1) < 1e-9
+    assert all(a <= b for a, b in pairwise(rates[:11]))
+    assert all(a > b for a, b in pairwise(rates[10:]))
+    assert rates[0] > 0
+    assert abs(rates[-1]) < 1e-9
+
+
+def test_sizes() -> None:
+    """Views are multiples of 32, between 1:2 and 2:1 or so, of the recipe's area; larger later."""
+    random, recipe = np.random.default_rng(0), Recipe()
+    for fraction, limits in ((0.0, recipe.small), (1.0, recipe.large)):
+        sizes = [draw_size(random, recipe, fraction) for _ in range(200)]
+        assert all(side % 32 == 0 for size in sizes for side in size)
+        roots = [(h * w) ** 0.5 for h, w in sizes]
+        assert limits[0] - 24 < min(roots)
+        assert max(roots) < limits[1] + 24
+        assert 1.5 < max(h / w for h, w in sizes) < 3
+        assert 1.5 < max(w / h for h, w in sizes) < 3
+
+
+def test_perfect_estimate_has_no_loss(data: Path) -> None:
+    """The truth itself costs nothing, an error does, and a clipped source is not counted."""
+    from drht_plugin.bridge import transfer
+    from drht_plugin.model.networks import Estimate
+
+    truth = fixed_batch(data)
+    y = transfer.ALPHA * truth.true_hdr**transfer.GAMMA
+    perfect = losses(Estimate(y, truth.true_ldr), truth)
+    assert abs(float(perfect.total)) < 1e-4
+    assert losses(Estimate(y * 1.1, truth.true_ldr), truth).hdr > 1e-3
+    assert losses(Estimate(y, truth.true_ldr * 0.9), truth).ldr > 1e-3
+    dark = losses(Estimate(y.clamp(max=0.5), truth.true_ldr), truth)
+    bright = losses(Estimate(y.clamp(min=2.0), truth.true_ldr), truth)
+    assert dark.clip > 0
+    assert bright.clip > 0
+    hidden = replace(truth, source_clipped=torch.ones_like(truth.source_clipped))
+    ignored = losses(Estimate(y * 3, truth.true_ldr), hidden)
+    assert float(ignored.hdr) == 0
+    assert float(ignored.clip) == 0
+
+
+def test_ssim() -> None:
+    """SSIM is 1 for equal pictures, falls with noise, and is near 0 for unlike ones."""
+    a = torch.rand(1, 3, 40, 40, generator=torch.Generator().manual_seed(0))
+    b = torch.rand(1, 3, 40, 40, generator=torch.Generator().manual_seed(1))
+    assert abs(float(ssim(a, a)) - 1) < 1e-5
+    assert ssim(a, a) > ssim(a, (a + 0.1 * b).clamp(0, 1)) > ssim(a, b)
+    assert abs(float(ssim(a, b))) < 0.2

@@ -219,7 +219,9 @@ def running(manifest: Path, out: Path, jobs: int) -> Iterator[subprocess.Popen[s
         yield process
     finally:
         process.kill()
-        process.communicate()
+        process.wait()
+        assert process.stderr is not None
+        process.stderr.close()
 
 
 def wait_for(condition: Any) -> None:
@@ -279,7 +281,7 @@ def test_goes_on_after_a_kill(jobs: int, tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_interrupt_keeps_the_journal(tmp_path: Path) -> None:
-    """Ctrl-C ends the command and its processes at once with 130, and says what is kept."""
+    """Ctrl-C ends the command and its processes with 130, and says what is kept."""
     manifest, out = sets.make_pairs(tmp_path / "set", 24, 120, 240), tmp_path / "out.json"
     with running(manifest, out, 2) as process:
         workers = children(process)

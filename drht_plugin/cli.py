@@ -219,7 +219,7 @@ def _add_train(commands: Any) -> None:
     )
     parser.add_argument("data", type=Path, help="folder of .exr or .hdr images, or a pack")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
-    parser.add_argument("--minutes", type=float, default=105.0, help="training time (default: 105)")
+    parser.add_argument("--minutes", type=float, default=85.0, help="training time (default: 85)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--learning-rate", type=float, default=2e-3, help="peak (default: 2e-3)")
     parser.add_argument(

@@ -24,24 +24,31 @@ from drht_plugin.training.scenes import load_scenes
 from drht_plugin.training.triplets import Photographer, Triplets, render_triplets
 
 
+_NEW_MOMENTS = 50
+"""Steps over which a new optimiser comes to its full rate."""
+
+
 @dataclass(frozen=True)
 class Recipe:
     """Everything that decides what training gives; stored with the weights.
 
     minutes: budget of training time, over all resumed runs. learning_rate: Adam's peak, after
     `warm_up` of the budget, then a cosine to zero. megapixels: size of a batch. small, large:
-    ranges of the square root of a view's area in pixels, before and after `grow` of the budget.
+    ranges of the square root of a view's area in pixels, before and after `grow` of the budget;
+    from then on a batch holds few views, the statistics of the normalisation stay fixed, and the
+    learning rate is multiplied by `fixed_rate`.
     shots: LDR pictures taken of each view. averaging: decay of the weights' moving average.
     """
 
-    minutes: float = 105.0
+    minutes: float = 85.0
     seed: int = 1
     learning_rate: float = 2e-3
     warm_up: float = 0.03
     megapixels: float = 0.3
     small: tuple[int, int] = (112, 208)
     large: tuple[int, int] = (192, 320)
-    grow: float = 0.55
+    grow: float = 0.65
+    fixed_rate: float = 0.2
     shots: int = 2
     averaging: float = 0.998
     clip_gradient: float = 1.0
@@ -49,11 +56,12 @@ class Recipe:
 
 @dataclass
 class Progress:
-    """How far a run is; saved in every checkpoint."""
+    """How far a run is; saved in every checkpoint. `fixed_at` is the step of `fix_normalisation`."""
 
     step: int = 0
     crops: int = 0
     seconds: float = 0.0
+    fixed_at: int = -1
 
 
 class Trainer:
@@ -97,18 +105,34 @@ class Trainer:
             return False
         try:
             state = torch.load(path, map_location=self.device, weights_only=True)
+            self.progress = Progress(**state["progress"])
+            if self.progress.fixed_at >= 0:
+                self.fix_normalisation(self.progress.fixed_at)
             self.model.load_state_dict(state["model"])
             self.average.load_state_dict(state["average"])
             self.optimiser.load_state_dict(state["optimiser"])
-            self.progress = Progress(**state["progress"])
         except Exception as error:
             raise ReadError(f"{path}: not a checkpoint of this training ({error})") from error
         return True
 
+    def fix_normalisation(self, step: int) -> None:
+        """Go on from the averaged networks with their statistics folded in, as at inference."""
+        self.model.load_state_dict(self.average.state_dict())
+        fold_normalisation(self.model)
+        self.average = copy.deepcopy(self.model).requires_grad_(False)
+        self.optimiser = torch.optim.Adam(self.model.parameters(), self.recipe.learning_rate)
+        self.progress.fixed_at = step
+
     def step(self, batch: Triplets) -> dict[str, float]:
         """One optimiser step; the loss terms as numbers."""
         recipe = self.recipe
+        if self.fraction >= recipe.grow and self.progress.fixed_at < 0:
+            self.fix_normalisation(self.progress.step)
         rate = recipe.learning_rate * schedule(self.fraction, recipe.warm_up)
+        if self.progress.fixed_at >= 0:
+            # Adam's moments are new then.
+            known = (self.progress.step - self.progress.fixed_at + 1) / _NEW_MOMENTS
+            rate *= recipe.fixed_rate * min(1.0, known)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         self.model.train()

@@ -23,7 +23,6 @@ from drht_plugin.training.losses import losses, ssim
 from drht_plugin.training.scenes import load_scenes
 from drht_plugin.training.triplets import Photographer, Triplets, render_triplets
 
-
 _NEW_MOMENTS = 50
 """Steps over which a new optimiser comes to its full rate."""
 
@@ -56,7 +55,10 @@ class Recipe:
 
 @dataclass
 class Progress:
-    """How far a run is; saved in every checkpoint. `fixed_at` is the step of `fix_normalisation`."""
+    """How far a run is; saved in every checkpoint.
+
+    fixed_at: the step at which the normalisation was fixed, or −1.
+    """
 
     step: int = 0
     crops: int = 0

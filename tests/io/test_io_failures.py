@@ -146,7 +146,7 @@ def zstandard(path: Path) -> None:
 
 
 def several_parts(path: Path) -> None:
-    import OpenImageIO as oiio  # noqa: N813
+    import OpenImageIO as oiio
 
     specs = [oiio.ImageSpec(8, 8, 3, "half") for _ in range(2)]
     target: Any = oiio.ImageOutput.create(str(path))

@@ -138,6 +138,30 @@ def test_checkpoint_holds_everything(data: Path, tmp_path: Path) -> None:
         assert torch.equal(a, b)
 
 
+def test_fixed_normalisation_goes_on_from_the_average(data: Path, tmp_path: Path) -> None:
+    """Past `grow` the networks are the folded average, train on, and resume as such."""
+    recipe = Recipe(minutes=1, grow=0.5, megapixels=0.01)
+    trainer = Trainer(recipe, tmp_path, torch.device("cpu"))
+    trainer.step(fixed_batch(data))
+    before = trainer.average
+    trainer.progress.seconds = 31
+    terms = trainer.step(fixed_batch(data))
+    assert trainer.progress.fixed_at == 1
+    assert not any("norm" in name for name in trainer.model.state_dict())
+    assert all(np.isfinite(v) for v in terms.values())
+    ldr = fixed_batch(data).ldr
+    with torch.no_grad():
+        # One step at a new optimiser's first rate moves little.
+        moved = (trainer.model(ldr).corrected - before(ldr).corrected).abs().mean()
+    assert moved < 0.02
+    trainer.save()
+    again = Trainer(recipe, tmp_path, torch.device("cpu"))
+    assert again.resume()
+    with torch.no_grad():
+        torch.testing.assert_close(again.model(ldr).y, trainer.model(ldr).y)
+    assert again.progress == trainer.progress
+
+
 def test_loss_falls(data: Path, tmp_path: Path) -> None:
     """Ten steps on one batch bring its loss down by a fifth, and the average follows."""
     batch = fixed_batch(data)

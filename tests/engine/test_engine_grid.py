@@ -238,3 +238,14 @@ def test_gray_grid_is_the_luma_of_the_rgb_grid(seed: int) -> None:
     expected = kernel_slice(large.repeat(3, -1), wide, whole(large), False) @ LUMA
     result = kernel_slice(large, narrow, whole(large), False)[..., 0]
     assert np.abs(result - expected).max() < 1e-4
+
+
+@given(st.integers(1, 15))
+def test_wrapped_grid_turns_with_the_picture(turns: int) -> None:
+    """With wrap, a picture turned by whole cells has the turned grid: no column is a border."""
+    ldr, target = picture(64, 128), blurred(picture(64, 128, seed=7), 4)
+    shifted = [np.roll(each, 8 * turns, 1) for each in (ldr, target)]
+    for wrap in (True, False):
+        grid, turned = fitted(ldr, target, wrap), fitted(shifted[0], shifted[1], wrap)
+        difference = np.abs(turned.transforms - np.roll(grid.transforms, turns, 1)).max()
+        assert (difference < 1e-3) == wrap

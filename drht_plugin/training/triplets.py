@@ -137,13 +137,11 @@ class Photographer:
                 stops = random.uniform(-0.8, 0.8)
             else:
                 stops = random.uniform(0.8, 4.0)
-        exponent = random.uniform(0.65, 0.95)
-        lowest = max(0.08, 0.5 ** (1 / exponent) * 0.2)
         return Shot(
             stops=stops,
-            exponent=exponent,
-            middle=random.uniform(lowest, 0.22),
-            srgb=bool(random.random() < 0.2),
+            exponent=random.uniform(0.75, 0.9),
+            middle=random.uniform(0.10, 0.15),
+            srgb=bool(random.random() < 0.1),
             shot_noise=math.exp(random.uniform(math.log(1e-6), math.log(5e-4))),
             read_noise=math.exp(random.uniform(math.log(1e-4), math.log(2e-3))),
             quantised=bool(random.random() < 0.7),

@@ -108,7 +108,7 @@ def test_shots_are_possible(seed: int) -> None:
         shot = photographer.shot()
         assert -4 <= shot.stops <= 4
         assert 0.65 <= shot.exponent <= 0.95
-        assert 0.08 <= shot.middle <= 0.22
+        assert 0.10 <= shot.middle <= 0.15
         assert shot.middle**shot.exponent < 0.5
         assert shot.jpeg == 0 or 60 <= shot.jpeg <= 96
         assert not shot.own_target or abs(shot.stops) <= 0.25

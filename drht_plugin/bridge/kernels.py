@@ -64,10 +64,11 @@ def _exp2(x: Any) -> Any:
 
 @inline
 def _power(x: Any, exponent: Any) -> Any:
-    """x^exponent for x ≥ 0; values below 1e-30 count as 0."""
+    """x^exponent for x ≥ 0; x below 1e-30 counts as 0, and so do results below 2^−126."""
     if x < _f32(1e-30):
         return _f32(0)
-    return _exp2(_log2(x) * exponent)
+    power = _log2(x) * exponent
+    return _exp2(power) if power >= _f32(-126) else _f32(0)
 
 
 @inline

@@ -68,6 +68,13 @@ def test_radiance_round_trip(radiance: FloatArray) -> None:
     np.testing.assert_allclose(run(kernels.to_radiance, y), radiance, rtol=1e-5, atol=1e-29)
 
 
+def test_next_to_nothing() -> None:
+    """What is too small for its power to be a number gives 0, not what the bits overflow to."""
+    y = np.array([0.0, 1e-45, 1e-38, 1e-30, 1.1e-30, 8.7e-21, 1e-18, 1e-17, 1e-16], np.float32)
+    expected = transfer.to_radiance(y.astype(np.float64))
+    np.testing.assert_allclose(run(kernels.to_radiance, y), expected, rtol=1e-5, atol=2.0**-126)
+
+
 @pytest.mark.parametrize("kernel", [kernels.srgb_encode, kernels.srgb_decode, kernels.to_radiance])
 def test_monotone_and_exact_at_the_ends(kernel: Callable[..., Any]) -> None:
     """Curves rise, are odd or 0 below 0, and keep 0 and 1."""

@@ -163,14 +163,12 @@ def _read_linear(folder: Path, name: str) -> FloatArray:
 
 
 def _read_upright(path: Path, transfer: str) -> Any:
-    from drht_plugin.io import read_picture
-    from drht_plugin.io._metadata import orientation
-    from drht_plugin.io._pixels import turned
+    from drht_plugin.io import read_picture, upright
 
     picture = read_picture(path)
     if picture.transfer != transfer:
         known = {"srgb": "a display-encoded picture", "linear": "an HDR image"}
         raise ReadError(f"{path.name}: is {known[picture.transfer]}; expected {known[transfer]}")
-    pixels = turned(picture.pixels, orientation(picture.carrier.metadata))
+    pixels = upright(picture)
     colours = pixels[..., :3] if pixels.shape[2] >= 3 else pixels[..., :1].repeat(3, 2)
     return np.ascontiguousarray(colours)

@@ -91,7 +91,7 @@ def _files(folder: Path) -> list[Path]:
 
 def _scenes(files: list[Path]) -> tuple[list[Scene], dict[str, ReadError]]:
     # One by one, where `load_scenes` gives all or nothing: a broken image costs its views alone.
-    from drht_plugin.training.scenes import _scene
+    from drht_plugin.training.scenes import read_scene
 
     manifest = files[0].with_name("manifest.csv")
     rows: dict[str, dict[str, str]] = {}
@@ -101,7 +101,7 @@ def _scenes(files: list[Path]) -> tuple[list[Scene], dict[str, ReadError]]:
     scenes, broken = [], {}
     for file in files:
         try:
-            scenes.append(_scene(file, rows.get(file.name, {})))
+            scenes.append(read_scene(file, rows.get(file.name, {})))
         except ReadError:
             broken[file.name] = ReadError(f"{file.name}: cannot be read as an RGB image")
     return scenes, broken

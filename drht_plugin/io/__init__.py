@@ -4,13 +4,16 @@ Importing this package is quick: pyvips and OpenImageIO are loaded by the first 
 them.
 """
 
-from drht_plugin.io._files import Picture, read_picture, write_hdr, write_picture
+from drht_plugin.io._atomic import replacing
+from drht_plugin.io._files import Picture, read_picture, upright, write_hdr, write_picture
 from drht_plugin.io._formats import readable_suffixes, writable_suffixes
 
 __all__ = [
     "Picture",
     "read_picture",
     "readable_suffixes",
+    "replacing",
+    "upright",
     "writable_suffixes",
     "write_hdr",
     "write_picture",

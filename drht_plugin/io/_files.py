@@ -125,6 +125,11 @@ def _recognised(path: Path, header: bytes) -> Format:
     return named
 
 
+def upright(picture: Picture) -> NDArray[Any]:
+    """Return the pixels as a viewer shows them: turned by the orientation tag, H×W×C."""
+    return turned(picture.pixels, orientation(picture.carrier.metadata))
+
+
 def write_picture(
     path: str | PathLike[str],
     pixels: NDArray[Any],

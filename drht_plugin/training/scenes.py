@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 
@@ -56,10 +56,15 @@ def _from_folder(folder: Path, free_only: bool) -> Iterator[Scene]:
         row = rows.get(file.name, {})
         if free_only and row.get("licence_confidence") == "low":
             continue
-        yield _scene(file, row)
+        yield read_scene(file, row)
 
 
-def _scene(file: Path, row: dict[str, str]) -> Scene:
+def read_scene(file: Path, row: Mapping[str, str]) -> Scene:
+    """One HDR image as a scene; `row` is its line of the manifest, or empty.
+
+    Raises:
+        ReadError: the image cannot be read, or ends early.
+    """
     import OpenImageIO as oiio
 
     buffer = oiio.ImageBuf(str(file))

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import functools
+import os
+import sys
 import threading
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
@@ -44,14 +47,42 @@ def inline(function: Kernel) -> Kernel:
 
 
 def _compile(function: Kernel, *, cache: bool) -> Kernel:
+    make = functools.partial(numba.njit, parallel=True, nogil=True, error_model="numpy")
     try:
-        compiled: Any = numba.njit(parallel=True, nogil=True, error_model="numpy", cache=cache)(
-            function
-        )
-    except RuntimeError:
-        # Neither the installation nor the user's cache folder can be written.
-        return _compile(function, cache=False)
+        with _cache_folder():
+            compiled: Any = make(cache=cache)(function)
+    except (OSError, RuntimeError):
+        # The folder for the cache cannot be written.
+        compiled = make()(function)
     return cast(Kernel, compiled)
+
+
+@contextmanager
+def _cache_folder() -> Iterator[None]:
+    """Have numba choose the user's cache folder, unless NUMBA_CACHE_DIR is set.
+
+    Its own first choice, beside the source, leaves files in site-packages that outlive an
+    uninstall, and then hide the package of an editable install.
+    """
+    before: str = numba.config.CACHE_DIR  # type: ignore[attr-defined]
+    folder = Path(before) if before else user_cache() / "kernels"
+    folder.mkdir(parents=True, exist_ok=True)
+    numba.config.CACHE_DIR = str(folder)  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        numba.config.CACHE_DIR = before  # type: ignore[attr-defined]
+
+
+def user_cache() -> Path:
+    """The project's folder among the user's caches, by the platform's custom; may not exist."""
+    if sys.platform == "win32":
+        parent = os.environ.get("LOCALAPPDATA", "~/AppData/Local")
+    elif sys.platform == "darwin":
+        parent = "~/Library/Caches"
+    else:
+        parent = os.environ.get("XDG_CACHE_HOME", "~/.cache")
+    return Path(os.path.expanduser(parent)) / "drht_plugin"
 
 
 def _one_at_a_time() -> bool:

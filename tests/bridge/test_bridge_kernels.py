@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -142,3 +146,33 @@ def test_kernels_take_turns_on_a_pool_of_one_caller(monkeypatch: pytest.MonkeyPa
     for thread in threads:
         thread.join()
     assert together == [1] * 6
+
+
+CACHE_PROBE = """
+import numpy as np
+from drht_plugin.bridge import kernels
+a = np.ones(4, np.float32)
+kernels.srgb_encode(a, np.empty_like(a))
+"""
+
+
+@pytest.mark.parametrize("writable", [True, False])
+def test_compiled_kernels_are_kept_among_the_users_caches(tmp_path: Path, writable: bool) -> None:
+    """Nothing is written beside the installed source; without a cache folder kernels still run."""
+    home = tmp_path / "home"
+    if writable:
+        home.mkdir()
+    else:
+        home.write_bytes(b"")
+    source = Path(jit.__file__).parent
+    before = set(source.rglob("*.nb?"))
+    environment = {k: v for k, v in os.environ.items() if k != "NUMBA_CACHE_DIR"}
+    subprocess.run(
+        [sys.executable, "-c", CACHE_PROBE],
+        env={**environment, "XDG_CACHE_HOME": str(home), "HOME": str(home)},
+        check=True,
+        timeout=120,
+    )
+    assert set(source.rglob("*.nb?")) == before
+    if writable:
+        assert list((home / "drht_plugin" / "kernels").rglob("*.nbi"))

@@ -1,0 +1,122 @@
+"""Time and memory of `correct()` on a 24-megapixel 8-bit picture.
+
+    python benchmarks/correct_24mp.py
+
+Prints the time to load the networks, of the first call with an empty cache of compiled kernels, of
+the first call of a later process, the median of warm calls (survey and render apart), that of
+OpenCV's CLAHE on LAB lightness in the same run, and the peak memory over input and output.
+"""
+
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+HEIGHT, WIDTH, REPEATS = 4000, 6000, 5
+
+
+def picture() -> np.ndarray:
+    """Smooth structure at all scales, dark, with noise: H×W×3 uint8."""
+    import cv2
+
+    random = np.random.default_rng(1)
+    total = np.zeros((HEIGHT, WIDTH, 3), np.float32)
+    for octave in range(3, 11):
+        small = random.random((2**octave * 2 // 3, 2**octave, 3), dtype=np.float32) - 0.5
+        total += cv2.resize(small, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC) / octave
+    total = (total - total.min()) / (total.max() - total.min())
+    total = 160 * total**2 + random.normal(0, 2, (HEIGHT, WIDTH, 1)).astype(np.float32)
+    return total.clip(0, 255).astype(np.uint8)
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Wall time of one call."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def median(work: Callable[[], object]) -> float:
+    """Median wall time of warm calls."""
+    work()
+    return statistics.median(seconds(work) for _ in range(REPEATS))
+
+
+def measure_cold() -> dict[str, float]:
+    """Times of a new process: loading, and the first call."""
+    from drht_plugin import Corrector
+
+    image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    image[:] = (np.arange(WIDTH) // 24 % 256).astype(np.uint8)[:, None]
+    corrector = Corrector()
+    load = seconds(lambda: corrector.runner)
+    return {"load": load, "first call": seconds(lambda: corrector.correct(image))}
+
+
+def measure_warm() -> dict[str, float]:
+    """Medians of warm calls, and peak memory."""
+    import cv2
+
+    from drht_plugin import Corrector
+
+    image = picture()
+    out = np.empty_like(image)
+    corrector = Corrector()
+    corrector.correct(image, out=out)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    scene = corrector.survey(image)
+
+    def clahe() -> None:
+        lab = cv2.cvtColor(image, cv2.COLOR_RGB2LAB)
+        lab[..., 0] = cv2.createCLAHE(2.0, (8, 8)).apply(np.ascontiguousarray(lab[..., 0]))
+        cv2.cvtColor(lab, cv2.COLOR_LAB2RGB)
+
+    return {
+        "correct": median(lambda: corrector.correct(image, out=out)),
+        "survey": median(lambda: corrector.survey(image)),
+        "render": median(lambda: corrector.render(scene, image, out=out)),
+        "clahe": median(clahe),
+        "peak MiB over input and output": peak - 2 * image.nbytes / 2**20,
+    }
+
+
+def in_new_process(name: str, **environment: str) -> dict[str, float]:
+    """One of the measurements above, in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, __file__, name],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    result: dict[str, float] = json.loads(done.stdout)
+    return result
+
+
+def main() -> None:
+    """Print all figures as JSON."""
+    with tempfile.TemporaryDirectory() as cache:
+        empty = in_new_process("cold", NUMBA_CACHE_DIR=cache)
+        filled = in_new_process("cold", NUMBA_CACHE_DIR=cache)
+    report = {
+        "load networks": filled["load"],
+        "first call, kernels not compiled yet": empty["first call"],
+        "first call, kernels compiled": filled["first call"],
+        **in_new_process("warm"),
+    }
+    print(json.dumps({name: round(value, 3) for name, value in report.items()}, indent=1))
+
+
+if __name__ == "__main__":
+    kinds = {"cold": measure_cold, "warm": measure_warm}
+    if len(sys.argv) > 1:
+        print(json.dumps(kinds[sys.argv[1]]()))
+    else:
+        main()

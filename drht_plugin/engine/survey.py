@@ -32,9 +32,9 @@ _LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
 _MOST_GAIN, _MOST_BLACK = 12.0, 0.08
 """T's luma is at most gain · luma of x + black."""
 
-_WHITE = (0.96, 0.99)
-_LEAST_WHITE = 0.74
-"""T's luma, at least, where all channels of x lie above `_WHITE`."""
+_WHITE_FROM, _LEAST_WHITE = 0.3, 0.72
+"""T's luma, at least, where all channels of x are 1; falls to 0 where one is at `_WHITE_FROM`, in
+a curve without a step, as a step would draw the outline of what is clipped."""
 
 
 @dataclass(frozen=True)
@@ -185,8 +185,8 @@ def _plausible(ldr: FloatArray, corrected: FloatArray) -> FloatArray:
     """
     before, after = ldr @ _LUMA, np.maximum(corrected @ _LUMA, 1e-4)
     dark = np.minimum(1, (_MOST_GAIN * before + _MOST_BLACK) / after)
-    white = ((ldr.min(-1) - _WHITE[0]) / (_WHITE[1] - _WHITE[0])).clip(0, 1)
-    light = 1 + white * (np.maximum(_LEAST_WHITE / after, 1) - 1)
+    whiteness = ((ldr.min(-1) - _WHITE_FROM) / (1 - _WHITE_FROM)).clip(0, 1)
+    light = np.maximum(1, _LEAST_WHITE * whiteness**2 / after)
     return (corrected * (dark * light)[..., None]).clip(0, 1).astype(np.float32)
 
 

@@ -166,7 +166,7 @@ def correct(
         image: a numpy array or memmap, H×W or H×W×C: gray, gray + alpha, RGB or RGB + alpha
             (C = 1…4) of uint8, uint16, float16 or float32. Integers and floats are
             display-encoded, white at the integer's maximum or 1.0; what lies above white in a
-            float picture stays above it.
+            float picture is added to what white becomes, so that highlights keep their order.
         strength: how much of the correction is applied, 0..1; 0 gives the input bit for bit.
         shadows: how much of the lift is applied where the picture gets brighter, 0..1.
         highlights: how much of the recovery is applied where it gets darker, 0..1.

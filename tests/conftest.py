@@ -1,14 +1,14 @@
 import os
 import signal
 
+from hypothesis import settings
+
 # Two threads, so that thread counts can be compared on a machine of one core.
 os.environ.setdefault("NUMBA_NUM_THREADS", "2")
 
 # A runner that was started in the background hands down an ignored Ctrl-C, which the tests of
 # interrupted commands need.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-
-from hypothesis import settings
 
 settings.register_profile("project", deadline=None, max_examples=12)
 settings.load_profile("project")

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from drht_plugin.bridge.transfer import SRGB_LINEAR_END
+
 LUMINANCE = (0.2126, 0.7152, 0.0722)
 """BT.709 weights of linear R, G, B."""
 
@@ -160,7 +162,9 @@ class Curve:
 def srgb_encode(linear: Tensor) -> Tensor:
     """Linear light ≥ 0 to display codes (IEC 61966-2-1)."""
     return torch.where(
-        linear <= 0.0031308, linear * 12.92, 1.055 * linear.clamp_min(1e-9) ** (1 / 2.4) - 0.055
+        linear <= SRGB_LINEAR_END,
+        linear * 12.92,
+        1.055 * linear.clamp_min(1e-9) ** (1 / 2.4) - 0.055,
     )
 
 

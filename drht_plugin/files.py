@@ -11,7 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from drht_plugin.engine.correct import Corrector, ProgressCallback, require_detail, split
+from drht_plugin.engine.correct import (
+    SURVEY_SHARE,
+    Corrector,
+    ProgressCallback,
+    require_detail,
+    split,
+)
 from drht_plugin.engine.render import Strength
 from drht_plugin.errors import InputError
 from drht_plugin.io import read_picture, write_hdr, write_picture
@@ -76,7 +82,7 @@ def correct_file(
     with _timed(seconds, "load"):
         _ = corrector.runner
     pixels = picture.pixels
-    first, second = split(progress, 0.3)
+    first, second = split(progress, SURVEY_SHARE)
     with _timed(seconds, "survey"):
         scene = corrector.survey(
             pixels, transfer=transfer or picture.transfer, wrap=wrap, progress=first

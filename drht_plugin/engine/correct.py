@@ -24,7 +24,8 @@ ProgressCallback = Callable[[float], None]
 
 DETAILS = ("auto", "guided")
 _BAND_PIXELS = 1 << 22
-_SURVEY_SHARE = 0.3
+SURVEY_SHARE = 0.3
+"""How much of the progress the survey counts for."""
 
 
 class Corrector:
@@ -127,7 +128,7 @@ class Corrector:
         kind_of(image, transfer)
         require_detail(detail)
         out = _prepare_out(image, out)
-        first, second = split(progress, _SURVEY_SHARE)
+        first, second = split(progress, SURVEY_SHARE)
         scene = self.survey(image, transfer=transfer, wrap=wrap, progress=first)
         return self.render(scene, image, applied, out=out, progress=second)
 
@@ -140,7 +141,7 @@ class Corrector:
         progress: ProgressCallback | None = None,
     ) -> npt.NDArray[np.float32]:
         """The scene-linear HDR estimate; see `drht_plugin.estimate_hdr`."""
-        first, second = split(progress, _SURVEY_SHARE)
+        first, second = split(progress, SURVEY_SHARE)
         scene = self.survey(image, transfer=transfer, wrap=wrap, progress=first)
         return self.render_hdr(scene, image, progress=second)
 

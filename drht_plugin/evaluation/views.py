@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import math
 from dataclasses import dataclass, replace
@@ -25,7 +24,6 @@ CLASSES = {"under": (-3.3, -1.2), "normal": (-0.6, 0.6), "over": (1.0, 3.2)}
 
 _SIDE = 320  # pixels, root of a view's area: what a 1024-pixel panorama can fill
 _ASPECTS = ((1, 1), (4, 3), (3, 4), (3, 2), (2, 3), (16, 9))
-_SUFFIXES = (".exr", ".hdr")
 _UNKNOWN_FROM = 0.01  # share of a view's pixel that comes from clipped source pixels
 
 
@@ -70,7 +68,7 @@ class Views:
     def describe(self) -> dict[str, Any]:
         """Folder name, seed, count, and a digest of the images."""
         digest = hashlib.sha256()
-        for file in _files(self.folder):
+        for file, _ in _files(self.folder):
             digest.update(file.name.encode() + hashlib.sha256(file.read_bytes()).digest())
         return {
             "hdr": self.folder.name,
@@ -80,28 +78,27 @@ class Views:
         }
 
 
-def _files(folder: Path) -> list[Path]:
+def _files(folder: Path) -> list[tuple[Path, dict[str, str]]]:
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder of HDR images")
-    files = sorted(p for p in folder.iterdir() if p.suffix.lower() in _SUFFIXES)
+    from drht_plugin.training.scenes import image_files
+
+    files = image_files(folder)
     if not files:
         raise InputError(f"{folder}: no HDR images; expected .exr or .hdr files")
     return files
 
 
-def _scenes(files: list[Path]) -> tuple[list[Scene], dict[str, ReadError]]:
+def _scenes(
+    files: list[tuple[Path, dict[str, str]]],
+) -> tuple[list[Scene], dict[str, ReadError]]:
     # One by one, where `load_scenes` gives all or nothing: a broken image costs its views alone.
     from drht_plugin.training.scenes import read_scene
 
-    manifest = files[0].with_name("manifest.csv")
-    rows: dict[str, dict[str, str]] = {}
-    if manifest.is_file():
-        with manifest.open(newline="", encoding="utf-8-sig") as lines:
-            rows = {row["file"]: row for row in csv.DictReader(lines)}
     scenes, broken = [], {}
-    for file in files:
+    for file, row in files:
         try:
-            scenes.append(read_scene(file, rows.get(file.name, {})))
+            scenes.append(read_scene(file, row))
         except ReadError:
             broken[file.name] = ReadError(f"{file.name}: cannot be read as an RGB image")
     return scenes, broken

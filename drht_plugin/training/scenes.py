@@ -48,15 +48,21 @@ def load_scenes(path: Path, *, free_only: bool = False) -> list[Scene]:
 def _from_folder(folder: Path, free_only: bool) -> Iterator[Scene]:
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder or pack of HDR images")
-    rows: dict[str, dict[str, str]] = {}
-    if (folder / "manifest.csv").is_file():
-        with (folder / "manifest.csv").open(newline="") as lines:
-            rows = {row["file"]: row for row in csv.DictReader(lines)}
-    for file in sorted(p for p in folder.iterdir() if p.suffix.lower() in _SUFFIXES):
-        row = rows.get(file.name, {})
+    for file, row in image_files(folder):
         if free_only and row.get("licence_confidence") == "low":
             continue
         yield read_scene(file, row)
+
+
+def image_files(folder: Path) -> list[tuple[Path, dict[str, str]]]:
+    """The folder's HDR images by name, each with its line of `manifest.csv`, empty without one."""
+    manifest = folder / "manifest.csv"
+    rows: dict[str, dict[str, str]] = {}
+    if manifest.is_file():
+        with manifest.open(newline="", encoding="utf-8-sig") as lines:
+            rows = {row["file"]: row for row in csv.DictReader(lines)}
+    files = sorted(p for p in folder.iterdir() if p.suffix.lower() in _SUFFIXES)
+    return [(file, rows.get(file.name, {})) for file in files]
 
 
 def read_scene(file: Path, row: Mapping[str, str]) -> Scene:

@@ -1,0 +1,1 @@
+"""libvips pipelines: lazy images that are corrected when their pixels are asked for."""

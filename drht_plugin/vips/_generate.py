@@ -1,0 +1,385 @@
+"""Lazy pyvips images whose pixels a Python function makes, and sinks that can be interrupted.
+
+`generate` makes an image of which nothing is computed until a sink asks for pixels; then libvips
+calls `render` on its worker threads, for the windows that the sink needs. `run` runs a sink so
+that Ctrl-C stops it and that the caller sees the exception that `render` raised.
+
+What belongs to an image lives as long as the image in C does, in `_works`, under the number that
+libvips hands to the callbacks.
+"""
+
+from __future__ import annotations
+
+import _thread
+import atexit
+import itertools
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import pyvips
+
+from drht_plugin.errors import InputError
+from drht_plugin.vips._lib import adopt, ffi, library, to_c
+
+Pixels = npt.NDArray[Any]
+Result = TypeVar("Result")
+
+DTYPES: dict[str, np.dtype[Any]] = {
+    "uchar": np.dtype(np.uint8),
+    "char": np.dtype(np.int8),
+    "ushort": np.dtype(np.uint16),
+    "short": np.dtype(np.int16),
+    "uint": np.dtype(np.uint32),
+    "int": np.dtype(np.int32),
+    "float": np.dtype(np.float32),
+    "double": np.dtype(np.float64),
+}
+"""The numpy type of each libvips band format, complex ones left out."""
+
+_FORMATS = {
+    "uchar": 0,
+    "char": 1,
+    "ushort": 2,
+    "short": 3,
+    "uint": 4,
+    "int": 5,
+    "float": 6,
+    "double": 8,
+}
+_INTERPRETATIONS = {
+    "multiband": 0,
+    "b-w": 1,
+    "xyz": 12,
+    "lab": 13,
+    "rgb": 17,
+    "srgb": 22,
+    "rgb16": 25,
+    "grey16": 26,
+    "scrgb": 28,
+}
+_ANY = 3  # VIPS_DEMAND_STYLE_ANY: the demand of the source is kept
+
+
+class Area(NamedTuple):
+    """A rectangle of an image, in pixels."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+    def grown(self, by: int, width: int, height: int) -> Area:
+        """This and `by` pixels around it, as far as an image of width×height goes."""
+        left, top = max(0, self.left - by), max(0, self.top - by)
+        right = min(width, self.left + self.width + by)
+        bottom = min(height, self.top + self.height + by)
+        return Area(left, top, right - left, bottom - top)
+
+
+Render = Callable[[Area, Area, Pixels | None], Pixels]
+"""(window, area, pixels) → the window's pixels, height×width×bands of the image's dtype.
+
+area: the window and its halo, cut at the source's edges. pixels: the source there, R×C×bands, a
+view that is valid during the call only and may not be written; None without a source.
+It is called from several threads at a time, none of them Python's own.
+"""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What an image is: size in pixels, bands, and libvips' names of format and interpretation.
+
+    xres, yres: pixels per millimetre.
+    """
+
+    width: int
+    height: int
+    bands: int
+    format: str
+    interpretation: str
+    xres: float = 1.0
+    yres: float = 1.0
+
+    @classmethod
+    def of(cls, image: pyvips.Image) -> Header:
+        """The header of an image."""
+        return cls(
+            image.width,
+            image.height,
+            image.bands,
+            str(image.format),
+            str(image.interpretation),
+            image.xres,
+            image.yres,
+        )
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The numpy type of the pixels."""
+        return DTYPES[self.format]
+
+
+@dataclass
+class _Work:
+    """What belongs to one generated image.
+
+    source: held here, as libvips' own link to it is weak. watchers: one list for each `run` in
+    progress, which gets the exceptions of `render`; they are not kept otherwise, as their frames
+    would keep the image.
+    """
+
+    header: Header
+    source: pyvips.Image | None
+    source_header: Header | None
+    render: Render
+    halo: int
+    pointer: Any
+    signal: int = 0
+    watchers: tuple[list[BaseException], ...] = ()
+
+    def fail(self, error: BaseException) -> None:
+        for failures in self.watchers:
+            failures.append(error)
+        text = f"{type(error).__name__}: {error}"
+        library().vips_error(b"drht", b"%s", ffi.new("char[]", text.encode()))
+        if isinstance(error, KeyboardInterrupt):
+            # A small sink renders on the caller's own thread: let it be seen there after libvips
+            # has come back.
+            _thread.interrupt_main()
+
+
+_works: dict[int, _Work] = {}
+_keys = itertools.count(1)
+_found = threading.local()
+_lock = threading.Lock()
+
+
+def generate(
+    header: Header,
+    render: Render,
+    *,
+    source: pyvips.Image | None = None,
+    halo: int = 0,
+) -> pyvips.Image:
+    """A lazy image whose pixels `render` makes.
+
+    Args:
+        header: of the new image.
+        render: see `Render`; must give the same pixels for a place in whatever window.
+        source: an image of the same size whose pixels `render` gets, and whose metadata the new
+            image inherits.
+        halo: pixels of the source around a window that `render` needs.
+
+    Raises:
+        InputError: a format or interpretation that is not supported.
+        DependencyError: a libvips that this does not fit.
+    """
+    for table, value, name in (
+        (_FORMATS, header.format, "format"),
+        (_INTERPRETATIONS, header.interpretation, "interpretation"),
+    ):
+        if value not in table:
+            raise InputError(f"{name} is {value!r}; expected one of {', '.join(table)}")
+    lib = library()
+    out = lib.vips_image_new()
+    image = adopt(out)
+    inputs = [] if source is None else [to_c(source)]
+    if source is not None and lib.vips_image_pio_input(inputs[0]):
+        raise pyvips.Error("the source cannot be read")
+    if lib.vips_image_pipeline_array(out, _ANY, ffi.new("void *[]", [*inputs, ffi.NULL])):
+        raise pyvips.Error("no pipeline can be made of the source")
+    lib.vips_image_init_fields(
+        out,
+        header.width,
+        header.height,
+        header.bands,
+        _FORMATS[header.format],
+        0,
+        _INTERPRETATIONS[header.interpretation],
+        header.xres,
+        header.yres,
+    )
+    key = next(_keys)
+    data = ffi.cast("void *", key)
+    source_header = None if source is None else Header.of(source)
+    work = _works[key] = _Work(header, source, source_header, render, halo, out)
+    lib.g_object_weak_ref(out, _on_gone, data)
+    work.signal = lib.g_signal_connect_data(
+        out, b"minimise", ffi.cast("void *", _on_minimise), data, ffi.NULL, 0
+    )
+    # libvips' own functions open and close a region on the source for each thread.
+    start, stop = (
+        (ffi.addressof(lib, "vips_start_one"), ffi.addressof(lib, "vips_stop_one"))
+        if inputs
+        else (ffi.NULL, ffi.NULL)
+    )
+    if lib.vips_image_generate(out, start, _on_generate, stop, (inputs or [ffi.NULL])[0], data):
+        raise pyvips.Error("the image cannot be made")
+    return image
+
+
+def is_killed(image: pyvips.Image) -> bool:
+    """Whether somebody has set the image's kill flag."""
+    return _is_killed(to_c(image))
+
+
+def _is_killed(pointer: Any) -> bool:
+    lib = library()
+    lib.vips_error_freeze()  # the check would write into the error buffer
+    try:
+        return bool(lib.vips_image_iskilled(pointer))
+    finally:
+        lib.vips_error_thaw()
+
+
+def run(image: pyvips.Image, sink: Callable[[], Result]) -> Result:
+    """Run a sink on an image: give what it returns, and raise what really went wrong.
+
+    ``run(image, lambda: image.write_to_file("out.tif"))``. Ctrl-C stops the sink within one
+    window; libvips' own sinks do not hear it before they end. What a failed sink has written is
+    the caller's to remove.
+
+    Args:
+        image: what `sink` evaluates; the generated images that it is made of are found from it.
+        sink: is called on a thread of its own.
+
+    Raises:
+        BaseException: what a `render` upstream raised, what `sink` raised otherwise, or what the
+            calling thread got in the meantime, KeyboardInterrupt for example.
+    """
+    works = _upstream(image)
+    results: list[Result] = []
+    errors: list[BaseException] = []
+    failures: list[BaseException] = []
+
+    def call() -> None:
+        try:
+            results.append(sink())
+        except BaseException as error:
+            errors.append(error)
+        finally:
+            done.set()
+
+    # Not the thread's own join: interrupted, it takes the thread for ended (CPython issue 90882).
+    done = threading.Event()
+    thread = threading.Thread(target=call, name="drht sink", daemon=True)
+    with _watched(works, failures):
+        try:
+            thread.start()
+            while not done.wait(0.1):
+                pass
+        except BaseException:
+            # Held by `image`, the generated images outlive this.
+            pointers = [to_c(image), *(work.pointer for work in works)]
+            _set_kill(pointers, True)
+            done.wait()
+            _set_kill(pointers, False)
+            raise
+    if errors:
+        if failures and isinstance(errors[0], pyvips.Error):
+            raise failures[0] from errors[0]
+        raise errors[0]
+    return results[0]
+
+
+def _upstream(image: pyvips.Image) -> list[_Work]:
+    """What belongs to the generated images that `image` is made of.
+
+    libvips can send one message up a pipeline: that caches may be dropped. Each generated image
+    that hears it on this thread is one.
+    """
+    _found.works = []
+    try:
+        library().vips_image_minimise_all(to_c(image))
+        return list(_found.works)
+    finally:
+        del _found.works
+
+
+@contextmanager
+def _watched(works: list[_Work], failures: list[BaseException]) -> Iterator[None]:
+    with _lock:
+        for work in works:
+            work.watchers = (*work.watchers, failures)
+    try:
+        yield
+    finally:
+        with _lock:
+            for work in works:
+                work.watchers = tuple(each for each in work.watchers if each is not failures)
+
+
+def _set_kill(pointers: list[Any], kill: bool) -> None:
+    for pointer in pointers:
+        library().vips_image_set_kill(pointer, kill)
+
+
+def _view(region: Any, area: Area, bands: int, dtype: np.dtype[Any]) -> Pixels:
+    """The pixels of an area inside a region, without a copy."""
+    pixel = bands * dtype.itemsize
+    valid, stride = region.valid, region.bpl
+    start = region.data + (area.top - valid.top) * stride + (area.left - valid.left) * pixel
+    length = (area.height - 1) * stride + area.width * pixel
+    shape = (area.height, area.width, bands)
+    strides = (stride, pixel, dtype.itemsize)
+    return np.ndarray(shape, dtype, ffi.buffer(start, length), 0, strides)
+
+
+@ffi.callback("int(VipsRegion *, void *, void *, void *, gboolean *)", error=-1)
+def _on_generate(region: Any, sequence: Any, _a: Any, key: Any, _stop: Any) -> int:
+    work = _works.get(int(ffi.cast("uintptr_t", key)))
+    if work is None:  # the interpreter is on its way out
+        return -1
+    try:
+        valid = region.valid
+        window = Area(valid.left, valid.top, valid.width, valid.height)
+        area, pixels = window, None
+        if (given := work.source_header) is not None:
+            area = window.grown(work.halo, given.width, given.height)
+            source = ffi.cast("VipsRegion *", sequence)
+            if library().vips_region_prepare(source, ffi.new("VipsRect *", area)):
+                return -1
+            pixels = _view(source, area, given.bands, given.dtype)
+            pixels.flags.writeable = False
+        made = work.render(window, area, pixels)
+        header = work.header
+        shape = (window.height, window.width, header.bands)
+        if made.shape != shape or made.dtype != header.dtype:
+            raise InputError(
+                f"render gave {made.dtype} {made.shape}; expected {header.dtype} {shape}"
+            )
+        _view(region, window, header.bands, header.dtype)[...] = made
+    except BaseException as error:
+        work.fail(error)
+        return -1
+    return 0
+
+
+@ffi.callback("void(void *, void *)")
+def _on_gone(key: Any, _where: Any) -> None:
+    _works.pop(int(ffi.cast("uintptr_t", key)), None)
+
+
+@ffi.callback("void(void *, void *)")
+def _on_minimise(_image: Any, key: Any) -> None:
+    works = getattr(_found, "works", None)
+    if works is not None:
+        works.append(_works[int(ffi.cast("uintptr_t", key))])
+
+
+@atexit.register
+def _at_exit() -> None:
+    """Let no thread of libvips call into an interpreter that is going away."""
+    if not _works:
+        return
+    lib = library()
+    while _works:
+        key, work = _works.popitem()
+        lib.vips_image_set_kill(work.pointer, True)
+        lib.g_signal_handler_disconnect(work.pointer, work.signal)
+        lib.g_object_weak_unref(work.pointer, _on_gone, ffi.cast("void *", key))

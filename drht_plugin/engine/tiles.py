@@ -1,0 +1,213 @@
+"""Regions, and how an axis is cut into overlapping tiles: geometry only, no pixels.
+
+An axis of `length` pixels is cut at multiples of `step`. Around each cut lies a ramp, `ramp`
+pixels wide, over which one tile fades out as the next fades in. A tile's *support* is what it
+shows: its part between two cuts, and half a ramp beyond each. Around its support a tile sees
+`halo` pixels more, which are discarded. The outer half of what two tiles share is thus halo, the
+inner part ramp.
+
+The cuts lie at fixed places of the image, so that a window gets the same tiles whichever window
+is asked for first. On a periodic axis (the columns of a 360° panorama) one cut lies at 0, where
+the last tile fades into the first; positions there are counted modulo `length`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from drht_plugin.errors import InputError
+
+
+@dataclass(frozen=True)
+class Region:
+    """Rows top..bottom−1 and columns left..right−1; columns of a panorama may lie outside it."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+    @property
+    def bottom(self) -> int:
+        """The row after the last."""
+        return self.top + self.height
+
+    @property
+    def right(self) -> int:
+        """The column after the last."""
+        return self.left + self.width
+
+    def holds(self, other: Region) -> bool:
+        """Whether all of `other` lies inside."""
+        return (
+            self.top <= other.top
+            and self.left <= other.left
+            and other.bottom <= self.bottom
+            and other.right <= self.right
+        )
+
+    def grown(self, margin: int, height: int, width: int, *, wrap: bool) -> Region:
+        """With `margin` pixels around it, cut at the image's borders; not sideways if `wrap`."""
+        top, bottom = max(0, self.top - margin), min(height, self.bottom + margin)
+        left, right = self.left - margin, self.right + margin
+        if not wrap:
+            left, right = max(0, left), min(width, right)
+        return Region(top, left, bottom - top, right - left)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """The part of tile `tile` that shows in a span, in the tile's own positions.
+
+    start..stop−1, which lie `shift` pixels (a multiple of the length) before the span's.
+    """
+
+    tile: int
+    start: int
+    stop: int
+    shift: int
+
+
+@dataclass(frozen=True)
+class Axis:
+    """The cut of one axis; see the module."""
+
+    length: int
+    step: int
+    ramp: int
+    wrap: bool
+
+    def __post_init__(self) -> None:
+        if self.length < 1:
+            raise InputError(f"an axis of {self.length} pixels; expected at least 1")
+        if self.ramp < 0 or self.ramp % 2 or self.step <= self.ramp:
+            raise InputError(
+                f"tiles {self.step} apart fade over {self.ramp} pixels; expected an even number "
+                "of pixels below their distance"
+            )
+
+    @property
+    def count(self) -> int:
+        """Number of tiles; the last shows between ramp + 1 and step + ramp pixels."""
+        return max(1, math.ceil((self.length - self.ramp) / self.step))
+
+    @property
+    def _half(self) -> int:
+        """Half a ramp, where there is one; a periodic axis shorter than its ramp has none."""
+        fades = self.count > 1 or (self.wrap and self.length >= self.ramp)
+        return self.ramp // 2 if fades else 0
+
+    def cuts(self, tile: int) -> tuple[int, int]:
+        """Where the tile's part begins and ends."""
+        return tile * self.step, self.length if tile == self.count - 1 else (tile + 1) * self.step
+
+    def support(self, tile: int) -> tuple[int, int]:
+        """First position that shows, and the one after the last."""
+        first, last = self.cuts(tile)
+        half = self._half
+        before = half if self.wrap or tile > 0 else 0
+        after = half if self.wrap or tile < self.count - 1 else 0
+        return first - before, last + after
+
+    def pieces(self, start: int, stop: int) -> Iterator[Piece]:
+        """The tiles that show in positions start..stop−1, by their number."""
+        for tile in range(self.count):
+            first, last = self.support(tile)
+            shifts = [0]
+            if self.wrap:
+                # All the turns by which the support meets the span.
+                least = math.floor((start - last) / self.length) + 1
+                most = math.ceil((stop - first) / self.length) - 1
+                shifts = [turn * self.length for turn in range(least, most + 1)]
+            for shift in shifts:
+                low, high = max(start - shift, first), min(stop - shift, last)
+                if low < high:
+                    yield Piece(tile, low, high, shift)
+
+    def weights(self, piece: Piece) -> npt.NDArray[np.float32]:
+        """How much the tile counts at each position of a piece; over all tiles the sum is 1."""
+        at = np.arange(piece.start, piece.stop) + 0.5
+        first, last = self.support(piece.tile)
+        begin, end = self.cuts(piece.tile)
+        weights = np.ones(len(at))
+        if first < begin:
+            weights *= _fade((at - first) / (2 * (begin - first)))
+        if last > end:
+            weights *= 1 - _fade((at - (2 * end - last)) / (2 * (last - end)))
+        return weights.astype(np.float32)
+
+    def inside(self, positions: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Positions of any value → of pixels: modulo the length, or mirrored at the borders."""
+        if self.wrap:
+            return positions % self.length
+        period = max(1, 2 * (self.length - 1))
+        folded = positions % period
+        return np.minimum(folded, period - folded) if self.length > 1 else folded * 0
+
+
+def _fade(share: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """0 to 1 over a ramp, without a corner: sin²."""
+    return np.sin(share.clip(0, 1) * (math.pi / 2)) ** 2
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """How an image is cut into tiles that a network sees.
+
+    rows, columns: the cuts. halo: pixels around what a tile shows that it sees as well. stride:
+    tiles begin at its multiples.
+    """
+
+    rows: Axis
+    columns: Axis
+    halo: int
+    stride: int
+
+    def windows(self) -> Iterator[Region]:
+        """Windows that cover the image, one for each tile, by rows.
+
+        A window ends where the next tile's support begins, so that it takes its own tile and
+        ones before it.
+        """
+        for down in range(self.rows.count):
+            top, bottom = _until_next(self.rows, down)
+            for across in range(self.columns.count):
+                left, right = _until_next(self.columns, across)
+                yield Region(top, left, bottom - top, right - left)
+
+
+def _until_next(axis: Axis, tile: int) -> tuple[int, int]:
+    first, last = axis.support(tile)
+    if axis.wrap:
+        # One turn, which begins where the first tile does.
+        return first, (
+            axis.support(tile + 1)[0] if tile < axis.count - 1 else axis.support(0)[0] + axis.length
+        )
+    return first, axis.support(tile + 1)[0] if tile < axis.count - 1 else last
+
+
+def tiling(
+    height: int, width: int, tile: int, *, halo: int, ramp: int, stride: int, wrap: bool
+) -> Tiling:
+    """Cut an image so that no tile, halo included, is larger than `tile`.
+
+    Raises:
+        InputError: a size below 1, or a tile that does not hold its halo, two ramps and a stride.
+    """
+    if height < 1 or width < 1:
+        raise InputError(f"an image of {height}×{width} pixels; expected at least 1×1")
+    if halo < 0 or halo % stride or ramp < 0 or ramp % (2 * stride):
+        raise InputError(
+            f"a halo of {halo} and an overlap of {ramp} pixels; expected multiples of {stride} "
+            f"and {2 * stride} from 0"
+        )
+    step = (tile - 2 * halo - 2 * ramp) // stride * stride
+    least = 2 * halo + 2 * ramp + max(stride, ramp + stride)
+    if tile < least:
+        raise InputError(f"tile is {tile}; expected at least {least} pixels")
+    return Tiling(Axis(height, step, ramp, False), Axis(width, step, ramp, wrap), halo, stride)

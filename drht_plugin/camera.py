@@ -173,13 +173,14 @@ class Sensor:
     """Noise and coding of a batch; each is a tensor of B values.
 
     shot, read: variance of the noise in H is shot·H + read²; quantised: 8-bit steps;
-    jpeg: quality 1..100, or 0 for none.
+    jpeg: quality 1..100, or 0 for none; halved: its chroma at half the resolution.
     """
 
     shot: Tensor
     read: Tensor
     quantised: Tensor
     jpeg: Tensor
+    halved: Tensor | None = None
 
 
 def shoot(radiance: Tensor, curve: Curve, sensor: Sensor, generator: torch.Generator) -> Tensor:
@@ -188,7 +189,7 @@ def shoot(radiance: Tensor, curve: Curve, sensor: Sensor, generator: torch.Gener
     variance = sensor.shot.view(-1, 1, 1, 1) * clipped + sensor.read.view(-1, 1, 1, 1) ** 2
     noise = torch.randn(radiance.shape, generator=generator, device=radiance.device)
     coded = curve.encode(clipped + noise * variance.sqrt())
-    coded = jpeg(coded, sensor.jpeg)
+    coded = jpeg(coded, sensor.jpeg, sensor.halved)
     steps = torch.round(coded * 255) / 255
     return torch.where(sensor.quantised.view(-1, 1, 1, 1), steps, coded)
 
@@ -212,10 +213,11 @@ _JPEG_CHROMA = (
 _YCBCR = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
 
 
-def jpeg(coded: Tensor, quality: Tensor) -> Tensor:
-    """The loss of a baseline JPEG without chroma subsampling (ITU-T T.81, Annex K tables).
+def jpeg(coded: Tensor, quality: Tensor, halved: Tensor | None = None) -> Tensor:
+    """The loss of a baseline JPEG (ITU-T T.81, Annex K tables).
 
-    B×3×H×W codes in 0..1, sides multiples of 8; `quality` has B values, 0 leaves as it is.
+    B×3×H×W codes in 0..1, sides multiples of 8; `quality` has B values, 0 leaves as it is. Where
+    `halved`, chroma is stored at half the resolution (sides then multiples of 16).
     """
     chosen = quality > 0
     if not bool(chosen.any()):
@@ -229,15 +231,25 @@ def jpeg(coded: Tensor, quality: Tensor) -> Tensor:
     k = torch.arange(8, device=coded.device, dtype=coded.dtype)
     dct = torch.cos((2 * k[None] + 1) * k[:, None] * math.pi / 16) * 0.5
     dct[0] *= math.sqrt(0.5)
+
+    def coarse(planes: Tensor, table: Tensor) -> Tensor:
+        """Planes B×C×H×W, their 8×8 blocks quantised by tables (B or 1)×C×1×8×1×8."""
+        batch, channels, height, width = planes.shape
+        blocks = planes.reshape(batch, channels, height // 8, 8, width // 8, 8)
+        spectrum = torch.einsum("ui,bcyixj,vj->bcyuxv", dct, blocks, dct)
+        spectrum = torch.round(spectrum / table) * table
+        return torch.einsum("ui,bcyuxv,vj->bcyixj", dct, spectrum, dct).reshape(planes.shape)
+
     ycc = coded.new_tensor(_YCBCR)
-    batch, _, height, width = picture.shape
     planes = torch.einsum("ij,bjhw->bihw", ycc, picture)
     planes[:, 0] -= 0.5
-    blocks = planes.reshape(batch, 3, height // 8, 8, width // 8, 8)
-    spectrum = torch.einsum("ui,bcyixj,vj->bcyuxv", dct, blocks, dct)
-    spectrum = torch.round(spectrum / table) * table
-    blocks = torch.einsum("ui,bcyuxv,vj->bcyixj", dct, spectrum, dct)
-    planes = blocks.reshape(batch, 3, height, width)
+    whole = coarse(planes, table)
+    if halved is not None and bool(halved[chosen].any()):
+        half = halved[chosen]
+        small = coarse(F.avg_pool2d(planes[half, 1:], 2), table[half, 1:])
+        size = planes.shape[-2:]
+        whole[half, 1:] = F.interpolate(small, size, mode="bilinear", align_corners=False)
+    planes = whole
     planes[:, 0] += 0.5
     result = coded.clone()
     result[chosen] = torch.einsum("ij,bjhw->bihw", torch.linalg.inv(ycc), planes).clamp(0, 1)

@@ -39,6 +39,7 @@ class Shot:
     read_noise: float
     quantised: bool
     jpeg: int
+    halved: bool = False
     metered_highlights: bool = False
     own_target: bool = False
 
@@ -198,17 +199,28 @@ def render_triplets(
         values("metered_highlights", torch.bool), highlights[index], exposure[index]
     )
     exposed = radiance[index] * (metered * torch.exp2(values("stops"))).view(-1, 1, 1, 1)
+    curve, sensor = cameras(shots, radiance.device)
+    ldr = camera.shoot(exposed, curve, sensor, generator)
+    own = values("own_target", torch.bool) & _well_exposed(exposed)
+    target = torch.where(own.view(-1, 1, 1, 1), curve.encode(exposed), mapped[index])
+    return Triplets(ldr, exposed.clamp(max=H_MAX), target, clipped[index])
+
+
+def cameras(shots: Sequence[Shot], device: torch.device) -> tuple[Curve, Sensor]:
+    """The camera curve and the sensor of each shot."""
+
+    def values(name: str, dtype: torch.dtype = torch.float32) -> Tensor:
+        return torch.tensor([getattr(s, name) for s in shots], dtype=dtype, device=device)
+
     curve = Curve(values("exponent"), values("middle"), values("srgb", torch.bool))
     sensor = Sensor(
         values("shot_noise"),
         values("read_noise"),
         values("quantised", torch.bool),
         values("jpeg"),
+        values("halved", torch.bool),
     )
-    ldr = camera.shoot(exposed, curve, sensor, generator)
-    own = values("own_target", torch.bool) & _well_exposed(exposed)
-    target = torch.where(own.view(-1, 1, 1, 1), curve.encode(exposed), mapped[index])
-    return Triplets(ldr, exposed.clamp(max=H_MAX), target, clipped[index])
+    return curve, sensor
 
 
 def _look(radiance: Tensor, plans: Sequence[ViewPlan]) -> Tensor:

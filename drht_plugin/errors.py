@@ -11,6 +11,8 @@
     ├── DependencyError  an optional package that is not installed; names the extra
     └── Cancelled        the caller asked to stop
 
+    DrhtWarning          the work goes on, but not as the caller may expect (a UserWarning)
+
 Messages say what was given and what is accepted.
 """
 
@@ -45,3 +47,7 @@ class DependencyError(DrhtError, ImportError):
 
 class Cancelled(DrhtError):
     """The caller asked to stop before the work was done."""
+
+
+class DrhtWarning(UserWarning):
+    """The work goes on, but not quite as the caller may expect; says how."""

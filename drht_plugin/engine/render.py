@@ -1,7 +1,11 @@
-"""`Scene` + window → corrected pixels: a pure function, the same for any window and order."""
+"""`Scene` + window → corrected pixels: a pure function, the same for any window and order.
+
+This module is guided detail; `engine.detail` is network detail.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -82,18 +86,45 @@ def render(
     if strength.strength == 0:
         out[...] = pixels
         return out
-    place = np.array([window.top, window.left, kind.height, kind.width])
     source, target = as_channels(pixels), as_channels(out)
-    if kind.dtype == np.float16 or kind.linear:
-        wide = _to_display(source, kind)
-        result = np.empty_like(wide)
-        _slice(scene.tone, wide, place, scene.wrap, _settings(1.0, 0.0, 1.0, strength), result)
+    if _wide(kind):
+        display = to_display(source, kind)
+        result = np.empty_like(display)
+        _slice(scene, scene.tone, display, window, _settings(1.0, 0.0, 1.0, strength), result)
         _from_display(result, source, kind, target)
     else:
-        rounding = 0.5 if kind.dtype.kind == "u" else 0.0
-        settings = _settings(kind.white, rounding, 1.0, strength)
-        _slice(scene.tone, source, place, scene.wrap, settings, target)
+        _slice(scene, scene.tone, source, window, _coded(kind, strength), target)
     return out
+
+
+def tone(scene: Scene, display: npt.NDArray[np.float32], window: Window) -> npt.NDArray[np.float32]:
+    """Guided T of display-encoded pixels R×C×colours float32 in 0..1, the same shape."""
+    result = np.empty_like(display)
+    _slice(scene, scene.tone, display, window, _settings(1.0, 0.0, 1.0, FULL), result)
+    return result
+
+
+def finish(
+    kind: Kind, source: Image, corrected: npt.NDArray[np.float32], strength: Strength, out: Image
+) -> None:
+    """Mix T (R×C×3 float32) with the input by strength, and encode it as the image is.
+
+    source, out: R×C×K of the image's dtype; alpha is copied.
+    """
+    from drht_plugin.bridge import detail
+
+    if _wide(kind):
+        display = to_display(source, kind)
+        result = np.empty_like(display)
+        detail.finish(display, corrected, _settings(1.0, 0.0, 1.0, strength), result)
+        _from_display(result, source, kind, out)
+    else:
+        detail.finish(source, corrected, _coded(kind, strength), out)
+
+
+def _wide(kind: Kind) -> bool:
+    """Whether pixels go through display-encoded float32 of their own."""
+    return kind.dtype == np.float16 or kind.linear
 
 
 def render_radiance(
@@ -110,10 +141,9 @@ def render_radiance(
 
     kind = scene.kind
     _require_inside(kind, kind_of(pixels), window)
-    display = _to_display(as_channels(pixels), kind)[..., : kind.colours].clip(0, 1)
-    place = np.array([window.top, window.left, kind.height, kind.width])
+    display = to_display(as_channels(pixels), kind)[..., : kind.colours].clip(0, 1)
     y = np.empty_like(display)
-    _slice(grid, display, place, scene.wrap, _settings(1.0, 0.0, _Y_MAX, FULL), y)
+    _slice(scene, grid, display, window, _settings(1.0, 0.0, _Y_MAX, FULL), y)
     kernels.to_radiance(y.reshape(-1), y.reshape(-1))
     return y
 
@@ -140,21 +170,46 @@ def _settings(
     return np.array([white, rounding, ceiling, *applied], np.float32)
 
 
+def _coded(kind: Kind, strength: Strength) -> npt.NDArray[np.float32]:
+    return _settings(kind.white, 0.5 if kind.dtype.kind == "u" else 0.0, 1.0, strength)
+
+
 def _slice(
+    scene: Scene,
     grid: ToneGrid,
     source: Image,
-    place: npt.NDArray[Any],
-    wrap: bool,
+    window: Window,
     settings: npt.NDArray[np.float32],
     target: Image,
 ) -> None:
     from drht_plugin.bridge import kernels
 
     slice_ = kernels.slice_gray if grid.colours == 1 else kernels.slice_rgb
-    slice_(source, grid.transforms, LEVELS, grid.residual, place, wrap, settings, target)
+    height, width = scene.kind.height, scene.kind.width
+    for first, last, left in _runs(scene, window.left, source.shape[1]):
+        place = np.array([window.top, left, height, width])
+        whole = last - first == source.shape[1]
+        part = source if whole else np.ascontiguousarray(source[:, first:last])
+        result = target if whole else np.empty_like(part)
+        slice_(part, grid.transforms, LEVELS, grid.residual, place, scene.wrap, settings, result)
+        if not whole:
+            target[:, first:last] = result
 
 
-def _to_display(source: Image, kind: Kind) -> npt.NDArray[np.float32]:
+def _runs(scene: Scene, left: int, count: int) -> Iterator[tuple[int, int, int]]:
+    """Columns first..last−1 of a window that begins at `left`, and where they begin in the scene.
+
+    A scene counts columns from its origin; where a panorama's count begins again, a run ends.
+    """
+    first = 0
+    while first < count:
+        begin = (left + first - scene.origin) % scene.kind.width if scene.wrap else left
+        last = min(count, first + scene.kind.width - begin)
+        yield first, last, begin
+        first = last
+
+
+def to_display(source: Image, kind: Kind) -> npt.NDArray[np.float32]:
     """Pixels as display-encoded float32, alpha as it is."""
     from drht_plugin.bridge import kernels
 

@@ -41,7 +41,8 @@ a curve without a step, as a step would draw the outline of what is clipped."""
 class Scene:
     """What is known of an image as a whole; immutable.
 
-    kind: of the image surveyed. wrap: its columns are periodic. ldr, y, corrected: h×w×3 float32
+    kind: of the image surveyed. wrap: its columns are periodic. origin: the image's column that
+    the scene's columns are counted from, 0 unless `wrap`. ldr, y, corrected: h×w×3 float32
     overviews of the input x, of the HDR estimate in the LDR domain, and of T (all
     display-encoded; y = α·H^γ). weight: h×w, the share of pixels that counted. tone: carries x
     to T at any pixel.
@@ -54,6 +55,7 @@ class Scene:
     corrected: FloatArray = field(repr=False)
     weight: FloatArray = field(repr=False)
     tone: ToneGrid = field(repr=False)
+    origin: int = 0
 
     def radiance_grid(self) -> ToneGrid:
         """The grid that carries x to y at any pixel, as `tone` does to T."""
@@ -90,7 +92,7 @@ def survey(
     y, corrected = y[:, inside].copy(), corrected[:, inside].clip(0, 1)
     if kind.colours == 1:
         y, corrected = _gray(y), _gray(corrected)
-    corrected = _plausible(ldr, corrected)
+    corrected = plausible(ldr, corrected)
     for array in (ldr, y, corrected, weight):
         array.flags.writeable = False
     tone = fit(ldr, corrected, weight, gray=kind.colours == 1, wrap=wrap)
@@ -176,7 +178,7 @@ def _pull_push(light: npt.NDArray[Any], known: npt.NDArray[Any]) -> npt.NDArray[
     return np.where(known > 0, mean, coarse[:rows, :columns])
 
 
-def _plausible(ldr: FloatArray, corrected: FloatArray) -> FloatArray:
+def plausible(ldr: FloatArray, corrected: FloatArray) -> FloatArray:
     """T, where the input holds nothing, within what the eye takes for shadow and for light.
 
     Where the input is black or white the networks expect a mean of all that might lie there,

@@ -1,14 +1,13 @@
 """Regions, and how an axis is cut into overlapping tiles: geometry only, no pixels.
 
-An axis of `length` pixels is cut at multiples of `step`. Around each cut lies a ramp, `ramp`
-pixels wide, over which one tile fades out as the next fades in. A tile's *support* is what it
-shows: its part between two cuts, and half a ramp beyond each. Around its support a tile sees
-`halo` pixels more, which are discarded. The outer half of what two tiles share is thus halo, the
-inner part ramp.
+An axis of `length` pixels has a tile at every multiple of `step`. What a tile shows, its
+*support*, reaches from there to `ramp` pixels beyond where the next one begins; over these pixels
+it fades out as the next fades in. Around its support a tile sees `halo` pixels more, which are
+discarded. The outer part of what two tiles share is thus halo, the inner part ramp.
 
-The cuts lie at fixed places of the image, so that a window gets the same tiles whichever window
-is asked for first. On a periodic axis (the columns of a 360° panorama) one cut lies at 0, where
-the last tile fades into the first; positions there are counted modulo `length`.
+The tiles lie at fixed places of the image, so that a window gets the same tiles whichever window
+is asked for first. On a periodic axis (the columns of a 360° panorama) the last tile fades into
+the first; positions there are counted modulo `length`.
 """
 
 from __future__ import annotations
@@ -93,26 +92,26 @@ class Axis:
 
     @property
     def count(self) -> int:
-        """Number of tiles; the last shows between ramp + 1 and step + ramp pixels."""
+        """Number of tiles; each begins more than a ramp before the axis ends."""
         return max(1, math.ceil((self.length - self.ramp) / self.step))
 
     @property
-    def _half(self) -> int:
-        """Half a ramp, where there is one; a periodic axis shorter than its ramp has none."""
-        fades = self.count > 1 or (self.wrap and self.length >= self.ramp)
-        return self.ramp // 2 if fades else 0
+    def _fades(self) -> bool:
+        """Whether the last tile fades into the first: a turn shorter than the ramp does not."""
+        return self.wrap and self.length >= self.ramp
 
-    def cuts(self, tile: int) -> tuple[int, int]:
-        """Where the tile's part begins and ends."""
-        return tile * self.step, self.length if tile == self.count - 1 else (tile + 1) * self.step
+    def shown_first(self, tile: int) -> tuple[int, int]:
+        """Where the tile begins, and where the next one does or the axis ends.
+
+        These spans part the axis; what shows in one are its own tile and the one before it.
+        """
+        last = self.length if tile == self.count - 1 else (tile + 1) * self.step
+        return tile * self.step, last
 
     def support(self, tile: int) -> tuple[int, int]:
         """First position that shows, and the one after the last."""
-        first, last = self.cuts(tile)
-        half = self._half
-        before = half if self.wrap or tile > 0 else 0
-        after = half if self.wrap or tile < self.count - 1 else 0
-        return first - before, last + after
+        first, last = self.shown_first(tile)
+        return first, last + self.ramp if tile < self.count - 1 or self._fades else last
 
     def pieces(self, start: int, stop: int) -> Iterator[Piece]:
         """The tiles that show in positions start..stop−1, by their number."""
@@ -132,13 +131,12 @@ class Axis:
     def weights(self, piece: Piece) -> npt.NDArray[np.float32]:
         """How much the tile counts at each position of a piece; over all tiles the sum is 1."""
         at = np.arange(piece.start, piece.stop) + 0.5
-        first, last = self.support(piece.tile)
-        begin, end = self.cuts(piece.tile)
+        first, next_first = self.shown_first(piece.tile)
         weights = np.ones(len(at))
-        if first < begin:
-            weights *= _fade((at - first) / (2 * (begin - first)))
-        if last > end:
-            weights *= 1 - _fade((at - (2 * end - last)) / (2 * (last - end)))
+        if self.ramp and (piece.tile > 0 or self._fades):
+            weights *= _fade((at - first) / self.ramp)
+        if self.ramp and next_first < self.support(piece.tile)[1]:
+            weights *= 1 - _fade((at - next_first) / self.ramp)
         return weights.astype(np.float32)
 
     def inside(self, positions: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -169,26 +167,15 @@ class Tiling:
     stride: int
 
     def windows(self) -> Iterator[Region]:
-        """Windows that cover the image, one for each tile, by rows.
+        """Windows that part the image, one for each tile, by rows.
 
-        A window ends where the next tile's support begins, so that it takes its own tile and
-        ones before it.
+        A window ends where the next tile begins: it shows its own tile, and ones before it.
         """
         for down in range(self.rows.count):
-            top, bottom = _until_next(self.rows, down)
+            top, bottom = self.rows.shown_first(down)
             for across in range(self.columns.count):
-                left, right = _until_next(self.columns, across)
+                left, right = self.columns.shown_first(across)
                 yield Region(top, left, bottom - top, right - left)
-
-
-def _until_next(axis: Axis, tile: int) -> tuple[int, int]:
-    first, last = axis.support(tile)
-    if axis.wrap:
-        # One turn, which begins where the first tile does.
-        return first, (
-            axis.support(tile + 1)[0] if tile < axis.count - 1 else axis.support(0)[0] + axis.length
-        )
-    return first, axis.support(tile + 1)[0] if tile < axis.count - 1 else last
 
 
 def tiling(

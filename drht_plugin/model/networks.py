@@ -111,8 +111,8 @@ class AutoEncoder(nn.Module):
             levels.append(x)
         x = self.bottom(self.context(self.latent(x)))
         for block, level in zip(self.decoder, reversed(levels[1:]), strict=True):
-            x = block(_join(x, level))
-        x = _join(x, levels[0])
+            x = block(join(x, level))
+        x = join(x, levels[0])
         return F.pixel_shuffle(self.project(x).float(), 2)
 
 
@@ -131,7 +131,8 @@ class _Join(torch.autograd.Function):
         return torch.addcmul(gradient, gradient, b), torch.addcmul(gradient, gradient, a)
 
 
-def _join(a: Tensor, b: Tensor) -> Tensor:
+def join(a: Tensor, b: Tensor) -> Tensor:
+    """The skip a + b + a·b of encoder and decoder features."""
     joined: Tensor = _Join.apply(a, b)
     return joined
 

@@ -1,7 +1,8 @@
 """Weights on disk: safetensors with a checksum beside it, for networks without normalisation.
 
-A model is two files: `NAME.safetensors` (half precision) and `NAME.json`, which names the
-architecture and the SHA-256 of the first.
+Networks are two files: `NAME.safetensors` (half precision) and `NAME.json`, which names the
+architecture and the SHA-256 of the first. A model NAME is the two networks of the survey, and
+`NAME-detail`, the network of network detail, where there is one.
 """
 
 from __future__ import annotations
@@ -23,6 +24,11 @@ from drht_plugin.model.networks import Block, Drht
 ARCHITECTURE = "drht-d-1"
 """Variant D of the two auto-encoders, folded."""
 
+DETAIL_ARCHITECTURE = "drht-detail-1"
+"""The network of network detail."""
+
+_DETAIL = "-detail"
+
 _SHIPPED = Path(__file__).parent / "weights"
 
 
@@ -32,7 +38,8 @@ def locate(model: str | Path) -> Path:
     Raises:
         InputError: neither a shipped model nor an existing .safetensors file.
     """
-    shipped = sorted(p.stem for p in _SHIPPED.glob("*.safetensors"))
+    found = sorted(p.stem for p in _SHIPPED.glob("*.safetensors"))
+    shipped = [name for name in found if not name.endswith(_DETAIL)]
     if str(model) in shipped:
         return _SHIPPED / f"{model}.safetensors"
     path = Path(model)
@@ -44,6 +51,11 @@ def locate(model: str | Path) -> Path:
     )
 
 
+def detail_of(weights: Path) -> Path:
+    """Where the detail network of a model lies, which is `weights`; may not exist."""
+    return weights.with_name(f"{weights.stem}{_DETAIL}.safetensors")
+
+
 def load_model(model: str | Path) -> Drht:
     """The networks of a shipped model or a file, in inference mode, float32, on the CPU.
 
@@ -51,7 +63,17 @@ def load_model(model: str | Path) -> Drht:
         InputError: no such model.
         WeightsError: damaged, without its description, or of another architecture.
     """
-    path = locate(model)
+    network = _without_normalisation()
+    load_weights(locate(model), ARCHITECTURE, network)
+    return network.eval().requires_grad_(False)
+
+
+def load_weights(path: Path, architecture: str, network: nn.Module) -> None:
+    """Put the weights of a file into a network of its architecture.
+
+    Raises:
+        WeightsError: damaged, without its description, or of another architecture.
+    """
     try:
         data = path.read_bytes()
         description = json.loads(path.with_suffix(".json").read_text())
@@ -63,17 +85,17 @@ def load_model(model: str | Path) -> Drht:
             f"{path}: damaged: its SHA-256 differs from the one in {path.stem}.json; "
             "install the package again"
         )
-    if declared != ARCHITECTURE:
-        raise WeightsError(f"{path}: made for {declared}; this version runs {ARCHITECTURE}")
-    network = _without_normalisation()
+    if declared != architecture:
+        raise WeightsError(f"{path}: made for {declared}; this version runs {architecture}")
     try:
         network.load_state_dict({k: v.float() for k, v in load(data).items()})
     except (SafetensorError, RuntimeError) as error:
-        raise WeightsError(f"{path}: does not hold the tensors of {ARCHITECTURE}") from error
-    return network.eval().requires_grad_(False)
+        raise WeightsError(f"{path}: does not hold the tensors of {architecture}") from error
 
 
-def save_model(network: Drht, path: Path, facts: Mapping[str, Any]) -> None:
+def save_model(
+    network: nn.Module, path: Path, facts: Mapping[str, Any], architecture: str = ARCHITECTURE
+) -> None:
     """Write folded networks as half precision, with their description beside them.
 
     facts: what else the description says (data, recipe, seed, …), JSON values.
@@ -83,7 +105,7 @@ def save_model(network: Drht, path: Path, facts: Mapping[str, Any]) -> None:
         raise InputError("weights are saved after fold_normalisation; these still have statistics")
     data = save(state)
     description = {
-        "architecture": ARCHITECTURE,
+        "architecture": architecture,
         "sha256": hashlib.sha256(data).hexdigest(),
         **facts,
     }

@@ -1,0 +1,127 @@
+"""The numba kernels around the detail network: its input planes, and its output into pixels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from drht_plugin.bridge.jit import kernel
+from drht_plugin.bridge.kernels import _between_rows, _code, _columns, _share
+from drht_plugin.bridge.layout import PLANES
+
+Array = npt.NDArray[Any]
+
+_f32 = np.float32
+_LUMA_R, _LUMA_G, _LUMA_B = _f32(0.2126), _f32(0.7152), _f32(0.0722)
+_CLIP_FROM = _f32(0.95)
+_Y_MOST = _f32(3)
+
+
+@kernel
+def detail_planes(
+    display: Array,
+    guided: Array,
+    rows: Array,
+    columns: Array,
+    overview: Array,
+    height: int,
+    width: int,
+    wrap: bool,
+    planes: Array,
+) -> None:
+    """What the detail network sees of one tile.
+
+    display, guided: R×C×3 float32, x and its guided correction, in 0..1; R, C even. rows, columns:
+    int64, the tile's R and C global coordinates, inside the image of height × width. overview:
+    h×w×9 float32: x, T, y. planes: (R/2)×(C/2)×(4·PLANES) float32.
+    """
+    over_h, over_w = overview.shape[0], overview.shape[1]
+    zero, one = _f32(0), _f32(1)
+    for pair in numba.prange(display.shape[0] // 2):
+        slab = np.empty((over_w, 9), np.float32)
+        for dy in range(2):
+            i = 2 * pair + dy
+            _between_rows(overview, (rows[i] + 0.5) / height * over_h - 0.5, slab)
+            for j in range(display.shape[1]):
+                left, right, share = _columns(
+                    (columns[j] + 0.5) / width * over_w - 0.5, over_w, wrap
+                )
+                out = planes[pair, j >> 1]
+                n = PLANES * (2 * dy + (j & 1))
+                most = zero
+                for c in range(3):
+                    x = display[i, j, c]
+                    most = max(most, x)
+                    low = slab[left, c] + share * (slab[right, c] - slab[left, c])
+                    tone = slab[left, 3 + c] + share * (slab[right, 3 + c] - slab[left, 3 + c])
+                    y = slab[left, 6 + c] + share * (slab[right, 6 + c] - slab[left, 6 + c])
+                    out[n + c] = x
+                    out[n + 3 + c] = x - low
+                    out[n + 6 + c] = tone
+                    out[n + 9 + c] = min(max(y, zero), _Y_MOST)
+                    out[n + 12 + c] = guided[i, j, c]
+                out[n + 15] = max((most - _CLIP_FROM) * (one / (one - _CLIP_FROM)), zero)
+
+
+@kernel
+def add_tile(
+    guided: Array,
+    lacking: Array,
+    top: int,
+    left: int,
+    row_weights: Array,
+    column_weights: Array,
+    total: Array,
+) -> None:
+    """Add a tile's T, guided plus what the network says it lacks, to a weighted sum.
+
+    guided: R×C×3 float32; lacking: (R/2)×(C/2)×12 float32; top, left: the first pixel of the tile
+    that counts; total: n×m×3 float32, weighted by row_weights (n) and column_weights (m).
+    """
+    for i in numba.prange(total.shape[0]):
+        row = top + i
+        for j in range(total.shape[1]):
+            column = left + j
+            weight = row_weights[i] * column_weights[j]
+            n = 3 * (2 * (row & 1) + (column & 1))
+            for c in range(3):
+                value = guided[row, column, c] + lacking[row >> 1, column >> 1, n + c]
+                total[i, j, c] += weight * value
+
+
+@kernel
+def finish(pixels: Array, corrected: Array, settings: Array, out: Array) -> None:
+    """Mix corrected pixels with the input by strength, and encode.
+
+    pixels, out: R×C×K of one dtype, K = 1…4; the last of 2 and 4 channels is copied. corrected:
+    R×C×3 float32, T, of which gray pixels take the luma. settings: as of `slice_rgb`.
+    """
+    rows, columns, channels = pixels.shape
+    scale, rounding, ceiling = settings[0], settings[1], settings[2]
+    strength, shadows, highlights = settings[3], settings[4], settings[5]
+    to_display = _f32(1) / scale
+    zero, one = _f32(0), _f32(1)
+    colours = 3 if channels >= 3 else 1
+    for i in numba.prange(rows):
+        change = np.empty(3, np.float32)
+        for j in range(columns):
+            if colours == 3:
+                for c in range(3):
+                    x = min(max(_f32(pixels[i, j, c]) * to_display, zero), one)
+                    change[c] = min(max(corrected[i, j, c], zero), ceiling) - x
+                luma = _LUMA_R * change[0] + _LUMA_G * change[1] + _LUMA_B * change[2]
+            else:
+                x = min(max(_f32(pixels[i, j, 0]) * to_display, zero), one)
+                tone = _LUMA_R * corrected[i, j, 0] + _LUMA_G * corrected[i, j, 1]
+                tone += _LUMA_B * corrected[i, j, 2]
+                luma = min(max(tone, zero), ceiling) - x
+                change[0] = luma
+            share = _share(luma, strength, shadows, highlights)
+            for c in range(colours):
+                value = _f32(pixels[i, j, c]) * to_display
+                out[i, j, c] = _code(value + share * change[c], scale, rounding)
+            if channels > colours:
+                out[i, j, colours] = pixels[i, j, colours]

@@ -1,0 +1,320 @@
+"""Network detail: the detail network on overlapping tiles, each conditioned on the scene."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from drht_plugin.bridge.layout import CELL, HALO, PLANES, STRIDE
+from drht_plugin.engine.pixels import Kind
+from drht_plugin.engine.render import FULL, Strength, Window, finish, to_display, tone
+from drht_plugin.engine.survey import Scene, as_channels
+from drht_plugin.engine.tiles import Piece, Region, Tiling, tiling
+from drht_plugin.errors import DrhtWarning, InputError
+
+FloatArray = npt.NDArray[np.float32]
+Network = Callable[[FloatArray], FloatArray]
+
+TILE = 1024
+"""Side of the tiles that the network sees, halo included, unless told otherwise."""
+
+RAMP = 16
+"""Pixels over which neighbouring tiles fade into one another."""
+
+
+class _Patch(NamedTuple):
+    """T of a part of a tile: guided T, what it lacks (2×2 pixels a place), and where it begins."""
+
+    guided: FloatArray
+    lacking: FloatArray
+    top: int
+    left: int
+
+    def holds(self, down: Piece, across: Piece) -> bool:
+        """Whether the pieces lie inside."""
+        rows, columns = self.guided.shape[:2]
+        return (
+            self.top <= down.start
+            and down.stop <= self.top + rows
+            and self.left <= across.start
+            and across.stop <= self.left + columns
+        )
+
+    def part(self, top: int, left: int) -> _Patch:
+        """A copy of what lies below `top` and right of `left`; both even."""
+        down, across = top - self.top, left - self.left
+        places = (slice(down // CELL, None), slice(across // CELL, None))
+        return _Patch(self.guided[down:, across:].copy(), self.lacking[places].copy(), top, left)
+
+
+class NetworkRenderer:
+    """Renders windows in network detail; safe to call from several threads.
+
+    network: h×w×64 planes to h×w×12, see `model.detail.DetailRunner`. tile: side of the largest
+    square of pixels it is given. Where the device has no memory for one, smaller ones are given
+    from then on, and a `DrhtWarning` says so: the result stays the same.
+
+    Attributes:
+        halo: pixels around a window that `render` needs.
+        tile: as given.
+    """
+
+    halo = HALO + STRIDE
+
+    def __init__(self, network: Network, tile: int | None = None) -> None:
+        self.tile = TILE if tile is None else tile
+        self._network = network
+        self._most = self.tile
+        self._lock = threading.Lock()
+        # Refuses an impossible tile before any work.
+        tiling(1, 1, self.tile, halo=HALO, ramp=RAMP, stride=STRIDE, wrap=False)
+
+    def tiling(self, kind: Kind, *, wrap: bool) -> Tiling:
+        """How an image is cut into tiles."""
+        return tiling(
+            kind.height, kind.width, self.tile, halo=HALO, ramp=RAMP, stride=STRIDE, wrap=wrap
+        )
+
+    def in_order(self) -> NetworkRenderer:
+        """A renderer for the windows of a tiling in their order, which computes each tile once."""
+        return _InOrder(self._network, self.tile)
+
+    def render(
+        self,
+        scene: Scene,
+        pixels: npt.NDArray[Any],
+        given: Region,
+        window: Region,
+        strength: Strength = FULL,
+        out: npt.NDArray[Any] | None = None,
+    ) -> npt.NDArray[Any]:
+        """The corrected pixels of one window.
+
+        Args:
+            scene: the survey of the whole image.
+            pixels: the input where `given` says; of a panorama, columns outside the image are
+                those one turn further.
+            given: holds the window and `halo` pixels around it, as far as the image goes.
+            window: what is asked for.
+            strength: how much of the correction is applied.
+            out: where the result goes; a new array if absent.
+
+        Raises:
+            InputError: `given` does not hold what is needed.
+        """
+        needed = window.grown(self.halo, scene.kind.height, scene.kind.width, wrap=scene.wrap)
+        if not given.holds(needed):
+            raise InputError(f"{window} needs the pixels of {needed}; given are those of {given}")
+        source = as_channels(pixels)
+        down, left = window.top - given.top, window.left - given.left
+        own = source[down : down + window.height, left : left + window.width]
+        if out is None:
+            shape = (window.height, window.width, *pixels.shape[2:])
+            out = np.empty(shape, pixels.dtype)
+        if strength.strength == 0:
+            as_channels(out)[...] = own
+            return out
+        corrected = self._corrected(scene, source, given, window)
+        finish(scene.kind, own, corrected, strength, as_channels(out))
+        return out
+
+    def _corrected(
+        self, scene: Scene, source: npt.NDArray[Any], given: Region, window: Region
+    ) -> FloatArray:
+        """T of a window: the tiles that show in it, weighted."""
+        from drht_plugin.bridge.detail import add_tile
+
+        cut = self.tiling(scene.kind, wrap=scene.wrap)
+        left = window.left - scene.origin
+        total = np.zeros((window.height, window.width, 3), np.float32)
+        for down in cut.rows.pieces(window.top, window.bottom):
+            for across in cut.columns.pieces(left, left + window.width):
+                patch = self._patch(scene, source, given, cut, down, across)
+                first, begin = (
+                    down.start + down.shift - window.top,
+                    across.start + across.shift - left,
+                )
+                add_tile(
+                    patch.guided,
+                    patch.lacking,
+                    down.start - patch.top,
+                    across.start - patch.left,
+                    cut.rows.weights(down),
+                    cut.columns.weights(across),
+                    total[
+                        first : first + down.stop - down.start,
+                        begin : begin + across.stop - across.start,
+                    ],
+                )
+        return total
+
+    def _patch(
+        self,
+        scene: Scene,
+        source: npt.NDArray[Any],
+        given: Region,
+        cut: Tiling,
+        down: Piece,
+        across: Piece,
+    ) -> _Patch:
+        """The pieces of a tile, from the pixels that the network needs around them."""
+        top, bottom = _aligned(down.start, down.stop)
+        left, right = _aligned(across.start, across.stop)
+        rows = cut.rows.inside(np.arange(top, bottom))
+        first_row = rows.min()
+        block_rows = slice(first_row - given.top, rows.max() + 1 - given.top)
+        columns = cut.columns.inside(np.arange(left, right))
+        if scene.wrap:
+            # Columns go on round the panorama, in the image's own count.
+            first_column = left + across.shift + scene.origin
+            across_block = np.arange(right - left)
+        else:
+            first_column = columns.min()
+            across_block = columns - first_column
+        last_column = first_column + across_block.max()
+        block = source[block_rows, first_column - given.left : last_column + 1 - given.left]
+        display = to_display(block, scene.kind)[..., : scene.kind.colours].clip(0, 1)
+        guided = tone(scene, display, Window(int(first_row), int(first_column)))
+        index = np.ix_(rows - first_row, across_block)
+        seen, corrected = _three(display[index]), _three(guided[index])
+        lacking = self._network_on(scene, seen, corrected, rows, columns)
+        inside = slice(HALO, -HALO)
+        places = slice(HALO // CELL, -HALO // CELL)
+        return _Patch(
+            np.ascontiguousarray(corrected[inside, inside]),
+            np.ascontiguousarray(lacking[places, places]),
+            top + HALO,
+            left + HALO,
+        )
+
+    def _network_on(
+        self,
+        scene: Scene,
+        display: FloatArray,
+        guided: FloatArray,
+        rows: npt.NDArray[np.int64],
+        columns: npt.NDArray[np.int64],
+    ) -> FloatArray:
+        """What guided T lacks, by as many calls of the network as its memory wants."""
+        height, width = display.shape[:2]
+        if max(height, width) <= self._most:
+            try:
+                return self._network(_planes(scene, display, guided, rows, columns))
+            except _out_of_memory() as error:
+                self._halve(max(height, width), error)
+        axis, side = (0, height) if height >= width else (1, width)
+        middle = (side // 2 + STRIDE - 1) // STRIDE * STRIDE
+        halves = []
+        for first, last, keep in (
+            (0, min(side, middle + HALO), slice(0, middle // CELL)),
+            (middle - HALO, side, slice(HALO // CELL, None)),
+        ):
+            part = [slice(None), slice(None)]
+            part[axis] = slice(first, last)
+            place = tuple(part)
+            half = self._network_on(
+                scene,
+                np.ascontiguousarray(display[place]),
+                np.ascontiguousarray(guided[place]),
+                rows[part[0]],
+                columns[part[1]],
+            )
+            part[axis] = keep
+            halves.append(half[tuple(part)])
+        return np.concatenate(halves, axis)
+
+    def _halve(self, side: int, error: Exception) -> None:
+        smaller = side // 2 // STRIDE * STRIDE
+        if smaller < 2 * (2 * HALO + STRIDE):
+            raise error
+        with self._lock:
+            if smaller < self._most:
+                self._most = smaller
+                warnings.warn(
+                    f"no memory for tiles of {side} pixels ({error}); going on with tiles of "
+                    f"{smaller}",
+                    DrhtWarning,
+                    stacklevel=2,
+                )
+
+
+class _InOrder(NetworkRenderer):
+    """Remembers of each tile what shows in later windows; for one image and one thread."""
+
+    halo = HALO + STRIDE + RAMP
+
+    def __init__(self, network: Network, tile: int) -> None:
+        super().__init__(network, tile)
+        self._strips: dict[tuple[int, int], list[_Patch]] = {}
+
+    def _patch(
+        self,
+        scene: Scene,
+        source: npt.NDArray[Any],
+        given: Region,
+        cut: Tiling,
+        down: Piece,
+        across: Piece,
+    ) -> _Patch:
+        here = (down.tile, across.tile)
+        for strip in self._strips.get(here, ()):
+            if strip.holds(down, across):
+                return strip
+        (top, bottom), (left, right) = cut.rows.support(here[0]), cut.columns.support(here[1])
+        below, beside = cut.rows.shown_first(here[0])[1], cut.columns.shown_first(here[1])[1]
+        if (down.start, down.stop, across.start, across.stop) != (top, below, left, beside):
+            return super()._patch(scene, source, given, cut, down, across)
+        # The window's own tile: all that shows of it, for the windows to come.
+        whole = super()._patch(
+            scene, source, given, cut, replace(down, stop=bottom), replace(across, stop=right)
+        )
+        last = (here[0], here[1] - 1)
+        self._strips = {
+            key: strips if key == last else strips[:1]
+            for key, strips in self._strips.items()
+            if key[0] >= here[0] - 1
+        }
+        self._strips[here] = [whole.part(below, left), whole.part(top, beside)]
+        return whole
+
+
+def _aligned(start: int, stop: int) -> tuple[int, int]:
+    """What the network sees for positions start..stop−1: whole strides, and the halo."""
+    return start // STRIDE * STRIDE - HALO, -(-stop // STRIDE) * STRIDE + HALO
+
+
+def _planes(
+    scene: Scene,
+    display: FloatArray,
+    guided: FloatArray,
+    rows: npt.NDArray[np.int64],
+    columns: npt.NDArray[np.int64],
+) -> FloatArray:
+    from drht_plugin.bridge.detail import detail_planes
+
+    shape = (len(rows) // CELL, len(columns) // CELL, PLANES * CELL * CELL)
+    planes = np.empty(shape, np.float32)
+    overview = np.concatenate([scene.ldr, scene.corrected, scene.y], -1)
+    height, width = scene.kind.height, scene.kind.width
+    detail_planes(display, guided, rows, columns, overview, height, width, scene.wrap, planes)
+    return planes
+
+
+def _three(picture: FloatArray) -> FloatArray:
+    """Gray as three equal channels."""
+    if picture.shape[2] == 3:
+        return np.ascontiguousarray(picture)
+    return np.repeat(picture, 3, axis=2)
+
+
+def _out_of_memory() -> tuple[type[Exception], ...]:
+    """What the network raises when its device has no memory left."""
+    import torch
+
+    return MemoryError, torch.OutOfMemoryError

@@ -1,0 +1,103 @@
+"""The detail network: corrects guided detail at full resolution, conditioned on the scene.
+
+An auto-encoder of DRHT's blocks (convolution, ELU, skips a + b + a·b) with three levels at 1/2,
+1/4 and 1/8 of the resolution. It has no normalisation and no mean over the picture: a pixel of
+its output depends on `bridge.layout.HALO` pixels around it, so that overlapping tiles agree.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from drht_plugin.bridge.layout import CELL, PLANES
+from drht_plugin.model.device import choose_device, inference_dtype, tune_allocator
+from drht_plugin.model.networks import join
+from drht_plugin.model.weights import DETAIL_ARCHITECTURE, detail_of, load_weights, locate
+
+FloatArray = npt.NDArray[np.float32]
+
+_CHANNELS = (64, 128, 256)
+
+
+class DetailNetwork(nn.Module):
+    """B×64×H×W planes (`bridge.detail`, 2×2 pixels a place) to B×12×H×W: what guided T lacks.
+
+    H and W are multiples of STRIDE / CELL. The output holds R, G, B of the four pixels after one
+    another, float32, to be added to guided T.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        near, middle, far = _CHANNELS
+        self.stem = nn.Conv2d(PLANES * CELL * CELL, near, 3, 1, 1)
+        self.down_middle = nn.Conv2d(near, middle, 3, 2, 1)
+        self.middle = nn.Conv2d(middle, middle, 3, 1, 1)
+        self.down_far = nn.Conv2d(middle, far, 3, 2, 1)
+        self.far = nn.Conv2d(far, far, 3, 1, 1)
+        self.up_middle = nn.ConvTranspose2d(far, middle, 3, 2, 1, output_padding=1)
+        self.merge_middle = nn.Conv2d(middle, middle, 3, 1, 1)
+        self.up_near = nn.ConvTranspose2d(middle, near, 3, 2, 1, output_padding=1)
+        self.merge_near = nn.Conv2d(near, near, 3, 1, 1)
+        self.project = nn.Conv2d(near, 3 * CELL * CELL, 1)
+        self._initialise()
+
+    def _initialise(self) -> None:
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+                nn.init.xavier_uniform_(module.weight)
+                assert module.bias is not None
+                nn.init.zeros_(module.bias)
+        # Begins as guided detail.
+        nn.init.zeros_(self.project.weight)
+
+    def forward(self, planes: Tensor) -> Tensor:
+        """The correction of guided T."""
+        near = F.elu(self.stem(planes), inplace=True)
+        middle = F.elu(self.down_middle(near), inplace=True)
+        middle = F.elu(self.middle(middle), inplace=True)
+        far = F.elu(self.down_far(middle), inplace=True)
+        far = F.elu(self.far(far), inplace=True)
+        up = F.elu(self.up_middle(far), inplace=True)
+        up = F.elu(self.merge_middle(join(up, middle)), inplace=True)
+        up = F.elu(self.up_near(up), inplace=True)
+        up = F.elu(self.merge_near(join(up, near)), inplace=True)
+        with torch.autocast(planes.device.type, enabled=False):
+            # The last addition and its terms are float32: bfloat16 would show as bands.
+            return F.conv2d(up.float(), self.project.weight, self.project.bias)
+
+
+class DetailRunner:
+    """The detail network of one model on one device; calling it has no side effects."""
+
+    def __init__(self, model: str | Path = "default", device: str = "auto") -> None:
+        self.device = choose_device(device)
+        self.dtype = inference_dtype(self.device)
+        tune_allocator()
+        network = DetailNetwork()
+        load_weights(detail_of(locate(model)), DETAIL_ARCHITECTURE, network)
+        network = network.eval().requires_grad_(False)
+        self._network = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def __call__(self, planes: FloatArray) -> FloatArray:
+        """What guided T lacks, h×w×12 float32, of a tile's planes h×w×64 float32.
+
+        h and w are multiples of `STRIDE` / `CELL`. Convolutions are bfloat16 where the device is
+        fast at it; the last addition and its terms are float32.
+
+        Raises:
+            torch.OutOfMemoryError, MemoryError: the tile is too large for the device.
+        """
+        # The planes lie in memory as channels-last tensors do.
+        tensor = torch.from_numpy(planes).permute(2, 0, 1)[None].to(self.device)
+        with (
+            torch.inference_mode(),
+            torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32),
+        ):
+            lacking = self._network(tensor)
+        return lacking[0].permute(1, 2, 0).contiguous().cpu().numpy()

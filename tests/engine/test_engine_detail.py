@@ -1,0 +1,218 @@
+"""Network detail: the same pixels however an image is cut, with networks of random weights."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from drht_plugin.engine.detail import NetworkRenderer
+from drht_plugin.engine.grid import fit
+from drht_plugin.engine.pixels import Kind, kind_of
+from drht_plugin.engine.render import Strength
+from drht_plugin.engine.survey import Scene
+from drht_plugin.engine.tiles import Region
+from drht_plugin.errors import DrhtWarning, InputError
+from drht_plugin.model.detail import DetailNetwork
+
+TILE = 160
+Image = npt.NDArray[np.uint8]
+
+
+class Network:
+    """A detail network whose weights matter everywhere, in float32; counts its calls."""
+
+    def __init__(self) -> None:
+        torch.manual_seed(4)
+        self._network = DetailNetwork().eval().requires_grad_(False)
+        torch.nn.init.normal_(self._network.project.weight, std=0.02)
+        self.shapes: list[tuple[int, ...]] = []
+
+    def __call__(self, planes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        self.shapes.append(planes.shape)
+        with torch.inference_mode():
+            lacking = self._network(torch.from_numpy(planes).permute(2, 0, 1)[None])
+        return np.ascontiguousarray(lacking[0].permute(1, 2, 0).numpy())
+
+
+@pytest.fixture(scope="module")
+def network() -> Network:
+    return Network()
+
+
+def _image(height: int, width: int, channels: int = 3, seed: int = 0) -> Image:
+    random = np.random.default_rng(seed)
+    return random.integers(0, 256, (height, width, channels), np.uint8)
+
+
+def _scene(kind: Kind, *, wrap: bool = False) -> Scene:
+    random = np.random.default_rng(7)
+    ldr, y, corrected = random.random((3, 16, 24, 3), np.float32)
+    if kind.colours == 1:
+        ldr, y, corrected = (np.repeat(a[..., :1], 3, 2) for a in (ldr, y, corrected))
+    weight = np.ones((16, 24), np.float32)
+    tone = fit(ldr, corrected, weight, gray=kind.colours == 1, wrap=wrap)
+    return Scene(kind, wrap, ldr, y, corrected, weight, tone)
+
+
+def _whole(image: Image, *, wrap: bool = False) -> Region:
+    """All of an image, and of a panorama as much beyond its edges as any window needs."""
+    return Region(0, 0, *image.shape[:2])
+
+
+def _render(
+    renderer: NetworkRenderer, scene: Scene, image: Image, window: Region
+) -> npt.NDArray[np.uint8]:
+    """A window from no more pixels than it asks for."""
+    kind = scene.kind
+    around = window.grown(renderer.halo, kind.height, kind.width, wrap=scene.wrap)
+    columns = np.arange(around.left, around.right) % kind.width
+    pixels = image[around.top : around.bottom][:, columns]
+    return renderer.render(scene, np.ascontiguousarray(pixels), around, window)
+
+
+def _close(a: npt.NDArray[np.uint8], b: npt.NDArray[np.uint8]) -> bool:
+    """At most one code apart, and that in few places: convolutions round by their shapes."""
+    difference = np.abs(a.astype(int) - b)
+    return bool(difference.max(initial=0) <= 1 and difference.mean() < 0.01)
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.integers(1, 330), st.integers(1, 330), st.booleans(), st.data())
+def test_any_window_is_a_part_of_the_whole(
+    network: Network, height: int, width: int, wrap: bool, data: st.DataObject
+) -> None:
+    """A window, rendered alone from its own surroundings, equals that part of the whole image."""
+    image = _image(height, width)
+    scene = _scene(kind_of(image), wrap=wrap)
+    renderer = NetworkRenderer(network, TILE)
+    whole = _render(renderer, scene, image, Region(0, 0, height, width))
+    top = data.draw(st.integers(0, height - 1))
+    left = data.draw(st.integers(0, width - 1))
+    rows = data.draw(st.integers(1, height - top))
+    columns = data.draw(st.integers(1, width - left))
+    part = _render(renderer, scene, image, Region(top, left, rows, columns))
+    assert _close(part, whole[top : top + rows, left : left + columns])
+
+
+@settings(deadline=None, max_examples=10)
+@given(st.integers(1, 330), st.integers(1, 330), st.booleans())
+def test_in_order_gives_the_same(network: Network, height: int, width: int, wrap: bool) -> None:
+    """The renderer that remembers tiles gives what the one without memory gives."""
+    image = _image(height, width)
+    scene = _scene(kind_of(image), wrap=wrap)
+    renderer = NetworkRenderer(network, TILE)
+    whole = _render(renderer, scene, image, Region(0, 0, height, width))
+    in_order = renderer.in_order()
+    joined = np.zeros_like(image)
+    for window in renderer.tiling(scene.kind, wrap=wrap).windows():
+        place = slice(window.top, window.bottom), slice(window.left, window.right)
+        joined[place] = _render(in_order, scene, image, window)
+    assert _close(joined, whole)
+
+
+def test_in_order_runs_the_network_once_a_tile() -> None:
+    """In order, each tile is computed once; without memory, ramps are computed again."""
+    network = Network()
+    image = _image(300, 400)
+    scene = _scene(kind_of(image))
+    renderer = NetworkRenderer(network, TILE)
+    in_order = renderer.in_order()
+    windows = list(renderer.tiling(scene.kind, wrap=False).windows())
+    for window in windows:
+        _render(in_order, scene, image, window)
+    assert len(network.shapes) == len(windows) > 10
+    for window in windows:
+        _render(renderer, scene, image, window)
+    assert len(network.shapes) > 2 * len(windows)
+
+
+def test_tiles_leave_no_step(network: Network) -> None:
+    """One large tile and many small ones give the same picture."""
+    image = _image(330, 420)
+    scene = _scene(kind_of(image))
+    window = Region(0, 0, 330, 420)
+    one = _render(NetworkRenderer(network, 1024), scene, image, window)
+    many = _render(NetworkRenderer(network, TILE), scene, image, window)
+    assert _close(one, many)
+
+
+@pytest.mark.parametrize("shift", [1, 77, 200])
+def test_a_turned_panorama_gives_a_turned_result(network: Network, shift: int) -> None:
+    """Counted from its origin, a shifted panorama is the same picture, bit for bit."""
+    image = _image(120, 230)
+    scene = _scene(kind_of(image), wrap=True)
+    renderer = NetworkRenderer(network, TILE)
+    window = Region(0, 0, 120, 230)
+    straight = _render(renderer, scene, image, window)
+    turned = _render(renderer, replace(scene, origin=shift), np.roll(image, shift, 1), window)
+    assert _close(np.roll(straight, shift, 1), turned)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 4])
+def test_alpha_is_kept_and_gray_stays_gray(network: Network, channels: int) -> None:
+    """Alpha comes out as it went in; gray is rendered as the luma of the same in RGB."""
+    image = _image(90, 100, channels)
+    scene = _scene(kind_of(image))
+    result = _render(NetworkRenderer(network), scene, image, Region(0, 0, 90, 100))
+    assert result.shape == image.shape
+    if channels in (2, 4):
+        assert (result[..., -1] == image[..., -1]).all()
+    assert (result[..., 0] != image[..., 0]).any()
+
+
+def test_strength_nought_gives_the_input(network: Network) -> None:
+    """Strength 0 gives the input back bit for bit, without the network."""
+    image = _image(60, 70)
+    scene = _scene(kind_of(image))
+    window = Region(0, 0, 60, 70)
+    renderer = NetworkRenderer(network)
+    assert (renderer.render(scene, image, window, window, Strength(0)) == image).all()
+
+
+def test_too_few_pixels_are_refused(network: Network) -> None:
+    """A window without the pixels around it is refused by an error that says what is needed."""
+    image = _image(300, 300)
+    scene = _scene(kind_of(image))
+    window = Region(100, 100, 50, 50)
+    with pytest.raises(InputError, match="needs the pixels"):
+        NetworkRenderer(network).render(scene, image[90:160, 90:160], window, window)
+    with pytest.raises(InputError, match="tile is 64"):
+        NetworkRenderer(network, 64)
+
+
+@pytest.mark.parametrize("error", [MemoryError, torch.OutOfMemoryError])
+def test_a_tile_without_memory_is_halved(error: type[Exception]) -> None:
+    """Where memory ends at the third tile, smaller ones give the same picture, and a warning."""
+
+    class Limited(Network):
+        def __call__(self, planes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+            if len(self.shapes) >= 2 and max(planes.shape) > 120:
+                self.shapes.append(planes.shape)
+                raise error("no memory left")
+            return super().__call__(planes)
+
+    image = _image(420, 420)
+    scene = _scene(kind_of(image))
+    window = Region(0, 0, 420, 420)
+    free = _render(NetworkRenderer(Network(), 400), scene, image, window)
+    with pytest.warns(DrhtWarning, match="going on with tiles"):
+        limited = _render(NetworkRenderer(Limited(), 400), scene, image, window)
+    assert _close(free, limited)
+
+
+def test_no_memory_at_all_is_an_error() -> None:
+    """Where no tile is small enough, what the device said comes through."""
+
+    def nothing(planes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        raise MemoryError("none")
+
+    image = _image(300, 300)
+    window = Region(0, 0, 300, 300)
+    with pytest.warns(DrhtWarning), pytest.raises(MemoryError, match="none"):
+        _render(NetworkRenderer(nothing, 512), _scene(kind_of(image)), image, window)

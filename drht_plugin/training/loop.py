@@ -238,7 +238,7 @@ def _run(
         terms = trainer.step(batch)
         trainer.progress.seconds += time.monotonic() - started
         size = {"height": height, "width": width}
-        _append(trainer.folder / "log.csv", {**asdict(trainer.progress), **size, **terms})
+        append_row(trainer.folder / "log.csv", {**asdict(trainer.progress), **size, **terms})
         if not all(math.isfinite(v) for v in terms.values()):
             raise InputError(f"training diverged at step {trainer.progress.step}: {terms}")
         if trainer.fraction == 1 or time.monotonic() - reported > report_seconds:
@@ -302,13 +302,14 @@ def _report(trainer: Trainer, batch: Triplets, terms: dict[str, float]) -> None:
         "over": round(float(psnr[2::3].mean()), 2),
         **{k: round(v, 4) for k, v in terms.items()},
     }
-    _append(trainer.folder / "validation.csv", row)
+    append_row(trainer.folder / "validation.csv", row)
     print(row, flush=True)
     _sheet(trainer.folder / "sheet.png", batch, estimate)
     _plot(trainer.folder)
 
 
-def _append(path: Path, row: dict[str, Any]) -> None:
+def append_row(path: Path, row: dict[str, Any]) -> None:
+    """Add a line to a CSV file, under a head of its own if it is new."""
     new = not path.exists()
     with path.open("a", newline="") as file:
         writer = csv.DictWriter(file, row.keys())

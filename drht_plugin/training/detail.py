@@ -1,0 +1,469 @@
+"""`drht train --network detail`: the detail network, on crops of shots with their surveys."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from drht_plugin import camera
+from drht_plugin.bridge import detail as kernels
+from drht_plugin.bridge import transfer
+from drht_plugin.bridge.layout import CELL, PLANES, STRIDE
+from drht_plugin.camera import Scene
+from drht_plugin.engine import survey
+from drht_plugin.engine.grid import fit
+from drht_plugin.engine.pixels import kind_of
+from drht_plugin.engine.render import Window, render
+from drht_plugin.errors import InputError, ReadError
+from drht_plugin.model.detail import DetailNetwork
+from drht_plugin.model.device import tune_allocator
+from drht_plugin.model.runner import Runner
+from drht_plugin.training.loop import append_row, schedule
+from drht_plugin.training.losses import ssim
+from drht_plugin.training.scenes import load_scenes
+from drht_plugin.training.triplets import (
+    Photographer,
+    Shot,
+    Triplets,
+    ViewPlan,
+    cameras,
+    render_triplets,
+)
+
+FloatArray = npt.NDArray[np.float32]
+
+_EDGE = 16
+"""Pixels at the border of a training crop that do not count: their surroundings are cut off."""
+
+_SHORTEST = 16
+"""Least side of an overview that stands for that of a larger picture."""
+
+
+@dataclass(frozen=True)
+class DetailRecipe:
+    """Everything that decides what training gives; stored with the weights.
+
+    minutes: budget, over all resumed runs. learning_rate: Adam's peak, after `warm_up` of the
+    budget, then a cosine to zero. crop: side of a crop in pixels; batch: crops in a step. pool:
+    pictures that crops are drawn from; fresh: steps in which one view (two pictures) is renewed.
+    averaging: decay of the weights' moving average.
+    """
+
+    minutes: float = 60.0
+    seed: int = 1
+    learning_rate: float = 1.5e-3
+    warm_up: float = 0.02
+    crop: int = 192
+    batch: int = 6
+    pool: int = 160
+    fresh: int = 1
+    averaging: float = 0.998
+    clip_gradient: float = 0.5
+
+
+class Sample(NamedTuple):
+    """One picture, 2×2 pixels a place, float16.
+
+    planes: 64×h×w, what the network sees; guided: 12×h×w, T in guided detail; clean: the same of
+    a shot without noise and coding losses; true_ldr: 12×h×w.
+    """
+
+    planes: Tensor
+    guided: Tensor
+    clean: Tensor
+    true_ldr: Tensor
+
+
+class Cut(NamedTuple):
+    """Pixels of a shot, 3×H×W display codes: as taken, without losses, and the true LDR.
+
+    top, left: where they begin in the whole picture.
+    """
+
+    ldr: Tensor
+    clean: Tensor
+    true_ldr: Tensor
+    top: int = 0
+    left: int = 0
+
+
+def harder(shot: Shot, random: np.random.Generator) -> Shot:
+    """A shot as full-size pictures are: more often a JPEG, and noisier."""
+    jpeg = int(random.integers(50, 98)) if random.random() < 0.55 else 0
+    return replace(
+        shot,
+        jpeg=jpeg,
+        halved=bool(random.random() < 0.6),
+        quantised=bool(random.random() < 0.85),
+        shot_noise=math.exp(random.uniform(math.log(2e-6), math.log(1e-3))),
+        read_noise=math.exp(random.uniform(math.log(1e-4), math.log(4e-3))),
+    )
+
+
+class Sampler:
+    """Pictures with their surveys, at up-factors of full size over overview from 1 to 32."""
+
+    def __init__(self, scenes: Sequence[Scene], runner: Runner, seed: int) -> None:
+        self._scenes, self._runner = scenes, runner
+        self._photographer = Photographer(scenes, seed)
+        self._random = np.random.default_rng(seed)
+        self._noise = torch.Generator().manual_seed(seed)
+
+    def draw(self) -> list[Sample]:
+        """Two shots of a random view."""
+        random = self._random
+        plan = self._photographer.view(2)
+        plan = replace(plan, shots=tuple(harder(s, random) for s in plan.shots))
+        root, aspect = random.uniform(224, 384), 2 ** random.uniform(-0.7, 0.7)
+        height, width = (
+            32 * max(4, round(s / 32)) for s in (root * aspect**0.5, root / aspect**0.5)
+        )
+        coarser = 2 ** random.uniform(0, 4) if random.random() < 0.6 else 1.0
+        enlarged = 2 ** random.uniform(0.2, 1.6) if random.random() < 0.4 else 1.0
+        return self.picture(plan, (height, width), coarser, enlarged)
+
+    def picture(
+        self, plan: ViewPlan, size: tuple[int, int], coarser: float, enlarged: float
+    ) -> list[Sample]:
+        """The shots of a view.
+
+        coarser: how many times coarser the overview is than the view's own, as if the view were
+        a part of a larger picture. enlarged: factor by which a part of the view is interpolated,
+        as full-size pictures are soft.
+        """
+        triplets = render_triplets(self._scenes, [plan], *size, self._noise)
+        cuts = self._cuts(triplets, plan.shots, enlarged)
+        return [
+            self._sample(_pixels(whole), cut, coarser, enlarged)
+            for whole, cut in zip(triplets.ldr, cuts, strict=True)
+        ]
+
+    def _cuts(self, triplets: Triplets, shots: Sequence[Shot], enlarged: float) -> list[Cut]:
+        """The shots, or parts of them, enlarged."""
+        curve, sensor = cameras(shots, triplets.ldr.device)
+        if enlarged == 1:
+            clean = curve.encode(triplets.true_hdr)
+            return [
+                Cut(*parts) for parts in zip(triplets.ldr, clean, triplets.true_ldr, strict=True)
+            ]
+        height, width = triplets.ldr.shape[-2:]
+        rows, columns = (16 * max(1, int(side / enlarged / 16)) for side in (height, width))
+        top = int(self._random.integers(height - rows + 1))
+        left = int(self._random.integers(width - columns + 1))
+        size = tuple(16 * round(side * enlarged / 16) for side in (rows, columns))
+        part = (..., slice(top, top + rows), slice(left, left + columns))
+        radiance = _resize(triplets.true_hdr[part].clamp_min(1e-5).log(), size).exp()
+        if self._random.random() < 0.5:
+            # Noise of a mosaic, interpolated with the picture.
+            raw = replace(sensor, jpeg=sensor.jpeg * 0, quantised=sensor.quantised & False)
+            mosaic = camera.shoot(triplets.true_hdr[part], curve, raw, self._noise)
+            coded = camera.jpeg(_resize(mosaic, size).clamp(0, 1), sensor.jpeg, sensor.halved)
+            steps = torch.round(coded * 255) / 255
+            ldr = torch.where(sensor.quantised.view(-1, 1, 1, 1), steps, coded)
+        else:
+            ldr = camera.shoot(radiance, curve, sensor, self._noise)
+        true_ldr = _resize(triplets.true_ldr[part], size).clamp(0, 1)
+        place = round(top * size[0] / rows), round(left * size[1] / columns)
+        return [
+            Cut(*parts, *place) for parts in zip(ldr, curve.encode(radiance), true_ldr, strict=True)
+        ]
+
+    def _sample(self, whole: FloatArray, cut: Cut, coarser: float, enlarged: float) -> Sample:
+        """What the network sees of a cut, with the survey of the whole picture."""
+        height, width = whole.shape[:2]
+        kind = kind_of(whole)
+        ldr, weight = survey.overview(whole, kind)
+        y, corrected = self._runner(ldr)
+        corrected = survey.plausible(ldr, corrected.clip(0, 1))
+        if coarser > 1:
+            rows, columns = (max(_SHORTEST, round(side / coarser)) for side in ldr.shape[:2])
+            size = rows, columns
+            light = _shrink(transfer.srgb_decode(ldr).astype(np.float32), size)
+            ldr = transfer.srgb_encode(light).astype(np.float32)
+            y, corrected = _shrink(y, size), _shrink(corrected, size)
+            weight = np.ones(size, np.float32)
+        rows, columns = cut.ldr.shape[-2:]
+        kind = replace(
+            kind,
+            height=max(round(height * enlarged), cut.top + rows),
+            width=max(round(width * enlarged), cut.left + columns),
+        )
+        tone = fit(ldr, corrected, weight, gray=False, wrap=False)
+        return _laid_out(survey.Scene(kind, False, ldr, y, corrected, weight, tone), cut)
+
+
+def _laid_out(scene: survey.Scene, cut: Cut) -> Sample:
+    place = Window(cut.top, cut.left)
+    pixels = _pixels(cut.ldr)
+    guided = render(scene, pixels, place)
+    clean = render(scene, _pixels(cut.clean), place)
+    rows, columns = pixels.shape[:2]
+    planes = np.empty((rows // CELL, columns // CELL, PLANES * CELL * CELL), np.float32)
+    kernels.detail_planes(
+        pixels,
+        guided,
+        np.arange(cut.top, cut.top + rows),
+        np.arange(cut.left, cut.left + columns),
+        np.concatenate([scene.ldr, scene.corrected, scene.y], -1),
+        scene.kind.height,
+        scene.kind.width,
+        scene.wrap,
+        planes,
+    )
+    pictures = (torch.from_numpy(p).permute(2, 0, 1) for p in (guided, clean))
+    return Sample(
+        torch.from_numpy(planes).permute(2, 0, 1).half(),
+        *(to_places(picture[None])[0].half() for picture in (*pictures, cut.true_ldr)),
+    )
+
+
+def to_places(picture: Tensor) -> Tensor:
+    """B×3×H×W pixels to B×12×(H/2)×(W/2), 2×2 pixels a place, as the network lays them out."""
+    batch, colours, height, width = picture.shape
+    split = picture.reshape(batch, colours, height // CELL, CELL, width // CELL, CELL)
+    return split.permute(0, 3, 5, 1, 2, 4).reshape(batch, -1, height // CELL, width // CELL)
+
+
+def to_pixels(places: Tensor) -> Tensor:
+    """The inverse of `to_places`."""
+    batch, _, rows, columns = places.shape
+    split = places.reshape(batch, CELL, CELL, 3, rows, columns).permute(0, 3, 4, 1, 5, 2)
+    return split.reshape(batch, 3, rows * CELL, columns * CELL)
+
+
+def _pixels(planes: Tensor) -> FloatArray:
+    return np.ascontiguousarray(planes.permute(1, 2, 0).numpy())
+
+
+def _resize(planes: Tensor, size: tuple[int, ...]) -> Tensor:
+    return F.interpolate(planes, size, mode="bicubic", align_corners=False)
+
+
+def _shrink(picture: FloatArray, size: tuple[int, int]) -> FloatArray:
+    planes = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))[None]
+    return _pixels(F.adaptive_avg_pool2d(planes, size)[0])
+
+
+def loss(corrected: Tensor, clean: Tensor, true_ldr: Tensor) -> Tensor:
+    """Distance of B×3×H×W pictures from guided T without noise, and a little from the true LDR.
+
+    Tone is the survey's; most of the distance from the true LDR is none that a tile can mend, and
+    would drown what it can.
+    """
+    error = (corrected - clean).abs().mean()
+    gradients = torch.stack(
+        [(corrected.diff(dim=d) - clean.diff(dim=d)).abs().mean() for d in (-1, -2)]
+    ).sum()
+    structure = 1 - ssim(corrected, clean)
+    tone = (corrected - true_ldr).abs().mean()
+    return error + 0.25 * gradients + 0.1 * structure + 0.1 * tone
+
+
+@dataclass
+class Progress:
+    """How far a run is; saved in every checkpoint."""
+
+    step: int = 0
+    seconds: float = 0.0
+
+
+class DetailTrainer:
+    """Network, its average, optimiser and progress of one run in one folder."""
+
+    def __init__(self, recipe: DetailRecipe, folder: Path) -> None:
+        torch.manual_seed(recipe.seed)
+        self.recipe, self.folder = recipe, folder
+        self.model = DetailNetwork().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
+        self.optimiser = torch.optim.Adam(self.model.parameters(), recipe.learning_rate)
+        self.progress = Progress()
+
+    @property
+    def fraction(self) -> float:
+        """Share of the budget that is spent, 0..1."""
+        return min(1.0, self.progress.seconds / (60 * self.recipe.minutes))
+
+    def save(self) -> None:
+        """Write the checkpoint, replacing the last one only when it is whole."""
+        path = self.folder / "checkpoint.pt"
+        state = {
+            "model": self.model.state_dict(),
+            "average": self.average.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "progress": asdict(self.progress),
+        }
+        torch.save(state, path.with_suffix(".partial"))
+        path.with_suffix(".partial").replace(path)
+
+    def resume(self) -> None:
+        """Go on from the folder's checkpoint.
+
+        Raises:
+            InputError: there is none.
+            ReadError: it cannot be read.
+        """
+        path = self.folder / "checkpoint.pt"
+        if not path.exists():
+            raise InputError(f"{self.folder}: no checkpoint to resume from")
+        try:
+            state = torch.load(path, weights_only=True)
+            self.progress = Progress(**state["progress"])
+            self.model.load_state_dict(state["model"])
+            self.average.load_state_dict(state["average"])
+            self.optimiser.load_state_dict(state["optimiser"])
+        except Exception as error:
+            raise ReadError(f"{path}: not a checkpoint of this training ({error})") from error
+
+    def step(self, batch: Sample) -> float:
+        """One optimiser step on a batch of crops; the loss."""
+        rate = self.recipe.learning_rate * schedule(self.fraction, self.recipe.warm_up)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        with torch.autocast("cpu", torch.bfloat16):
+            lacking = self.model(batch.planes.float().to(memory_format=torch.channels_last))
+        inside = (..., slice(_EDGE, -_EDGE), slice(_EDGE, -_EDGE))
+        corrected = to_pixels(batch.guided.float() + lacking)
+        pictures = (corrected, to_pixels(batch.clean.float()), to_pixels(batch.true_ldr.float()))
+        value = loss(*(picture[inside] for picture in pictures))
+        self.optimiser.zero_grad(set_to_none=True)
+        value.backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip_gradient)
+        self.optimiser.step()
+        self.progress.step += 1
+        decay = min(self.recipe.averaging, self.progress.step / (self.progress.step + 9))
+        with torch.no_grad():
+            torch._foreach_lerp_(
+                list(self.average.parameters()), list(self.model.parameters()), 1 - decay
+            )
+        return float(value.detach())
+
+
+class Pool:
+    """The pictures that crops are drawn from; the oldest make way."""
+
+    def __init__(self, recipe: DetailRecipe, sampler: Sampler, seed: int) -> None:
+        self._recipe, self._sampler = recipe, sampler
+        self._random = np.random.default_rng(seed)
+        self._samples: list[Sample] = []
+
+    def batch(self) -> Sample:
+        """Random crops, each of a random picture."""
+        crops = [
+            self._crop(self._random.integers(len(self._samples))) for _ in range(self._recipe.batch)
+        ]
+        return Sample(*(torch.stack(parts) for parts in zip(*crops, strict=True)))
+
+    def renew(self) -> None:
+        """Add the shots of one more view."""
+        least = self._recipe.crop // CELL
+        fitting = [s for s in self._sampler.draw() if min(s.planes.shape[1:]) >= least]
+        self._samples = (self._samples + fitting)[-self._recipe.pool :]
+
+    def _crop(self, index: np.integer) -> Sample:
+        sample = self._samples[index]
+        side, step = self._recipe.crop // CELL, STRIDE // CELL
+        top, left = (
+            step * int(self._random.integers((n - side) // step + 1))
+            for n in sample.planes.shape[1:]
+        )
+        return Sample(*(t[:, top : top + side, left : left + side] for t in sample))
+
+
+def train_detail(
+    data: Path,
+    folder: Path,
+    recipe: DetailRecipe,
+    *,
+    model: str = "default",
+    validation: Path | None = None,
+    resume: bool = False,
+    report_seconds: float = 120.0,
+) -> DetailTrainer:
+    """Train on the scenes of `data`, with the surveys of `model`, into `folder`."""
+    tune_allocator()
+    folder.mkdir(parents=True, exist_ok=True)
+    trainer = DetailTrainer(recipe, folder)
+    if resume:
+        trainer.resume()
+    elif (folder / "checkpoint.pt").exists():
+        raise InputError(f"{folder}: holds a run already; resume it or name another folder")
+    runner = Runner(model, "cpu")
+    scenes = load_scenes(data, free_only=True)
+    watched = list(_watched(validation, runner)) if validation else []
+    print(f"{len(scenes)} scenes, {recipe}", flush=True)
+    stream = recipe.seed * 1_000_003 + trainer.progress.step
+    pool = Pool(recipe, Sampler(scenes, runner, stream), stream)
+    for _ in range(16):
+        pool.renew()
+    reported = time.monotonic()
+    while trainer.fraction < 1:
+        started = time.monotonic()
+        if trainer.progress.step % recipe.fresh == 0:
+            pool.renew()
+        drawn = time.monotonic()
+        value = trainer.step(pool.batch())
+        trainer.progress.seconds += time.monotonic() - started
+        append_row(
+            folder / "log.csv",
+            {**asdict(trainer.progress), "loss": value, "drawing": round(drawn - started, 3)},
+        )
+        if not math.isfinite(value):
+            raise InputError(f"training diverged at step {trainer.progress.step}")
+        if trainer.fraction == 1 or time.monotonic() - reported > report_seconds:
+            reported = time.monotonic()
+            trainer.save()
+            _report(trainer, watched)
+    return trainer
+
+
+def _watched(path: Path, runner: Runner) -> Iterator[Sample]:
+    """24 fixed shots of fixed views, at up-factors 1, 1 and 4 in turn."""
+    scenes = load_scenes(path)
+    sampler = Sampler(scenes, runner, 1234)
+    photographer = Photographer(scenes, 1234)
+    for i in range(24):
+        shot = photographer.shot((-2.2, 0.0, 2.0)[i % 3])
+        plan = replace(photographer.view(0, i % len(scenes)), shots=(shot,))
+        yield from sampler.picture(plan, (320, 320), 4.0 if i // 3 % 3 == 2 else 1.0, 1.0)
+
+
+@torch.no_grad()
+def _report(trainer: DetailTrainer, watched: Sequence[Sample]) -> None:
+    rows = []
+    for sample in watched:
+        target = to_pixels(sample.true_ldr[None].float())
+        guided = to_pixels(sample.guided[None].float())
+        with torch.autocast("cpu", torch.bfloat16):
+            lacking = trainer.average(sample.planes[None].float())
+        corrected = (guided + to_pixels(lacking)).clamp(0, 1)
+        rows.append(
+            [
+                value
+                for picture in (guided, corrected)
+                for value in (
+                    -10 * math.log10(float(((picture - target) ** 2).mean())),
+                    float(ssim(picture, target)),
+                )
+            ]
+        )
+    means = np.array(rows).reshape(-1, 3, 4).mean(0) if rows else np.zeros((3, 4))
+    row: dict[str, float] = {
+        "minutes": round(trainer.progress.seconds / 60, 2),
+        "step": trainer.progress.step,
+    }
+    for name, values in zip(("under", "normal", "over"), means, strict=True):
+        for column, value in zip(("guided", "guided_ssim", "psnr", "ssim"), values, strict=True):
+            row[f"{name}_{column}"] = round(float(value), 4)
+    append_row(trainer.folder / "validation.csv", row)
+    print(row, flush=True)

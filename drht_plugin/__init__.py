@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from drht_plugin.engine.correct import Corrector, correct, estimate_hdr
+    from drht_plugin.engine.correct import Corrector, correct, estimate_hdr, survey
     from drht_plugin.engine.render import Strength, Window, render
-    from drht_plugin.engine.survey import Scene
+    from drht_plugin.engine.scene import Scene
     from drht_plugin.errors import (
         Cancelled,
         DependencyError,
         DrhtError,
+        DrhtWarning,
         FileError,
         InputError,
         ReadError,
@@ -29,6 +30,7 @@ __all__ = [
     "Corrector",
     "DependencyError",
     "DrhtError",
+    "DrhtWarning",
     "FileError",
     "FileReport",
     "InputError",
@@ -42,14 +44,16 @@ __all__ = [
     "correct_file",
     "estimate_hdr",
     "render",
+    "survey",
 ]
 
 _HOMES = {
-    "drht_plugin.engine.correct": ("Corrector", "correct", "estimate_hdr"),
+    "drht_plugin.engine.correct": ("Corrector", "correct", "estimate_hdr", "survey"),
     "drht_plugin.errors": (
         "Cancelled",
         "DependencyError",
         "DrhtError",
+        "DrhtWarning",
         "FileError",
         "InputError",
         "ReadError",
@@ -58,7 +62,7 @@ _HOMES = {
     ),
     "drht_plugin.files": ("FileReport", "correct_file"),
     "drht_plugin.engine.render": ("Strength", "Window", "render"),
-    "drht_plugin.engine.survey": ("Scene",),
+    "drht_plugin.engine.scene": ("Scene",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

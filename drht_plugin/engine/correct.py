@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from drht_plugin.engine import survey as surveying
 from drht_plugin.engine.pixels import kind_of, require_out
 from drht_plugin.engine.render import FULL, Strength, Window, render, render_radiance
-from drht_plugin.engine.survey import Scene, survey
+from drht_plugin.engine.scene import Scene
 from drht_plugin.errors import InputError
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class Corrector:
     ) -> Scene:
         """Look at the whole image once; arguments and errors as in `drht_plugin.correct`."""
         with _threads(self._threads):
-            return survey(
+            return surveying.survey(
                 image,
                 self.runner,
                 transfer=transfer,
@@ -222,6 +223,25 @@ def estimate_hdr(
     return _corrector(model, device, threads).estimate_hdr(
         image, transfer=transfer, wrap=wrap, progress=progress
     )
+
+
+def survey(
+    image: Any,
+    *,
+    transfer: str = "srgb",
+    wrap: bool = False,
+    model: str | Path = "default",
+    device: str = "auto",
+    threads: int | None = None,
+    progress: ProgressCallback | None = None,
+) -> Scene:
+    """Look at the whole image once: what `render` needs to correct any part of it.
+
+    Args and errors are those of `correct`; the image may be anything with shape, dtype and row
+    slices `image[top:bottom:step]` that give numpy arrays.
+    """
+    corrector = _corrector(model, device, threads)
+    return corrector.survey(image, transfer=transfer, wrap=wrap, progress=progress)
 
 
 @lru_cache(maxsize=2)

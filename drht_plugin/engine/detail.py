@@ -14,7 +14,8 @@ import numpy.typing as npt
 from drht_plugin.bridge.layout import CELL, HALO, PLANES, STRIDE
 from drht_plugin.engine.pixels import Kind
 from drht_plugin.engine.render import FULL, Strength, Window, finish, to_display, tone
-from drht_plugin.engine.survey import Scene, as_channels
+from drht_plugin.engine.scene import Scene
+from drht_plugin.engine.survey import as_channels
 from drht_plugin.engine.tiles import Piece, Region, Tiling, tiling
 from drht_plugin.errors import DrhtWarning, InputError
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from drht_plugin.bridge import transfer
-from drht_plugin.engine.grid import ToneGrid, fit
+from drht_plugin.engine.grid import fit
 from drht_plugin.engine.pixels import Kind, kind_of, require_finite
+from drht_plugin.engine.scene import Scene
 
 if TYPE_CHECKING:
     from drht_plugin.model.runner import Runner
@@ -26,6 +26,7 @@ _SHORTEST = 128
 _LONGEST = 512
 _STRIDE = 32
 _WRAP_MARGIN = 64
+_ORIGIN_ROWS = 256
 _BAND_PIXELS = 1 << 22
 _LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
 
@@ -35,31 +36,6 @@ _MOST_GAIN, _MOST_BLACK = 12.0, 0.08
 _WHITE_FROM, _LEAST_WHITE = 0.3, 0.72
 """T's luma, at least, where all channels of x are 1; falls to 0 where one is at `_WHITE_FROM`, in
 a curve without a step, as a step would draw the outline of what is clipped."""
-
-
-@dataclass(frozen=True)
-class Scene:
-    """What is known of an image as a whole; immutable.
-
-    kind: of the image surveyed. wrap: its columns are periodic. origin: the image's column that
-    the scene's columns are counted from, 0 unless `wrap`. ldr, y, corrected: h×w×3 float32
-    overviews of the input x, of the HDR estimate in the LDR domain, and of T (all
-    display-encoded; y = α·H^γ). weight: h×w, the share of pixels that counted. tone: carries x
-    to T at any pixel.
-    """
-
-    kind: Kind
-    wrap: bool
-    ldr: FloatArray = field(repr=False)
-    y: FloatArray = field(repr=False)
-    corrected: FloatArray = field(repr=False)
-    weight: FloatArray = field(repr=False)
-    tone: ToneGrid = field(repr=False)
-    origin: int = 0
-
-    def radiance_grid(self) -> ToneGrid:
-        """The grid that carries x to y at any pixel, as `tone` does to T."""
-        return fit(self.ldr, self.y, self.weight, gray=self.kind.colours == 1, wrap=self.wrap)
 
 
 def survey(
@@ -84,6 +60,10 @@ def survey(
         InputError: an image outside the contract; NaN or infinity in it.
     """
     kind = kind_of(image, transfer)
+    origin = 0
+    if wrap:
+        origin = panorama_origin(image)
+        image = _Turned(image, origin)
     ldr, weight = overview(image, kind, progress)
     margin = min(_WRAP_MARGIN, _STRIDE * (ldr.shape[1] // _STRIDE)) if wrap else 0
     padded = np.pad(ldr, ((0, 0), (margin, margin), (0, 0)), mode="wrap") if margin else ldr
@@ -96,7 +76,58 @@ def survey(
     for array in (ldr, y, corrected, weight):
         array.flags.writeable = False
     tone = fit(ldr, corrected, weight, gray=kind.colours == 1, wrap=wrap)
-    return Scene(kind, wrap, ldr, y, corrected, weight, tone)
+    return Scene(kind, wrap, ldr, y, corrected, weight, tone, origin)
+
+
+def panorama_origin(image: Any) -> int:
+    """A column that goes with the picture: shifted round its turn, a panorama keeps it.
+
+    It is where the sums of the columns, read from there, come first among all turns in
+    lexicographic order (Booth 1980). Sums of integers are exact; those of floats are taken in one
+    order for every column.
+    """
+    height = image.shape[0]
+    step = max(1, height // _ORIGIN_ROWS)
+    band = max(1, _BAND_PIXELS // image.shape[1]) * step
+    sums: npt.NDArray[Any] | None = None
+    for top in range(0, height, band):
+        rows = as_channels(image[top : min(top + band, height) : step])
+        wide = np.uint64 if rows.dtype.kind == "u" else np.float64
+        part = np.zeros(rows.shape[1], wide)
+        for row in rows:
+            part += row.astype(wide).sum(-1)
+        sums = part if sums is None else sums + part
+    assert sums is not None
+    return _least_turn(sums.tolist())
+
+
+def _least_turn(values: list[Any]) -> int:
+    """Where the lexicographically least rotation of a sequence begins, in linear time."""
+    count = len(values)
+    best, other, same = 0, 1, 0
+    while best < count and other < count and same < count:
+        a, b = values[(best + same) % count], values[(other + same) % count]
+        if a == b:
+            same += 1
+            continue
+        if a > b:
+            best = max(best + same + 1, other)
+            other = best + 1
+        else:
+            other += same + 1
+        same = 0
+    return best
+
+
+class _Turned:
+    """A panorama whose column 0 is column `origin` of the image's."""
+
+    def __init__(self, image: Any, origin: int) -> None:
+        self._image, self._origin = image, origin
+        self.shape, self.dtype = image.shape, image.dtype
+
+    def __getitem__(self, rows: slice) -> npt.NDArray[Any]:
+        return np.roll(np.asarray(self._image[rows]), -self._origin, axis=1)
 
 
 def overview_size(height: int, width: int) -> tuple[int, int]:

@@ -25,6 +25,7 @@ from drht_plugin.engine import survey
 from drht_plugin.engine.grid import fit
 from drht_plugin.engine.pixels import kind_of
 from drht_plugin.engine.render import Window, render
+from drht_plugin.engine.scene import Scene as SurveyScene
 from drht_plugin.errors import InputError, ReadError
 from drht_plugin.model.detail import DetailNetwork
 from drht_plugin.model.device import tune_allocator
@@ -200,10 +201,10 @@ class Sampler:
             width=max(round(width * enlarged), cut.left + columns),
         )
         tone = fit(ldr, corrected, weight, gray=False, wrap=False)
-        return _laid_out(survey.Scene(kind, False, ldr, y, corrected, weight, tone), cut)
+        return _laid_out(SurveyScene(kind, False, ldr, y, corrected, weight, tone), cut)
 
 
-def _laid_out(scene: survey.Scene, cut: Cut) -> Sample:
+def _laid_out(scene: SurveyScene, cut: Cut) -> Sample:
     place = Window(cut.top, cut.left)
     pixels = _pixels(cut.ldr)
     guided = render(scene, pixels, place)

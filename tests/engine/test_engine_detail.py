@@ -15,7 +15,7 @@ from drht_plugin.engine.detail import NetworkRenderer
 from drht_plugin.engine.grid import fit
 from drht_plugin.engine.pixels import Kind, kind_of
 from drht_plugin.engine.render import Strength
-from drht_plugin.engine.survey import Scene
+from drht_plugin.engine.scene import Scene
 from drht_plugin.engine.tiles import Region
 from drht_plugin.errors import DrhtWarning, InputError
 from drht_plugin.model.detail import DetailNetwork

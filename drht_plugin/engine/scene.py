@@ -1,0 +1,162 @@
+"""`Scene`: what a survey says of an image as a whole, to keep, to compare and to pass on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from drht_plugin.engine.grid import LEVELS, ToneGrid, fit
+from drht_plugin.engine.pixels import Kind
+from drht_plugin.errors import ReadError, WriteError
+from drht_plugin.io import replacing
+
+FloatArray = npt.NDArray[np.float32]
+
+VERSION = 1
+"""Of the stored form, and of what its arrays mean to render."""
+
+_KEY = "drht_scene"
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """What is known of an image as a whole; immutable, equal where all of it is equal.
+
+    kind: of the image surveyed. wrap: its columns are periodic. origin: the image's column that
+    the scene's columns are counted from, 0 unless `wrap`. ldr, y, corrected: h×w×3 float32
+    overviews of the input x, of the HDR estimate in the LDR domain, and of T (all
+    display-encoded; y = α·H^γ). weight: h×w, the share of pixels that counted. tone: carries x
+    to T at any pixel.
+    """
+
+    kind: Kind
+    wrap: bool
+    ldr: FloatArray = field(repr=False)
+    y: FloatArray = field(repr=False)
+    corrected: FloatArray = field(repr=False)
+    weight: FloatArray = field(repr=False)
+    tone: ToneGrid = field(repr=False)
+    origin: int = 0
+
+    def radiance_grid(self) -> ToneGrid:
+        """The grid that carries x to y at any pixel, as `tone` does to T."""
+        return fit(self.ldr, self.y, self.weight, gray=self.kind.colours == 1, wrap=self.wrap)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of all that the scene holds, in hexadecimal."""
+        return hashlib.sha256(self._stored()).hexdigest()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Scene) and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the scene as one safetensors file, which appears when it is whole.
+
+        Raises:
+            WriteError: it cannot be written.
+        """
+        try:
+            with replacing(Path(path)) as partial:
+                partial.write_bytes(self._stored())
+        except OSError as error:
+            raise WriteError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+    def _stored(self) -> bytes:
+        kind = self.kind
+        facts = {
+            "version": VERSION,
+            "size": [kind.height, kind.width],
+            "channels": [kind.colours, kind.alpha],
+            "dtype": kind.dtype.name,
+            "linear": kind.linear,
+            "wrap": self.wrap,
+            "origin": self.origin,
+        }
+        arrays = {name: np.ascontiguousarray(array) for name, array in self._arrays().items()}
+        return save(arrays, {_KEY: json.dumps(facts)})
+
+    def _arrays(self) -> dict[str, FloatArray]:
+        return {
+            "ldr": self.ldr,
+            "y": self.y,
+            "corrected": self.corrected,
+            "weight": self.weight,
+            "transforms": self.tone.transforms,
+            "residual": self.tone.residual,
+        }
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Scene:
+        """A scene that `save` wrote.
+
+        Raises:
+            ReadError: no such file, or not a scene of this version.
+        """
+        try:
+            with safe_open(path, "numpy") as file:
+                facts = json.loads((file.metadata() or {})[_KEY])
+                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except OSError as error:
+            raise ReadError(f"{path}: cannot be read: {error.strerror or error}") from error
+        except (SafetensorError, KeyError, ValueError) as error:
+            raise ReadError(f"{path}: is not a scene, or is damaged") from error
+        if facts.get("version") != VERSION:
+            raise ReadError(
+                f"{path}: is a scene of version {facts.get('version')}; this is {VERSION}"
+            )
+        try:
+            return cls._restored(facts, arrays)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ReadError(f"{path}: is damaged: {error}") from error
+
+    @classmethod
+    def _restored(cls, facts: dict[str, Any], arrays: dict[str, FloatArray]) -> Scene:
+        colours, alpha = facts["channels"]
+        height, width = facts["size"]
+        kind = Kind(height, width, colours, alpha, np.dtype(facts["dtype"]), facts["linear"])
+        tone = ToneGrid(arrays["transforms"], arrays["residual"])
+        for array in arrays.values():
+            if array.dtype != np.float32 or not np.isfinite(array).all():
+                raise ValueError("an array is not of finite float32 values")
+            array.flags.writeable = False
+        scene = cls(
+            kind=kind,
+            wrap=facts["wrap"],
+            ldr=arrays["ldr"],
+            y=arrays["y"],
+            corrected=arrays["corrected"],
+            weight=arrays["weight"],
+            tone=tone,
+            origin=facts["origin"],
+        )
+        scene._require_consistent()
+        return scene
+
+    def _require_consistent(self) -> None:
+        rows, columns = self.weight.shape
+        shapes = {self.ldr.shape, self.y.shape, self.corrected.shape}
+        colours = self.kind.colours
+        cell = LEVELS * colours * (colours + 1)
+        fitting = (
+            shapes == {(rows, columns, 3)}
+            and self.tone.residual.shape == (rows, columns, colours)
+            and self.tone.transforms.ndim == 3
+            and self.tone.transforms.shape[2] == cell
+            and 0 <= self.origin < self.kind.width
+        )
+        if not fitting:
+            raise ValueError("its arrays do not fit together")

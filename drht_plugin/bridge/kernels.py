@@ -114,47 +114,93 @@ def to_radiance(y: Array, radiance: Array) -> None:
 
 
 @kernel
+def have_bits(words: Array, pitch: int, length: int, mask: Any, have: Array) -> None:
+    """Mark each row that holds a word in which all bits of `mask`, which are side by side, are set.
+
+    words, pitch: see `rows.flat_rows`, uint16 or uint32; length: words of a row; have: uint8.
+    """
+    for i in numba.prange(have.size):
+        row = words[i * pitch : i * pitch + length]
+        most = np.uint32(0)
+        for n in range(row.size):
+            most = max(most, np.uint32(np.uint32(row[n]) & mask))
+        have[i] = most == mask
+
+
+@kernel
+def light_codes(pixels: Array, pitch: int, channels: int, alpha: int, codes: Array) -> None:
+    """Float rows as codes 0..65535 of a table of light; what is not transparent has alpha 1.
+
+    pixels, pitch: see `rows.flat_rows`, float32 of `channels` each; alpha: index of the alpha
+    channel, or −1; codes: R×(columns·channels) uint16.
+    """
+    rows, length = codes.shape
+    for i in numba.prange(rows):
+        row = pixels[i * pitch : i * pitch + length]
+        for n in range(length):
+            # Clamped before the conversion, which large floats would overflow.
+            value = min(max(row[n], _f32(0)), _f32(1))
+            codes[i, n] = np.int32(value * _f32(65535) + _f32(0.5))
+        if alpha >= 0:
+            for n in range(alpha, length, channels):
+                codes[i, n] = row[n] != 0
+
+
+@kernel
 def area_average(
-    pixels: Array,
-    table: Array,
-    scale: float,
-    colours: int,
+    codes: Array,
+    pitch: int,
+    channels: int,
     alpha: int,
-    top: int,
-    height: int,
+    table: Array,
+    place: tuple[int, int, int, int],
     sums: Array,
 ) -> None:
     """Add a band's linear light to the sums of the overview pixels that it lies under.
 
-    pixels: R×W×C, whole rows from row `top` of an image of `height` rows. table: linear light of
-    the codes 0..n−1; code = value·scale, rounded and clamped. colours: 1 or 3 channels; alpha:
-    index of the alpha channel, or −1; pixels with alpha 0 do not count.
+    codes, pitch: see `rows.flat_rows`; whole rows of uint8 or uint16, of `channels` each. alpha:
+    index of the alpha channel, or −1; pixels with alpha 0 do not count. table: linear light of
+    the codes 0..n−1. place: index of the first row among those sampled; image rows from one
+    sample to the next; rows and columns of the image. A sampled row stands for its step, the
+    last one for what is left over too.
     sums: h×w×(colours + 1) float64: light of each channel, and the area that counted.
     """
-    rows, width = pixels.shape[0], pixels.shape[1]
-    out_h, out_w = sums.shape[0], sums.shape[1]
-    y_step, x_step = height / out_h, width / out_w
-    last_code = table.size - 1.0
-    first_i = max(0, math.floor(top / y_step))
-    last_i = min(out_h, math.ceil((top + rows) / y_step))
-    for i in numba.prange(first_i, last_i):
-        above, below = i * y_step, (i + 1) * y_step
-        first_row = max(top, math.floor(above))
-        last_row = min(top + rows, math.ceil(below))
-        for row in range(first_row, last_row):
-            share_y = min(row + 1.0, below) - max(float(row), above)
+    first, step, height, width = place
+    out_h, out_w, colours = sums.shape[0], sums.shape[1], sums.shape[2] - 1
+    sampled = (height - 1 - step // 2) // step + 1
+    count = (codes.size - width * channels) // max(pitch, 1) + 1
+    cell_h, cell_w = height / out_h, width / out_w
+    # One more on either side than it takes, so that rounding leaves none out.
+    first_i = max(0, int(first * step / cell_h) - 1)
+    last_i = out_h if first + count == sampled else int((first + count) * step / cell_h) + 2
+    for i in numba.prange(first_i, min(last_i, out_h)):
+        above, below = i * cell_h, (i + 1) * cell_h
+        for k in range(max(first, min(int(above) // step, sampled - 1)), first + count):
+            end = height if k == sampled - 1 else (k + 1) * step
+            share = min(end, below) - max(float(k * step), above)
+            if share <= 0:
+                break
+            row = codes[(k - first) * pitch : (k - first) * pitch + width * channels]
             for j in range(out_w):
-                left, right = j * x_step, (j + 1) * x_step
-                for x in range(math.floor(left), min(width, math.ceil(right))):
-                    if alpha >= 0 and pixels[row - top, x, alpha] == 0:
+                left, right = j * cell_w, (j + 1) * cell_w
+                start, stop = int(left), min(math.ceil(right), width)
+                total = (0.0, 0.0, 0.0, 0.0)
+                for x in range(start, stop):
+                    n = x * channels
+                    if alpha >= 0 and row[n + alpha] == 0:
                         continue
-                    share = share_y * (min(x + 1.0, right) - max(float(x), left))
-                    for c in range(colours):
-                        # Clamped before the conversion, which large floats would overflow.
-                        code = pixels[row - top, x, c] * scale + _f32(0.5)
-                        code = min(max(code, 0.0), last_code)
-                        sums[i, j, c] += share * table[int(code)]
-                    sums[i, j, colours] += share
+                    part = 1.0
+                    if x == start or x == stop - 1:
+                        part = min(x + 1.0, right) - max(float(x), left)
+                    r, g, b, area = total
+                    r += part * table[row[n]]
+                    if colours == 3:
+                        g += part * table[row[n + 1]]
+                        b += part * table[row[n + 2]]
+                    total = (r, g, b, area + part)
+                for c in range(colours):
+                    sums[i, j, c] += share * total[c]
+                sums[i, j, colours] += share * total[3]
 
 
 @kernel

@@ -14,6 +14,9 @@ Image = npt.NDArray[Any]
 
 DTYPES = ("uint8", "uint16", "float16", "float32")
 TRANSFERS = ("srgb", "linear")
+_FLOATS = {"float16": (np.uint16, 0x7C00), "float32": (np.uint32, 0x7F800000)}
+"""Of each float type, an integer of its size, and the bits that infinity and NaN alone have."""
+
 _ACCEPTED = f"expected H×W or H×W×1…4 (gray, gray + alpha, RGB, RGB + alpha) of {', '.join(DTYPES)}"
 
 
@@ -87,18 +90,27 @@ def require_out(image: Any, out: Any) -> Image:
     return out
 
 
-def require_finite(rows: Image, first_row: int) -> None:
-    """Refuse NaN and infinity in a band of rows that begins at `first_row`.
+def require_finite(rows: Image, first_row: int, *, left: int = 0, step: int = 1) -> None:
+    """Refuse NaN and infinity in a window whose first pixel is at `first_row` and `left`.
+
+    rows: R×C×K, `step` rows apart in the image.
 
     Raises:
         InputError: names the first bad value and its place.
     """
+    from drht_plugin.bridge import kernels
+    from drht_plugin.bridge.rows import flat_rows
+
     if rows.dtype.kind != "f":
         return
-    bad = ~np.isfinite(rows)
+    word, infinity = _FLOATS[rows.dtype.name]
+    bits, pitch = flat_rows(rows.view(word))
+    bad = np.empty(len(rows), np.uint8)
+    kernels.have_bits(bits, pitch, rows[0].size, np.uint32(infinity), bad)
     if bad.any():
-        row, column, channel = np.argwhere(bad)[0]
+        row = int(bad.argmax())
+        column, channel = np.argwhere(~np.isfinite(rows[row]))[0]
         raise InputError(
-            f"the image holds {rows[row, column, channel]} at row {first_row + row}, column "
-            f"{column}, channel {channel}; expected finite values"
+            f"the image holds {rows[row, column, channel]} at row {first_row + step * row}, "
+            f"column {left + column}, channel {channel}; expected finite values"
         )

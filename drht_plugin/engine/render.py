@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from drht_plugin.bridge import transfer
 from drht_plugin.engine.grid import LEVELS, ToneGrid
-from drht_plugin.engine.pixels import Kind, kind_of, require_out
+from drht_plugin.engine.pixels import Kind, kind_of, require_finite, require_out
 from drht_plugin.engine.scene import Scene
 from drht_plugin.engine.survey import as_channels
 from drht_plugin.errors import InputError
@@ -78,12 +78,14 @@ def render(
         The same shape and dtype as `pixels`.
 
     Raises:
-        InputError: pixels of another kind than the surveyed image, or outside it; an `out` of
-            another shape or dtype, that cannot be written or that shares memory with `pixels`.
+        InputError: pixels of another kind than the surveyed image, or outside it; NaN or infinity
+            in them; an `out` of another shape or dtype, that cannot be written or that shares
+            memory with `pixels`.
     """
     kind = scene.kind
     _require_inside(kind, kind_of(pixels), window)
     out = np.empty(pixels.shape, pixels.dtype) if out is None else require_out(pixels, out)
+    require_finite(as_channels(pixels), window.top, left=window.left)
     if strength.strength == 0:
         out[...] = pixels
         return out
@@ -142,6 +144,7 @@ def render_radiance(
 
     kind = scene.kind
     _require_inside(kind, kind_of(pixels), window)
+    require_finite(as_channels(pixels), window.top, left=window.left)
     display = to_display(as_channels(pixels), kind)[..., : kind.colours].clip(0, 1)
     y = np.empty_like(display)
     _slice(scene, grid, display, window, _settings(1.0, 0.0, _Y_MAX, FULL), y)

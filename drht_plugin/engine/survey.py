@@ -22,6 +22,10 @@ FloatArray = npt.NDArray[np.float32]
 _SIDE = 256
 """Square root of the overview's area, the scale that the networks are trained at."""
 
+_SAMPLES = 5
+"""Rows of an overview pixel that are taken in, at least, where there are as many. Against all rows
+this changes the corrected picture by 0.1 to 0.6 of 255 codes in the mean, at 24 megapixels."""
+
 _SHORTEST = 128
 _LONGEST = 512
 _STRIDE = 32
@@ -49,8 +53,8 @@ def survey(
     """Look at the whole image once.
 
     Args:
-        image: anything with shape, dtype and row slices that give numpy arrays; H×W or H×W×C of
-            the contract's dtypes.
+        image: anything with shape, dtype and row slices, of any step, that give numpy arrays; H×W
+            or H×W×C of the contract's dtypes.
         runner: the loaded networks.
         transfer: "srgb" for display-encoded values, "linear" for scene-linear ones.
         wrap: the image is a 360° panorama whose left and right edges meet.
@@ -143,28 +147,42 @@ def overview_size(height: int, width: int) -> tuple[int, int]:
     return rows, columns
 
 
+def row_step(height: int, cells: int) -> int:
+    """Rows from one that the overview takes in to the next.
+
+    Odd, as even steps would meet one phase only of what repeats every 2, 4, 8 or 16 rows: colour
+    filters, blocks of a JPEG, enlargements.
+    """
+    step = max(1, height // (cells * _SAMPLES))
+    return step - 1 + step % 2
+
+
 def overview(
     image: Any, kind: Kind, progress: Callable[[int, int], None] | None = None
 ) -> tuple[FloatArray, FloatArray]:
     """The image averaged in linear light, display-encoded h×w×3, and the weight h×w of its cells.
 
-    Pixels whose alpha is 0 do not count. Reads whole rows in bands, once, from top to bottom.
+    Of tall images it reads every `row_step`th row, by the image's own coordinates, in bands of
+    `image[first:stop:step]`, once, from top to bottom; a row stands for those around it. Pixels
+    whose alpha is 0 do not count.
     """
     from drht_plugin.bridge import kernels
 
     size = overview_size(kind.height, kind.width)
     sums = np.zeros((*size, kind.colours + 1))
-    table = _light_table(kind.dtype.itemsize if kind.dtype.kind == "u" else 0, kind.linear)
-    scale = 1.0 if kind.dtype.kind == "u" else float(table.size - 1)
+    table = _light_table(256 if kind.dtype == np.uint8 else 65536, kind.linear)
+    step = row_step(kind.height, size[0])
+    sampled = range(step // 2, kind.height, step)
     band = max(1, _BAND_PIXELS // kind.width)
-    for top in range(0, kind.height, band):
-        rows = as_channels(image[top : top + band])
-        require_finite(rows, top)
-        if rows.dtype == np.float16:
-            rows = rows.astype(np.float32)
-        kernels.area_average(rows, table, scale, kind.colours, kind.alpha, top, kind.height, sums)
+    for first in range(0, len(sampled), band):
+        part = sampled[first : first + band]
+        rows = as_channels(image[part.start : part[-1] + 1 : step])
+        require_finite(rows, part.start, step=step)
+        codes, pitch = _codes(rows, kind.alpha)
+        place = first, step, kind.height, kind.width
+        kernels.area_average(codes, pitch, rows.shape[2], kind.alpha, table, place, sums)
         if progress is not None:
-            progress(min(top + band, kind.height), kind.height)
+            progress(first + len(part), len(sampled))
     area = kind.height * kind.width / (size[0] * size[1])
     weight = (sums[..., -1] / area).astype(np.float32)
     light = sums[..., :-1] / np.maximum(sums[..., -1:], 1e-12)
@@ -179,11 +197,25 @@ def as_channels(rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return rows[..., None] if rows.ndim == 2 else rows
 
 
-@lru_cache(maxsize=8)
-def _light_table(integer_bytes: int, linear: bool) -> FloatArray:
-    """Linear light of codes 0..n−1; floats (0 bytes) are looked up in 65536 steps."""
-    codes = np.linspace(0, 1, 256 if integer_bytes == 1 else 65536)
+@lru_cache(maxsize=4)
+def _light_table(count: int, linear: bool) -> FloatArray:
+    """Linear light of codes 0..count−1."""
+    codes = np.linspace(0, 1, count)
     return (codes if linear else transfer.srgb_decode(codes)).astype(np.float32)
+
+
+def _codes(rows: npt.NDArray[Any], alpha: int) -> tuple[npt.NDArray[Any], int]:
+    """Rows as codes to look light up by, flat, and the distance from row to row."""
+    from drht_plugin.bridge import kernels
+    from drht_plugin.bridge.rows import flat_rows
+
+    if rows.dtype.kind == "u":
+        return flat_rows(rows)
+    height, width, channels = rows.shape
+    codes = np.empty((height, width * channels), np.uint16)
+    pixels, pitch = flat_rows(rows.astype(np.float32, copy=False))
+    kernels.light_codes(pixels, pitch, channels, alpha, codes)
+    return flat_rows(codes.reshape(rows.shape))
 
 
 def _fill_holes(light: npt.NDArray[Any], weight: FloatArray) -> npt.NDArray[Any]:

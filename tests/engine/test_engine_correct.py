@@ -182,6 +182,26 @@ def test_not_finite_is_refused_by_place(
             call(image)
 
 
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+@pytest.mark.parametrize("strength", [0, 1])
+def test_not_finite_is_refused_where_the_survey_does_not_look(
+    dtype: str, strength: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bad value between the rows that the overview reads is refused by its place in the image."""
+    monkeypatch.setattr(survey_module, "row_step", lambda height, cells: 9)
+    image = picture(31, 21, 3, dtype)
+    scene = STUB.survey(image)
+    image[27, 13, 1] = np.inf
+    assert STUB.survey(image).ldr.tobytes() == scene.ldr.tobytes()
+    words = "holds inf at row 27, column 13, channel 1; expected finite"
+    with pytest.raises(InputError, match=words):
+        STUB.correct(image, strength=strength)
+    with pytest.raises(InputError, match=words):
+        STUB.estimate_hdr(image)
+    with pytest.raises(InputError, match=words):
+        drht_plugin.render(scene, image[20:, 10:], drht_plugin.Window(20, 10), Strength(strength))
+
+
 class Foreign:
     """Has a shape and a dtype that numpy does not know."""
 

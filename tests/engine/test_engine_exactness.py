@@ -101,27 +101,27 @@ def test_single_pixels(row: int, column: int, strength: float, shadows: float) -
 
 
 class Rows:
-    """An image that gives whole bands of rows, each once in a pass, and nothing else."""
+    """An image that gives bands of rows, whole or every `step`th, from top to bottom alone."""
 
     def __init__(self, image: Image) -> None:
         self._image, self.shape, self.dtype = image, image.shape, image.dtype
-        self.asked: list[tuple[int, int]] = []
+        self.asked: list[int] = []
 
     def __getitem__(self, rows: slice) -> Image:
         assert isinstance(rows, slice)
-        assert rows.step is None
-        band = self._image[rows].copy()
-        self.asked.append((rows.start, rows.start + len(band)))
-        return band
+        self.asked += range(self.shape[0])[rows]
+        return self._image[rows].copy()
 
 
 @pytest.mark.parametrize(
     ("dtype", "channels"), [("uint8", 3), ("uint16", None), ("float32", 4), ("float16", 2)]
 )
+@pytest.mark.parametrize("step", [1, 3, 9])
 def test_bands_do_not_matter(
-    dtype: str, channels: int | None, monkeypatch: pytest.MonkeyPatch
+    dtype: str, channels: int | None, step: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The overview and the result are the same bits for bands of any size, each read in order."""
+    monkeypatch.setattr(survey_module, "row_step", lambda height, cells: step)
     image = picture(HEIGHT, WIDTH, channels, dtype)
     ldr, weight = survey_module.overview(image, kind_of(image))
     expected = STUB.correct(image)
@@ -132,9 +132,27 @@ def test_bands_do_not_matter(
         again, weight_again = survey_module.overview(source, kind_of(image))
         assert again.tobytes() == ldr.tobytes()
         assert weight_again.tobytes() == weight.tobytes()
-        edges = [*range(0, HEIGHT, rows), HEIGHT]
-        assert source.asked == list(pairwise(edges))
+        assert source.asked == list(range(step // 2, HEIGHT, step))
         assert STUB.correct(Rows(image)).tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32", "float16"])
+def test_memory_layout_does_not_matter(dtype: str) -> None:
+    """Views of any strides, read-only and unaligned arrays give the bits of a plain array."""
+    image = picture(HEIGHT, WIDTH, 3, dtype)
+    expected = STUB.correct(image)
+    padded = np.zeros((HEIGHT + 3, 2 * WIDTH, 4), dtype)
+    for view in (
+        padded[1 : HEIGHT + 1, 2 : WIDTH + 2, :3],
+        padded[1 : HEIGHT + 1, ::2, 1:],
+        padded[HEIGHT + 1 : 1 : -1, :WIDTH, :3],
+        np.zeros((3, WIDTH, HEIGHT), dtype).T,
+        np.zeros(image.nbytes + 1, np.uint8)[1:].view(dtype).reshape(image.shape),
+    ):
+        view[...] = image
+        assert STUB.correct(view).tobytes() == expected.tobytes()
+        view.flags.writeable = False
+        assert STUB.correct(view).tobytes() == expected.tobytes()
 
 
 def panorama(height: int = 128, width: int = 256) -> Image:

@@ -11,7 +11,7 @@ from strategies import corrector, display, picture, seeds
 
 from drht_plugin.bridge import transfer
 from drht_plugin.engine.pixels import kind_of
-from drht_plugin.engine.survey import overview, overview_size
+from drht_plugin.engine.survey import overview, overview_size, row_step
 
 Float = npt.NDArray[np.float64]
 
@@ -35,6 +35,21 @@ def test_overview_size_of_usual_pictures() -> None:
     assert overview_size(4000, 6000) == (224, 320)
     assert overview_size(8192, 16384) == (192, 352)
     assert overview_size(1, 5000) == (128, 512)
+
+
+@given(st.integers(1, 10**6), st.sampled_from([128, 256, 512]))
+def test_row_step(height: int, cells: int) -> None:
+    """Steps are odd, and leave 5 rows at least to an overview pixel of 5 rows or more."""
+    step = row_step(height, cells)
+    assert step % 2 == 1
+    assert step == 1 or 5 * step <= height / cells < 5 * (step + 2)
+
+
+def test_row_step_of_usual_pictures() -> None:
+    """12 megapixels are read whole, of 24 every third row, of a gigapixel every 25th."""
+    assert row_step(3000, overview_size(3000, 4000)[0]) == 1
+    assert row_step(4000, overview_size(4000, 6000)[0]) == 3
+    assert row_step(25000, overview_size(25000, 40000)[0]) == 25
 
 
 def shares(cells: int, pixels: int) -> Float:
@@ -77,6 +92,30 @@ def test_overview_is_an_area_average(
     # Half a step of linear light is 1e-4 in code next to black.
     assert np.abs(ldr - expected).max() < (1.1e-4 if linear else 1e-5)
     np.testing.assert_allclose(weight, 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("height", [1930, 1927])
+@pytest.mark.parametrize(("dtype", "alpha"), [("uint8", False), ("float32", True)])
+def test_sampled_rows_stand_for_their_surroundings(height: int, dtype: str, alpha: bool) -> None:
+    """Of a tall image, every third row is averaged, each for three; the last for the rest too."""
+    image = picture(height, 9700, 2 if alpha else 1, dtype)
+    if alpha:
+        image[:, :7000, 1] = 0
+    as_read = np.empty_like(image)
+    for row in range(height):
+        as_read[row] = image[min(row // 3 * 3 + 1, range(1, height, 3)[-1])]
+    counts = (as_read[..., -1] != 0).astype(np.float64) if alpha else np.ones(image.shape[:2])
+    kind = kind_of(image)
+    assert row_step(height, overview_size(height, 9700)[0]) == 3
+    ldr, weight = overview(image, kind)
+    expected, share = averaged(display(as_read)[..., :1], counts, False)
+    full = share > 1e-6
+    assert np.abs(ldr[..., :1] - expected)[full].max() < 2e-5
+    np.testing.assert_allclose(weight, share, atol=1e-5)
+    # The rows in between weigh in nowhere.
+    image[0::3] = image[2::3] = 0
+    again, _ = overview(image, kind)
+    assert again.tobytes() == ldr.tobytes()
 
 
 @pytest.mark.parametrize("channels", [2, 4])

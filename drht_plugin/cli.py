@@ -58,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_correct(commands)
     _add_evaluate(commands)
     _add_train(commands)
+    _add_train_detail(commands)
     _add_pack(commands)
     return parser
 
@@ -247,6 +248,47 @@ def _train(options: argparse.Namespace) -> int:
         options.data,
         options.out,
         recipe,
+        validation=options.validation,
+        device=options.device,
+        resume=options.resume,
+        report_seconds=options.report,
+    )
+    print(weights)
+    return OK
+
+
+def _add_train_detail(commands: Any) -> None:
+    parser = commands.add_parser(
+        "train-detail",
+        help="train the network of network detail on HDR images",
+        description="Train the detail network on crops of shots by a virtual camera, each with the "
+        "survey that a model makes of the whole shot. Writes checkpoint.pt, log.csv, "
+        "validation.csv and at the end weights-detail.safetensors with its .json. Beside "
+        "NAME.safetensors and named NAME-detail.safetensors they give that model network detail. "
+        "The defaults are the recipe of the shipped weights.",
+    )
+    parser.add_argument("data", type=Path, help="folder of .exr or .hdr images, or a pack")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the run")
+    parser.add_argument("--minutes", type=float, default=60.0, help="training time (default: 60)")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--model", default="default", help="whose surveys to train with")
+    parser.add_argument("--validation", type=Path, help="folder or pack to watch, not trained on")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
+    parser.add_argument(
+        "--report", type=float, default=120.0, help="seconds between reports (default: 120)"
+    )
+    _add_device(parser)
+    parser.set_defaults(run=_train_detail)
+
+
+def _train_detail(options: argparse.Namespace) -> int:
+    from drht_plugin.training.detail import DetailRecipe, train_detail
+
+    weights = train_detail(
+        options.data,
+        options.out,
+        DetailRecipe(minutes=options.minutes, seed=options.seed),
+        model=options.model,
         validation=options.validation,
         device=options.device,
         resume=options.resume,

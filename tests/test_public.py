@@ -83,9 +83,7 @@ print(shadowed, drht_plugin.correct.__module__)
 
 def test_errors_are_one_tree() -> None:
     """One except clause catches them all; bad arguments are ValueErrors too."""
-    tree = [
-        v for v in vars(errors).values() if isinstance(v, type) and not issubclass(v, Warning)
-    ]
+    tree = [v for v in vars(errors).values() if isinstance(v, type) and not issubclass(v, Warning)]
     assert all(issubclass(each, drht_plugin.DrhtError) for each in tree)
     assert issubclass(drht_plugin.InputError, ValueError)
     assert issubclass(drht_plugin.ReadError, drht_plugin.FileError)

@@ -1,4 +1,4 @@
-"""`drht train --network detail`: the detail network, on crops of shots with their surveys."""
+"""`drht train-detail`: the detail network, on crops of shots with their surveys."""
 
 from __future__ import annotations
 
@@ -28,8 +28,9 @@ from drht_plugin.engine.render import Window, render
 from drht_plugin.engine.scene import Scene as SurveyScene
 from drht_plugin.errors import InputError, ReadError
 from drht_plugin.model.detail import DetailNetwork
-from drht_plugin.model.device import tune_allocator
+from drht_plugin.model.device import choose_device, tune_allocator
 from drht_plugin.model.runner import Runner
+from drht_plugin.model.weights import DETAIL_ARCHITECTURE, save_model
 from drht_plugin.training.loop import append_row, schedule
 from drht_plugin.training.losses import ssim
 from drht_plugin.training.scenes import load_scenes
@@ -46,6 +47,12 @@ FloatArray = npt.NDArray[np.float32]
 
 _EDGE = 16
 """Pixels at the border of a training crop that do not count: their surroundings are cut off."""
+
+_FIRST = 32
+"""Pictures in the pool before the first step."""
+
+_WATCHED = 18
+"""Pictures that validation looks at, under, normal and over in turn."""
 
 _SHORTEST = 16
 """Least side of an overview that stands for that of a larger picture."""
@@ -68,7 +75,7 @@ class DetailRecipe:
     crop: int = 192
     batch: int = 6
     pool: int = 160
-    fresh: int = 1
+    fresh: int = 2
     averaging: float = 0.998
     clip_gradient: float = 0.5
 
@@ -117,14 +124,14 @@ class Sampler:
 
     def __init__(self, scenes: Sequence[Scene], runner: Runner, seed: int) -> None:
         self._scenes, self._runner = scenes, runner
-        self._photographer = Photographer(scenes, seed)
+        self.photographer = Photographer(scenes, seed)
         self._random = np.random.default_rng(seed)
         self._noise = torch.Generator().manual_seed(seed)
 
     def draw(self) -> list[Sample]:
         """Two shots of a random view."""
         random = self._random
-        plan = self._photographer.view(2)
+        plan = self.photographer.view(2)
         plan = replace(plan, shots=tuple(harder(s, random) for s in plan.shots))
         root, aspect = random.uniform(224, 384), 2 ** random.uniform(-0.7, 0.7)
         height, width = (
@@ -282,10 +289,10 @@ class Progress:
 class DetailTrainer:
     """Network, its average, optimiser and progress of one run in one folder."""
 
-    def __init__(self, recipe: DetailRecipe, folder: Path) -> None:
+    def __init__(self, recipe: DetailRecipe, folder: Path, device: torch.device) -> None:
         torch.manual_seed(recipe.seed)
-        self.recipe, self.folder = recipe, folder
-        self.model = DetailNetwork().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.recipe, self.folder, self.device = recipe, folder, device
+        self.model = DetailNetwork().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
         self.optimiser = torch.optim.Adam(self.model.parameters(), recipe.learning_rate)
         self.progress = Progress()
@@ -318,7 +325,7 @@ class DetailTrainer:
         if not path.exists():
             raise InputError(f"{self.folder}: no checkpoint to resume from")
         try:
-            state = torch.load(path, weights_only=True)
+            state = torch.load(path, map_location=self.device, weights_only=True)
             self.progress = Progress(**state["progress"])
             self.model.load_state_dict(state["model"])
             self.average.load_state_dict(state["average"])
@@ -331,7 +338,8 @@ class DetailTrainer:
         rate = self.recipe.learning_rate * schedule(self.fraction, self.recipe.warm_up)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
-        with torch.autocast("cpu", torch.bfloat16):
+        batch = Sample(*(part.to(self.device) for part in batch))
+        with torch.autocast(self.device.type, torch.bfloat16):
             lacking = self.model(batch.planes.float().to(memory_format=torch.channels_last))
         inside = (..., slice(_EDGE, -_EDGE), slice(_EDGE, -_EDGE))
         corrected = to_pixels(batch.guided.float() + lacking)
@@ -365,8 +373,13 @@ class Pool:
         ]
         return Sample(*(torch.stack(parts) for parts in zip(*crops, strict=True)))
 
+    def fill(self, count: int) -> None:
+        """Draw views until there are so many pictures."""
+        while len(self._samples) < count:
+            self.renew()
+
     def renew(self) -> None:
-        """Add the shots of one more view."""
+        """Add the shots of one more view, as far as they are large enough for a crop."""
         least = self._recipe.crop // CELL
         fitting = [s for s in self._sampler.draw() if min(s.planes.shape[1:]) >= least]
         self._samples = (self._samples + fitting)[-self._recipe.pool :]
@@ -388,52 +401,88 @@ def train_detail(
     *,
     model: str = "default",
     validation: Path | None = None,
+    device: str = "auto",
     resume: bool = False,
     report_seconds: float = 120.0,
-) -> DetailTrainer:
-    """Train on the scenes of `data`, with the surveys of `model`, into `folder`."""
+) -> Path:
+    """Train on the scenes of `data` (a folder or a pack), with the surveys of `model`.
+
+    Into `folder` go checkpoint.pt, log.csv and validation.csv, renewed every `report_seconds`,
+    and at the end weights-detail.safetensors and its .json, whose path is returned. Images whose
+    licence is unsure are left out.
+
+    Raises:
+        InputError: no scenes, a recipe out of range, or a run to resume that is not there.
+        ReadError: a scene or the checkpoint cannot be read.
+        WeightsError: damaged weights of the model.
+    """
+    if recipe.minutes <= 0:
+        raise InputError(f"minutes is {recipe.minutes}; expected more than 0")
+    chosen = choose_device(device)
     tune_allocator()
     folder.mkdir(parents=True, exist_ok=True)
-    trainer = DetailTrainer(recipe, folder)
+    trainer = DetailTrainer(recipe, folder, chosen)
     if resume:
         trainer.resume()
     elif (folder / "checkpoint.pt").exists():
         raise InputError(f"{folder}: holds a run already; resume it or name another folder")
-    runner = Runner(model, "cpu")
+    runner = Runner(model, device)
     scenes = load_scenes(data, free_only=True)
     watched = list(_watched(validation, runner)) if validation else []
-    print(f"{len(scenes)} scenes, {recipe}", flush=True)
-    stream = recipe.seed * 1_000_003 + trainer.progress.step
-    pool = Pool(recipe, Sampler(scenes, runner, stream), stream)
-    for _ in range(16):
-        pool.renew()
+    print(f"{len(scenes)} scenes, {chosen}, {recipe}", flush=True)
+    try:
+        _run(trainer, Sampler(scenes, runner, _stream(trainer)), watched, report_seconds)
+    except KeyboardInterrupt:
+        trainer.save()
+        raise
+    path = folder / "weights-detail.safetensors"
+    facts = {
+        "recipe": asdict(recipe),
+        "survey": str(model),
+        "scenes": len(scenes),
+        "progress": asdict(trainer.progress),
+        "device": str(chosen),
+        "torch": torch.__version__,
+    }
+    save_model(trainer.average, path, facts, DETAIL_ARCHITECTURE)
+    return path
+
+
+def _stream(trainer: DetailTrainer) -> int:
+    """Seed of what is drawn: resumed runs draw on, rather than again."""
+    return trainer.recipe.seed * 1_000_003 + trainer.progress.step
+
+
+def _run(
+    trainer: DetailTrainer, sampler: Sampler, watched: Sequence[Sample], report_seconds: float
+) -> None:
+    """Train until the budget is spent, saving and reporting every `report_seconds`."""
+    recipe = trainer.recipe
+    pool = Pool(recipe, sampler, _stream(trainer))
+    pool.fill(min(_FIRST, recipe.pool))
     reported = time.monotonic()
     while trainer.fraction < 1:
         started = time.monotonic()
         if trainer.progress.step % recipe.fresh == 0:
             pool.renew()
-        drawn = time.monotonic()
         value = trainer.step(pool.batch())
         trainer.progress.seconds += time.monotonic() - started
-        append_row(
-            folder / "log.csv",
-            {**asdict(trainer.progress), "loss": value, "drawing": round(drawn - started, 3)},
-        )
+        append_row(trainer.folder / "log.csv", {**asdict(trainer.progress), "loss": value})
         if not math.isfinite(value):
             raise InputError(f"training diverged at step {trainer.progress.step}")
         if trainer.fraction == 1 or time.monotonic() - reported > report_seconds:
             reported = time.monotonic()
             trainer.save()
-            _report(trainer, watched)
-    return trainer
+            if watched:
+                _report(trainer, watched)
 
 
 def _watched(path: Path, runner: Runner) -> Iterator[Sample]:
-    """24 fixed shots of fixed views, at up-factors 1, 1 and 4 in turn."""
+    """Fixed shots of fixed views, at up-factors 1, 1 and 4 in turn."""
     scenes = load_scenes(path)
     sampler = Sampler(scenes, runner, 1234)
     photographer = Photographer(scenes, 1234)
-    for i in range(24):
+    for i in range(_WATCHED):
         shot = photographer.shot((-2.2, 0.0, 2.0)[i % 3])
         plan = replace(photographer.view(0, i % len(scenes)), shots=(shot,))
         yield from sampler.picture(plan, (320, 320), 4.0 if i // 3 % 3 == 2 else 1.0, 1.0)
@@ -445,8 +494,9 @@ def _report(trainer: DetailTrainer, watched: Sequence[Sample]) -> None:
     for sample in watched:
         target = to_pixels(sample.true_ldr[None].float())
         guided = to_pixels(sample.guided[None].float())
-        with torch.autocast("cpu", torch.bfloat16):
-            lacking = trainer.average(sample.planes[None].float())
+        planes = sample.planes[None].float().to(trainer.device)
+        with torch.autocast(trainer.device.type, torch.bfloat16):
+            lacking = trainer.average(planes).cpu()
         corrected = (guided + to_pixels(lacking)).clamp(0, 1)
         rows.append(
             [
@@ -458,7 +508,7 @@ def _report(trainer: DetailTrainer, watched: Sequence[Sample]) -> None:
                 )
             ]
         )
-    means = np.array(rows).reshape(-1, 3, 4).mean(0) if rows else np.zeros((3, 4))
+    means = np.array(rows).reshape(-1, 3, 4).mean(0)
     row: dict[str, float] = {
         "minutes": round(trainer.progress.seconds / 60, 2),
         "step": trainer.progress.step,

@@ -1,0 +1,133 @@
+"""Training of the detail network, on two tiny scenes."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from drht_plugin import InputError, ReadError
+from drht_plugin.io import write_hdr
+from drht_plugin.model.detail import DetailNetwork
+from drht_plugin.model.runner import Runner
+from drht_plugin.model.weights import DETAIL_ARCHITECTURE, load_weights
+from drht_plugin.training.detail import (
+    DetailRecipe,
+    DetailTrainer,
+    Pool,
+    Sample,
+    Sampler,
+    to_pixels,
+    to_places,
+    train_detail,
+)
+from drht_plugin.training.scenes import load_scenes
+
+TINY = DetailRecipe(minutes=0.02, crop=96, batch=2, pool=4)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("scenes")
+    random = np.random.default_rng(0)
+    for name, width in (("panorama", 128), ("photo", 96)):
+        light = np.exp2(8 * np.linspace(-0.5, 0.5, width))[None, :, None] * np.ones((64, width, 3))
+        light *= np.exp2(random.random((64, width, 3)))
+        write_hdr(folder / f"{name}.exr", light.astype(np.float32))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def sampler(data: Path) -> Sampler:
+    return Sampler(load_scenes(data), Runner("default", "cpu"), 3)
+
+
+@pytest.fixture(scope="module")
+def finished(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run")
+    train_detail(data, folder, TINY, device="cpu", validation=data)
+    return folder
+
+
+def test_a_run_leaves_weights_and_a_log(finished: Path) -> None:
+    """A finished run holds weights that load into the network, and a log of every step."""
+    load_weights(finished / "weights-detail.safetensors", DETAIL_ARCHITECTURE, DetailNetwork())
+    with (finished / "log.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["step"]) for row in rows] == list(range(1, len(rows) + 1))
+    assert (finished / "validation.csv").stat().st_size > 0
+
+
+def test_a_run_is_resumed_or_refused(finished: Path, data: Path, tmp_path: Path) -> None:
+    """A folder with a run is not overwritten; resuming goes on, and wants a sound checkpoint."""
+    with pytest.raises(InputError, match="holds a run already"):
+        train_detail(data, finished, TINY, device="cpu")
+    with pytest.raises(InputError, match="no checkpoint"):
+        train_detail(data, tmp_path, TINY, device="cpu", resume=True)
+    (tmp_path / "checkpoint.pt").write_bytes(b"nothing")
+    with pytest.raises(ReadError, match="not a checkpoint"):
+        train_detail(data, tmp_path, TINY, device="cpu", resume=True)
+    trainer = DetailTrainer(TINY, finished, torch.device("cpu"))
+    trainer.resume()
+    assert trainer.progress.step > 0
+    with pytest.raises(InputError, match="minutes is 0"):
+        train_detail(data, tmp_path, replace(TINY, minutes=0), device="cpu")
+
+
+def test_steps_bring_noise_down(sampler: Sampler, tmp_path: Path) -> None:
+    """On crops that it sees again and again the network comes closer to the clean picture."""
+    recipe = replace(TINY, minutes=10, learning_rate=3e-4)
+    trainer = DetailTrainer(recipe, tmp_path, torch.device("cpu"))
+    pool = Pool(recipe, sampler, 1)
+    pool.fill(2)
+    batch = pool.batch()
+    trainer.progress.seconds = 60.0
+    values = [trainer.step(batch) for _ in range(25)]
+    assert values[-1] < 0.99 * values[0]
+
+
+def test_what_the_network_sees_is_what_render_gives_it(sampler: Sampler) -> None:
+    """Guided T of a sample is what its planes hold as guided T."""
+    for sample in sampler.draw():
+        planes = sample.planes.reshape(4, 16, *sample.planes.shape[1:])
+        guided = sample.guided.reshape(4, 3, *sample.guided.shape[1:])
+        assert torch.equal(planes[:, 12:15], guided)
+        assert sample.clean.shape == sample.guided.shape == sample.true_ldr.shape
+
+
+def test_a_clean_shot_has_little_to_mend(data: Path) -> None:
+    """Without noise and coding losses, guided T is the clean picture."""
+    sampler = Sampler(load_scenes(data), Runner("default", "cpu"), 3)
+    photographer = sampler.photographer
+    shot = replace(
+        photographer.shot(0.0), shot_noise=1e-12, read_noise=1e-9, quantised=False, jpeg=0
+    )
+    plan = replace(photographer.view(0), shots=(shot,))
+    (sample,) = sampler.picture(plan, (128, 160), 1.0, 1.0)
+    assert (sample.guided - sample.clean).abs().float().mean() < 2e-3
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(1, 5), st.integers(1, 5), st.integers(1, 3))
+def test_places_hold_all_pixels(rows: int, columns: int, batch: int) -> None:
+    """Laying pixels out as the network does loses nothing, and keeps their order."""
+    picture = torch.rand(batch, 3, 2 * rows, 2 * columns)
+    places = to_places(picture)
+    assert places.shape == (batch, 12, rows, columns)
+    assert torch.equal(to_pixels(places), picture)
+    assert torch.equal(places[:, 3:6, 0, 0], picture[:, :, 0, 1])
+
+
+def test_crops_lie_on_the_stride(sampler: Sampler) -> None:
+    """Every crop is a part of one picture."""
+    pool = Pool(TINY, sampler, 1)
+    pool.fill(2)
+    batch = pool.batch()
+    assert isinstance(batch, Sample)
+    assert batch.planes.shape == (2, 64, 48, 48)

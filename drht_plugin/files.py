@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
+from drht_plugin.engine.bands import guided_demand, in_words, parse_memory, plan_bands
 from drht_plugin.engine.correct import (
     SURVEY_SHARE,
     Corrector,
@@ -18,9 +18,14 @@ from drht_plugin.engine.correct import (
     require_detail,
     split,
 )
+from drht_plugin.engine.pixels import kind_of
 from drht_plugin.engine.render import Strength
-from drht_plugin.errors import InputError
-from drht_plugin.io import read_picture, write_hdr, write_picture
+from drht_plugin.engine.source import Source
+from drht_plugin.errors import InputError, ReadError
+from drht_plugin.io import PictureFile, create_hdr, create_picture, open_picture
+
+_HELD = 128 << 20
+"""Pixels up to this size are decoded once and held, unless a memory is given."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +33,9 @@ class FileReport:
     """What was done to one file.
 
     target, hdr: the files written, hdr None where none was asked for; height, width, channels,
-    dtype: of the picture; seconds: time of each part: read, load (networks), survey, render, hdr,
-    write.
+    dtype: of the picture; seconds: time of each part: load (networks), read (of pictures that are
+    held), survey, render (reading and writing by rows included), hdr, write (what remains to be
+    coded, and the file's way to the disk).
     """
 
     source: str
@@ -55,9 +61,15 @@ def correct_file(
     transfer: str | None = None,
     wrap: bool = False,
     quality: int | None = None,
+    memory: int | str | None = None,
     progress: ProgressCallback | None = None,
 ) -> FileReport:
     """Correct one picture file; what the source holds beside its pixels goes with them.
+
+    Files of any size are read, corrected and written by rows, in bounded memory. Some formats are
+    coded as a whole by their libraries: WebP, AVIF, HEIC, JPEG XL and JPEG 2000, read or written;
+    and the pixels of a picture that must be turned are held, because its source says by a tag how
+    it is to be turned, and the target's format cannot.
 
     Args:
         source, target: the target's suffix names its format; it appears only when it is whole.
@@ -65,6 +77,7 @@ def correct_file(
         hdr: also write the HDR estimate, as half-float OpenEXR; linear, 1.0 = the clip point.
         transfer: "srgb" or "linear"; None goes by the format: OpenEXR and Radiance are linear.
         quality: of lossy formats, 1..100; None keeps the source's where it is known.
+        memory: for the pixels on their way, see `Corrector.stream`.
         strength, shadows, highlights, detail, wrap, progress: see `drht_plugin.correct`.
 
     Raises:
@@ -77,34 +90,63 @@ def correct_file(
         raise InputError(f"the HDR estimate is to go to {hdr}; expected a name ending in .exr")
     corrector = corrector or Corrector()
     seconds: dict[str, float] = {}
-    with _timed(seconds, "read"):
-        picture = read_picture(source)
-    with _timed(seconds, "load"):
-        _ = corrector.runner
-    pixels = picture.pixels
     first, second = split(progress, SURVEY_SHARE)
-    with _timed(seconds, "survey"):
-        scene = corrector.survey(
-            pixels, transfer=transfer or picture.transfer, wrap=wrap, progress=first
-        )
-    with _timed(seconds, "render"):
-        corrected = corrector.render(scene, pixels, applied, progress=second)
-    with _timed(seconds, "write"):
-        write_picture(target, corrected, picture, quality=quality)
-    if hdr is not None:
-        with _timed(seconds, "hdr"):
-            radiance = corrector.render_hdr(scene, pixels)
-            write_hdr(hdr, np.ascontiguousarray(np.broadcast_to(radiance, (*pixels.shape[:2], 3))))
+    with open_picture(source) as picture:
+        transfer = transfer or picture.transfer
+        kind = kind_of(picture, transfer)
+        plan_bands(kind, guided_demand(kind), memory=memory)  # refuses before any work
+        with ExitStack() as targets:
+            if hdr is not None:
+                hdr_sink = targets.enter_context(create_hdr(hdr, kind.height, kind.width))
+            sink = targets.enter_context(create_picture(target, picture, quality=quality))
+            with _timed(seconds, "load"):
+                _ = corrector.runner
+            with _timed(seconds, "read"):
+                pixels = _held(picture, memory)
+            with _timed(seconds, "survey"):
+                scene = corrector.survey(pixels, transfer=transfer, wrap=wrap, progress=first)
+            with _timed(seconds, "render"):
+                corrector.render_into(
+                    scene, pixels, sink, applied, detail=detail, memory=memory, progress=second
+                )
+            if hdr is not None:
+                with _timed(seconds, "hdr"):
+                    corrector.render_hdr_into(scene, pixels, hdr_sink, memory=memory)
+            with _timed(seconds, "write"):
+                picture.close()
+                targets.close()
     return FileReport(
         source=str(source),
         target=str(target),
         hdr=None if hdr is None else str(hdr),
-        height=pixels.shape[0],
-        width=pixels.shape[1],
-        channels=pixels.shape[2],
-        dtype=pixels.dtype.name,
+        height=picture.shape[0],
+        width=picture.shape[1],
+        channels=picture.shape[2],
+        dtype=picture.dtype.name,
         seconds=seconds,
     )
+
+
+def _held(picture: PictureFile, memory: int | str | None) -> Source:
+    """The picture's pixels, where they are better held than decoded twice; else the file itself.
+
+    That is so where they are small, and where the format is decoded as a whole anyway.
+
+    Raises:
+        ReadError: a damaged file, or one of such a format that is too large for the memory.
+    """
+    size = math.prod(picture.shape) * picture.dtype.itemsize
+    if not picture.whole and size > (_HELD if memory is None else parse_memory(memory) // 2):
+        return picture
+    try:
+        pixels = picture[:]
+    except MemoryError as error:
+        raise ReadError(
+            f"{picture.path.name}: is of a format that is decoded as a whole, and its pixels, "
+            f"{in_words(size)}, are too large for the memory"
+        ) from error
+    picture.close()
+    return pixels
 
 
 @contextmanager

@@ -12,9 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from drht_plugin.engine import survey as surveying
+from drht_plugin.engine.bands import Guided, Radiance, guided_demand, plan_bands
 from drht_plugin.engine.pixels import kind_of, require_out
 from drht_plugin.engine.render import FULL, Strength, Window, render, render_radiance
 from drht_plugin.engine.scene import Scene
+from drht_plugin.engine.source import Sink, Source, require_sink
+from drht_plugin.engine.stream import run
 from drht_plugin.errors import InputError
 
 if TYPE_CHECKING:
@@ -110,6 +113,97 @@ class Corrector:
                 if report is not None:
                     report(top + len(rows), kind.height)
         return radiance[..., 0] if len(image.shape) == 2 else radiance
+
+    def render_into(
+        self,
+        scene: Scene,
+        source: Source,
+        sink: Sink,
+        strength: Strength = FULL,
+        *,
+        detail: str = "auto",
+        memory: int | str | None = None,
+        tile: int | None = None,
+        start: int = 0,
+        progress: ProgressCallback | None = None,
+    ) -> None:
+        """The surveyed source corrected into the sink, from row `start` on; see `stream`."""
+        _require_surveyed(scene, source)
+        require_detail(detail)
+        require_sink(source, sink)
+        renderer = Guided(scene, strength, tuple(source.shape[1:]))
+        plan = plan_bands(scene.kind, renderer.demand, memory=memory, tile=tile, start=start)
+        with _threads(self._threads):
+            run(source, sink, renderer, plan, _rows(progress))
+
+    def render_hdr_into(
+        self,
+        scene: Scene,
+        source: Source,
+        sink: Sink,
+        *,
+        memory: int | str | None = None,
+        progress: ProgressCallback | None = None,
+    ) -> None:
+        """The HDR estimate of the surveyed source into a sink of float32 rows W×3; see `stream`."""
+        _require_surveyed(scene, source)
+        with _threads(self._threads):
+            renderer = Radiance(scene, scene.radiance_grid())
+            plan = plan_bands(scene.kind, renderer.demand, memory=memory)
+            run(source, sink, renderer, plan, _rows(progress))
+
+    def stream(
+        self,
+        source: Source,
+        sink: Sink,
+        *,
+        strength: float = 1.0,
+        shadows: float = 1.0,
+        highlights: float = 1.0,
+        detail: str = "auto",
+        transfer: str = "srgb",
+        wrap: bool = False,
+        memory: int | str | None = None,
+        tile: int | None = None,
+        progress: ProgressCallback | None = None,
+    ) -> Scene:
+        """Correct an image of any size from a source into a sink, in bounded memory.
+
+        Reading, computing and writing overlap. The result is that of `correct`, bit for bit.
+
+        Args:
+            source: anything with shape, dtype and `source[top:bottom:step]` that gives numpy rows:
+                numpy, memmap, zarr and h5py arrays. It is read twice from top to bottom, and
+                once more where it wraps.
+            sink: anything that takes `sink[top:bottom] = rows`, in order; of the source's shape
+                and dtype where it has them.
+            strength, shadows, highlights, detail, transfer, wrap: see `drht_plugin.correct`.
+            memory: for the pixels on their way, in bytes or as "512M", "2G"; the networks and
+                libraries come on top. None takes 96 MB.
+            tile: rows that are worked on at once; None takes as many as the memory allows.
+            progress: called with the share that is done, 0..1, from the calling thread; what it
+                raises stops the work.
+
+        Returns:
+            The scene, for `render_into` with another strength.
+
+        Raises:
+            InputError: a source, sink or argument outside the above; a source that ends early; NaN
+                or infinity in it. What the source or sink raises comes through. The sink may hold
+                the first rows then.
+            WeightsError: damaged weights.
+        """
+        applied = Strength(strength, shadows, highlights)
+        kind = kind_of(source, transfer)
+        require_detail(detail)
+        require_sink(source, sink)
+        plan_bands(kind, guided_demand(kind), memory=memory, tile=tile)  # refuses before any work
+        first, second = split(progress, SURVEY_SHARE)
+        scene = self.survey(source, transfer=transfer, wrap=wrap, progress=first)
+        self.render_into(
+            scene, source, sink, applied, detail=detail, memory=memory, tile=tile, progress=second
+        )
+        return scene
 
     def correct(
         self,

@@ -5,11 +5,27 @@ them.
 """
 
 from drht_plugin.io._atomic import replacing
-from drht_plugin.io._files import Picture, read_picture, upright, write_hdr, write_picture
+from drht_plugin.io._files import (
+    Picture,
+    PictureFile,
+    PictureSink,
+    create_hdr,
+    create_picture,
+    open_picture,
+    read_picture,
+    upright,
+    write_hdr,
+    write_picture,
+)
 from drht_plugin.io._formats import readable_suffixes, writable_suffixes
 
 __all__ = [
     "Picture",
+    "PictureFile",
+    "PictureSink",
+    "create_hdr",
+    "create_picture",
+    "open_picture",
     "read_picture",
     "readable_suffixes",
     "replacing",

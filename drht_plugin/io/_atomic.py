@@ -9,16 +9,18 @@ from pathlib import Path
 
 
 @contextmanager
-def replacing(target: Path) -> Iterator[Path]:
-    """Give a temporary name beside `target`; a body that ends well puts that file in its place.
+def replacing(target: Path, folder: Path | None = None) -> Iterator[Path]:
+    """Give a temporary name; a body that ends well puts that file in the place of `target`.
 
-    Whatever ends the body otherwise, the temporary file is removed and `target` is untouched.
+    Whatever ends the body otherwise, the temporary file is removed and `target` is untouched. It
+    is beside `target`, or in `folder`, which must be on the same disk.
 
     Raises:
         OSError: The file could not be stored whole.
     """
     real = Path(os.path.realpath(target))  # a link keeps pointing where it points
-    temporary = real.with_name(f".drht-{secrets.token_hex(6)}{real.suffix.lower()}")
+    name = f".drht-{secrets.token_hex(6)}{real.suffix.lower()}"
+    temporary = (folder or real.parent) / name
     try:
         yield temporary
         with open(temporary, "rb") as file:

@@ -1,8 +1,7 @@
 """Reading and writing picture files: what is accepted, what is refused, and by which words."""
 
-import mmap
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from os import PathLike
@@ -15,11 +14,13 @@ from numpy.typing import NDArray
 from drht_plugin.errors import InputError, ReadError, WriteError
 from drht_plugin.io import _ifd
 from drht_plugin.io._atomic import replacing
+from drht_plugin.io._bytes import FileBytes
 from drht_plugin.io._codec import CodecError, UnsupportedError
 from drht_plugin.io._formats import (
     FORMATS,
     HEADER_BYTES,
     Format,
+    Transfer,
     by_suffix,
     holders,
     holds,
@@ -29,8 +30,8 @@ from drht_plugin.io._formats import (
 )
 from drht_plugin.io._metadata import Carrier, orientation, sound
 from drht_plugin.io._pixels import Pixels, turned
+from drht_plugin.io._rows import Reader, Shape, Whole, Writer
 
-_HALF_MAX = float(np.finfo(np.float16).max)
 _HDR_NOTE = "Scene-linear radiance; 1.0 is the clip point of the input picture."
 _HEIF = ("avif", "heic")
 
@@ -49,12 +50,57 @@ class Picture:
     """
 
     pixels: NDArray[Any]
-    transfer: str
+    transfer: Transfer
     carrier: Carrier
+
+    @property
+    def shape(self) -> Shape:
+        """H×W×C."""
+        height, width, channels = self.pixels.shape
+        return height, width, channels
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the pixels."""
+        return self.pixels.dtype
+
+
+class Described(Protocol):
+    """What a target needs to know of the picture that it is made from."""
+
+    @property
+    def shape(self) -> Shape:
+        """H×W×C."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the pixels."""
+        ...
+
+    @property
+    def transfer(self) -> Transfer:
+        """How they are encoded."""
+        ...
+
+    @property
+    def carrier(self) -> Carrier:
+        """What lies beside them."""
+        ...
 
 
 class _Backend(Protocol):
-    def read(self, path: Path, name: str, buffer: _ifd.Buffer) -> tuple[Pixels, Carrier]: ...
+    def reader(self, path: Path, name: str, buffer: _ifd.Buffer) -> tuple[Reader, Carrier]: ...
+
+    def writer(
+        self,
+        path: Path,
+        name: str,
+        shape: Shape,
+        dtype: np.dtype[Any],
+        carrier: Carrier,
+        quality: int | None,
+    ) -> Writer: ...
 
     def write(
         self, path: Path, name: str, pixels: Pixels, carrier: Carrier, quality: int | None
@@ -75,11 +121,81 @@ def _called(path: Path) -> str:
     return path.name or str(path)
 
 
-def read_picture(path: str | PathLike[str]) -> Picture:
-    """Read one picture file.
+class PictureFile:
+    """An open picture file, read by rows: ``file[top:bottom:step]``; close it when done.
+
+    Rows are decoded as they are asked for, best from top to bottom.
+
+    Attributes:
+        path: As given to `open_picture`.
+        shape, dtype, transfer, carrier: As of `Picture`.
+        whole: Whether the format is decoded as a whole, whatever rows are asked for: WebP, AVIF,
+            HEIC, JPEG XL, JPEG 2000. (So are interlaced PNG and progressive JPEG files, which
+            their libraries hold in a form of their own.)
+    """
+
+    def __init__(self, path: Path, reader: Reader, row: Format, carrier: Carrier) -> None:
+        self.path, self.carrier = path, carrier
+        self.transfer, self.whole = row.transfer, row.whole
+        self.shape, self.dtype = reader.shape, reader.dtype
+        self._reader = reader
+
+    def __getitem__(self, rows: slice) -> NDArray[Any]:
+        """Return rows, R×W×C.
+
+        Raises:
+            ReadError: The file is damaged or ends early there.
+        """
+        top, bottom, step = rows.indices(self.shape[0])
+        with _reading(self.path):
+            return self._reader.read(top, max(top, bottom), step)
+
+    def close(self) -> None:
+        """Let the file go."""
+        self._reader.close()
+
+    def __enter__(self) -> "PictureFile":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def open_picture(path: str | PathLike[str]) -> PictureFile:
+    """Open one picture file to be read by rows.
 
     Args:
         path: A file whose suffix is among `readable_suffixes` and says what it really is.
+
+    Raises:
+        ReadError: The file is missing, empty, damaged, of another format than its name says, or of
+            a kind that is not read: CMYK, Lab, camera raw, 32-bit integers, more than 4 channels,
+            several pages. The message starts with the file's name. Damage to its pixels shows
+            when they are read.
+    """
+    path = Path(path)
+    with _reading(path), FileBytes(path) as buffer:
+        row = _recognised(path, buffer[:HEADER_BYTES])
+        reader, carrier = _backend(row).reader(path, row.name, buffer)
+    carrier = replace(carrier, metadata=sound(carrier.metadata))
+    return PictureFile(path, reader, row, carrier)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Give failures to read the project's words."""
+    try:
+        yield
+    except UnsupportedError as error:
+        raise ReadError(f"{_called(path)}: {error}") from error
+    except (CodecError, ValueError, IndexError, struct.error) as error:
+        raise ReadError(f"{_called(path)}: is damaged or ends early ({error})") from error
+    except OSError as error:
+        raise ReadError(f"{_called(path)}: cannot be read: {error.strerror or error}") from error
+
+
+def read_picture(path: str | PathLike[str]) -> Picture:
+    """Read one picture file as a whole.
 
     Returns:
         The pixels as coded in the file, and what must survive beside them. Palettes and 1, 2 and
@@ -87,24 +203,11 @@ def read_picture(path: str | PathLike[str]) -> Picture:
         OpenEXR with alpha as float32, so that its alpha can be undone exactly.
 
     Raises:
-        ReadError: The file is missing, empty, damaged, cut short, of another format than its name
-            says, or of a kind that is not read: CMYK, Lab, camera raw, 32-bit integers, more than
-            4 channels, several pages. The message starts with the file's name.
+        ReadError: As `open_picture`; the file is damaged or cut short.
     """
-    path = Path(path)
-    try:
-        with open(path, "rb") as file:
-            row = _recognised(path, file.read(HEADER_BYTES))
-            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as buffer:
-                pixels, carrier = _backend(row).read(path, row.name, buffer)
-    except UnsupportedError as error:
-        raise ReadError(f"{_called(path)}: {error}") from error
-    except (CodecError, ValueError, IndexError, struct.error) as error:
-        raise ReadError(f"{_called(path)}: is damaged or ends early ({error})") from error
-    except OSError as error:
-        raise ReadError(f"{_called(path)}: cannot be read: {error.strerror or error}") from error
-    carrier = replace(carrier, metadata=sound(carrier.metadata))
-    return Picture(np.ascontiguousarray(pixels), row.transfer, carrier)
+    with open_picture(path) as file:
+        pixels = np.ascontiguousarray(file[:])
+    return Picture(pixels, file.transfer, file.carrier)
 
 
 def _recognised(path: Path, header: bytes) -> Format:
@@ -130,6 +233,122 @@ def upright(picture: Picture) -> NDArray[Any]:
     return turned(picture.pixels, orientation(picture.carrier.metadata))
 
 
+@contextmanager
+def create_picture(
+    path: str | PathLike[str],
+    like: Described,
+    *,
+    quality: int | None = None,
+    folder: Path | None = None,
+) -> Iterator["PictureSink"]:
+    """Write a picture by rows, with the metadata of the picture that it is made from.
+
+    The file appears under its name when the body has ended well, and is whole then; a failure
+    leaves nothing behind, and a file that was there untouched.
+
+    WebP, AVIF, JPEG XL and JPEG 2000 are coded as a whole, so that their pixels are held in memory
+    until then. So are those of a picture that must be turned, because its source says by a tag how
+    it is to be turned and the target's format cannot.
+
+    Args:
+        path: Target; its suffix, among `writable_suffixes`, names the format.
+        like: The source, from `open_picture` or `read_picture`.
+        quality: 1 to 100, for JPEG, WebP and AVIF; others are stored exactly and ignore it. By
+            default a JPEG source's own quality, 95 for other lossy sources, and exact
+            storage of exact sources where the format can.
+        folder: Where the unfinished file is; beside the target if absent. Must be on its disk.
+
+    Yields:
+        What takes the rows: ``sink[top:bottom] = rows``, in order, of the source's dtype.
+
+    Raises:
+        InputError: The format cannot hold such pixels, or as many.
+        WriteError: The file cannot be written. The message starts with the target's name.
+    """
+    path = Path(path)
+    row = _target(path, like)
+    if quality is not None and not 1 <= quality <= 100:
+        raise InputError(f"quality is {quality}; it goes from 1 to 100")
+    carrier = like.carrier
+    turn = orientation(carrier.metadata)
+    turns = turn != 1 and not row.orients
+    if carrier.metadata.exif and turns:
+        exif = _ifd.upright(carrier.metadata.exif)
+        carrier = replace(carrier, metadata=replace(carrier.metadata, exif=exif))
+
+    def begin(temporary: Path) -> Writer:
+        backend = _backend(row)
+
+        def encode(pixels: Pixels) -> None:
+            if turns:
+                pixels = turned(pixels, turn)
+            if row.whole:
+                backend.write(temporary, row.name, pixels, carrier, quality)
+                return
+            height, width, channels = pixels.shape
+            shape = (height, width, channels)
+            writer = backend.writer(temporary, row.name, shape, like.dtype, carrier, quality)
+            try:
+                writer.write(pixels)
+                writer.finish()
+            finally:
+                writer.close()
+
+        if row.whole or turns:
+            return Whole(like.shape, like.dtype, encode)
+        return backend.writer(temporary, row.name, like.shape, like.dtype, carrier, quality)
+
+    with _stored(path, begin, folder) as target:
+        sink = PictureSink(path, target, like.shape, like.dtype)
+        yield sink
+        sink.require_all()
+
+
+class PictureSink:
+    """A picture file that is being written, by `create_picture` or `create_hdr`.
+
+    Attributes:
+        path: The target.
+        shape: H×W×C.
+        dtype: Of the rows that it takes.
+    """
+
+    def __init__(self, path: Path, target: Writer, shape: Shape, dtype: np.dtype[Any]) -> None:
+        self.path, self.shape, self.dtype = path, shape, dtype
+        self._target, self._row = target, 0
+
+    def __setitem__(self, rows: slice, pixels: NDArray[Any]) -> None:
+        """Take the next rows.
+
+        Raises:
+            InputError: Rows that are not the next ones, or of another shape or dtype.
+            WriteError: They cannot be written.
+        """
+        top, bottom, step = rows.indices(self.shape[0])
+        expected = (bottom - top, *self.shape[1:])
+        if (top, step) != (self._row, 1) or pixels.shape != expected or pixels.dtype != self.dtype:
+            raise InputError(
+                f"{_called(self.path)}: given {pixels.dtype} {pixels.shape} as rows {top} to "
+                f"{bottom}; expected {self.dtype} rows of {self.shape[1:]} from {self._row} on"
+            )
+        try:
+            self._target.write(pixels)
+        except (OSError, CodecError, ValueError) as error:
+            raise _unwritten(self.path, error) from error
+        self._row = bottom
+
+    def require_all(self) -> None:
+        """Refuse to end before the last row.
+
+        Raises:
+            InputError: Rows are missing.
+        """
+        if self._row != self.shape[0]:
+            raise InputError(
+                f"{_called(self.path)}: given {self._row} of {self.shape[0]} rows; expected all"
+            )
+
+
 def write_picture(
     path: str | PathLike[str],
     pixels: NDArray[Any],
@@ -139,48 +358,32 @@ def write_picture(
 ) -> None:
     """Write pixels with the metadata of the picture that they were made from.
 
-    The file appears under its name when it is whole; a failure leaves nothing behind, and a file
-    that was there untouched.
-
     Args:
-        path: Target; its suffix, among `writable_suffixes`, names the format.
+        path, quality: As of `create_picture`.
         pixels: Same shape and dtype as ``picture.pixels``.
         picture: The source, as `read_picture` gave it.
-        quality: 1 to 100, for JPEG, WebP and AVIF; others are stored exactly and ignore it. By
-            default a JPEG source's own quality, 95 for other lossy sources, and exact
-            storage of exact sources where the format can.
 
     Raises:
         InputError: Shape or dtype differ from the picture's, or the format cannot hold them.
         WriteError: The file cannot be written. The message starts with the target's name.
     """
-    path = Path(path)
-    row = _target(path, pixels, picture)
-    if quality is not None and not 1 <= quality <= 100:
-        raise InputError(f"quality is {quality}; it goes from 1 to 100")
-    carrier = picture.carrier
-    turn = orientation(carrier.metadata)
-    if carrier.metadata.exif and turn != 1 and not row.orients:
-        pixels = turned(pixels, turn)
-        upright = _ifd.upright(carrier.metadata.exif)
-        carrier = replace(carrier, metadata=replace(carrier.metadata, exif=upright))
-    with _stored(path) as temporary:
-        _backend(row).write(temporary, row.name, np.ascontiguousarray(pixels), carrier, quality)
-
-
-def _target(path: Path, pixels: NDArray[Any], picture: Picture) -> Format:
-    """Return the format to write; refuse what it cannot hold."""
-    name, given = _called(path), picture.pixels
-    if pixels.shape != given.shape or pixels.dtype != given.dtype:
+    if pixels.shape != picture.shape or pixels.dtype != picture.dtype:
         raise InputError(
-            f"{name}: pixels are {pixels.dtype} {pixels.shape}; "
-            f"the picture's are {given.dtype} {given.shape}"
+            f"{_called(Path(path))}: pixels are {pixels.dtype} {pixels.shape}; "
+            f"the picture's are {picture.dtype} {picture.shape}"
         )
+    with create_picture(path, picture, quality=quality) as sink:
+        sink[:] = pixels
+
+
+def _target(path: Path, picture: Described) -> Format:
+    """Return the format to write; refuse what it cannot hold."""
+    name = _called(path)
     row = by_suffix(path.suffix)
     if row is None or path.suffix.lower() not in writable_suffixes():
         known = ", ".join(sorted(writable_suffixes()))
         raise InputError(f"{name}: suffix '{path.suffix}' is not written; these are: {known}")
-    dtype, channels = pixels.dtype.name, pixels.shape[2]
+    dtype, (height, width, channels) = picture.dtype.name, picture.shape
     # AVIF holds 10 and 12 bits, not the 16 of other uint16 pictures.
     too_deep = row.name == "avif" and dtype == "uint16" and picture.carrier.format not in _HEIF
     if too_deep or not holds(row, dtype, channels, picture.transfer):
@@ -190,6 +393,11 @@ def _target(path: Path, pixels: NDArray[Any], picture: Picture) -> Format:
             f"{name}: {row.label} cannot hold {_encoding(picture.transfer)} {dtype} {kind} "
             f"pixels; {', '.join(fitting)} can"
         )
+    if row.side is not None and max(height, width) > row.side:
+        raise InputError(
+            f"{name}: {row.label} holds at most {row.side} pixels a side; the picture has "
+            f"{height}×{width}"
+        )
     return row
 
 
@@ -197,45 +405,91 @@ def _encoding(transfer: str) -> str:
     return "scene-linear" if transfer == "linear" else "display-encoded"
 
 
-def write_hdr(path: str | PathLike[str], hdr: NDArray[np.float32]) -> None:
-    """Write scene-linear radiance as half-float OpenEXR, all or nothing.
+@contextmanager
+def create_hdr(path: str | PathLike[str], height: int, width: int) -> Iterator[PictureSink]:
+    """Write scene-linear radiance by rows, as half-float OpenEXR, all or nothing.
 
     Args:
         path: Target; its suffix must be ``.exr``.
-        hdr: float32 H×W×3; 1.0 is the input's clip point, which a comment in the file says. Values
-            beyond the half-float range, infinity included, become its ends (±65504).
+        height, width: In pixels.
+
+    Yields:
+        What takes float32 rows R×W×3, in order; 1.0 is the input's clip point, which a comment in
+        the file says. Values beyond the half-float range, infinity included, become its ends
+        (±65504).
 
     Raises:
-        InputError: Another suffix, shape or dtype, or a NaN.
+        InputError: Another suffix, no pixels; other rows than these, or a NaN in them.
         WriteError: The file cannot be written. The message starts with the target's name.
     """
     path = Path(path)
     if path.suffix.lower() != ".exr":
         raise InputError(f"{_called(path)}: radiance is written as .exr, not '{path.suffix}'")
-    if hdr.dtype != np.float32 or hdr.ndim != 3 or hdr.shape[2] != 3 or not hdr.size:
-        raise InputError(f"radiance is {hdr.dtype} {hdr.shape}; float32 H×W×3 is accepted")
-    if np.isnan(hdr).any():
-        raise InputError("radiance has NaN; only numbers are accepted")
-    half = np.clip(hdr, -_HALF_MAX, _HALF_MAX).astype(np.float16)
-    with _stored(path) as temporary:
+    if height < 1 or width < 1:
+        raise InputError(f"radiance has {height}×{width} pixels; at least 1×1 is accepted")
+
+    def begin(temporary: Path) -> Writer:
         from drht_plugin.io import _oiio
 
-        _oiio.write_hdr(temporary, half, _HDR_NOTE)
+        return _oiio.hdr_writer(temporary, height, width, _HDR_NOTE)
+
+    with _stored(path, begin) as target:
+        sink = _HdrSink(path, target, (height, width, 3), np.dtype(np.float32))
+        yield sink
+        sink.require_all()
+
+
+class _HdrSink(PictureSink):
+    def __setitem__(self, rows: slice, pixels: NDArray[Any]) -> None:
+        if np.isnan(pixels).any():
+            raise InputError("radiance has NaN; only numbers are accepted")
+        super().__setitem__(rows, pixels)
+
+
+def write_hdr(path: str | PathLike[str], hdr: NDArray[np.float32]) -> None:
+    """Write scene-linear radiance as a whole; see `create_hdr`.
+
+    Args:
+        path: Target.
+        hdr: float32 H×W×3.
+
+    Raises:
+        InputError, WriteError: As `create_hdr`.
+    """
+    if hdr.dtype != np.float32 or hdr.ndim != 3 or hdr.shape[2] != 3 or not hdr.size:
+        raise InputError(f"radiance is {hdr.dtype} {hdr.shape}; float32 H×W×3 is accepted")
+    with create_hdr(path, hdr.shape[0], hdr.shape[1]) as sink:
+        sink[:] = hdr
 
 
 @contextmanager
-def _stored(path: Path) -> Iterator[Path]:
-    """Give a temporary name for `path`, and failures the project's words."""
+def _stored(
+    path: Path, begin: Callable[[Path], Writer], folder: Path | None = None
+) -> Iterator[Writer]:
+    """Give the writer of a temporary file, which takes the place of `path` if all went well."""
+    body: BaseException | None = None
     try:
         if path.is_dir():
             raise IsADirectoryError("is a folder")
         if not path.parent.is_dir():
             raise NotADirectoryError(f"'{path.parent}' is not a folder")
-        with replacing(path) as temporary:
-            yield temporary
-    except OSError as error:
-        raise WriteError(
-            f"{_called(path)}: cannot be written: {error.strerror or error}"
-        ) from error
-    except (CodecError, ValueError) as error:
-        raise WriteError(f"{_called(path)}: cannot be written: {error}") from error
+        with replacing(path, folder) as temporary:
+            target = begin(temporary)
+            try:
+                try:
+                    yield target
+                except BaseException as error:
+                    body = error
+                    raise
+                target.finish()
+            finally:
+                target.close()
+    except (OSError, CodecError, ValueError) as error:
+        if error is body:
+            raise
+        raise _unwritten(path, error) from error
+
+
+def _unwritten(path: Path, error: Exception) -> WriteError:
+    words = getattr(error, "strerror", None) or error
+    return WriteError(f"{_called(path)}: cannot be written: {words}")

@@ -22,6 +22,8 @@ class Format:
             pixels are turned when a turned picture of another format is written to it.
         lossless: Whether its pixels are always stored exactly.
         unwritten: Suffixes that are read but never written.
+        side: Most pixels of a side, where there is such a limit.
+        whole: Whether its codec needs all pixels of a picture at once. Others go by rows.
     """
 
     name: str
@@ -34,6 +36,8 @@ class Format:
     orients: bool = False
     lossless: bool = False
     unwritten: tuple[str, ...] = ()
+    side: int | None = None
+    whole: bool = False
 
 
 _ANY = (1, 2, 3, 4)
@@ -51,12 +55,23 @@ FORMATS = {
             ("uint8",),
             (1, 3),
             orients=True,
+            side=65500,
         ),
         Format("png", "PNG", (".png",), "vips", _INTEGERS, _ANY, orients=True, lossless=True),
-        Format("webp", "WebP", (".webp",), "vips", ("uint8",), (3, 4), orients=True),
+        Format(
+            "webp",
+            "WebP",
+            (".webp",),
+            "vips",
+            ("uint8",),
+            (3, 4),
+            orients=True,
+            side=16383,
+            whole=True,
+        ),
         # uint16 stands for 10 and 12 bits here; `check_target` lets only such a source through.
-        Format("avif", "AVIF", (".avif",), "vips", _INTEGERS, (3, 4)),
-        Format("heic", "HEIC", (".heic", ".heif", ".hif"), "vips"),
+        Format("avif", "AVIF", (".avif",), "vips", _INTEGERS, (3, 4), side=16384, whole=True),
+        Format("heic", "HEIC", (".heic", ".heif", ".hif"), "vips", whole=True),
         Format(
             "tiff",
             "TIFF",
@@ -67,7 +82,16 @@ FORMATS = {
             orients=True,
             lossless=True,
         ),
-        Format("jxl", "JPEG XL", (".jxl",), "oiio", _INTEGERS + _FLOATS, (1, 3, 4), lossless=True),
+        Format(
+            "jxl",
+            "JPEG XL",
+            (".jxl",),
+            "oiio",
+            _INTEGERS + _FLOATS,
+            (1, 3, 4),
+            lossless=True,
+            whole=True,
+        ),
         # A bare codestream (.j2k, .j2c) has no place for metadata.
         Format(
             "jp2",
@@ -78,6 +102,7 @@ FORMATS = {
             (1, 3, 4),
             lossless=True,
             unwritten=(".j2k", ".j2c"),
+            whole=True,
         ),
         Format("exr", "OpenEXR", (".exr",), "oiio", _FLOATS, _ANY, "linear", lossless=True),
         Format("hdr", "Radiance HDR", (".hdr",), "oiio", ("float32",), (3,), "linear"),

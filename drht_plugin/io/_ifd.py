@@ -9,9 +9,10 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import Literal, Protocol, overload
+from typing import Any, Literal, Protocol, overload
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 Order = Literal["<", ">"]
 
@@ -56,8 +57,12 @@ class Field:
 
     def integers(self) -> tuple[int, ...]:
         """Return the values of an integer field; none for other types."""
+        return tuple(int(v) for v in self.numbers())
+
+    def numbers(self) -> NDArray[np.unsignedinteger[Any]]:
+        """Return the values of an integer field as an array; none for other types."""
         kind = _INTEGER.get(self.type)
-        return tuple(int(v) for v in np.frombuffer(self.data, kind)) if kind else ()
+        return np.frombuffer(self.data, kind) if kind else np.empty(0, np.uint8)
 
     def ratio(self) -> float:
         """Return the first value of a rational field; 0 where it is not one."""
@@ -88,6 +93,12 @@ class Tree:
 def short(value: int) -> Field:
     """Return a field of one 16-bit integer."""
     return Field(3, 1, struct.pack("<H", value))
+
+
+def numbers(kind: int, values: ArrayLike) -> Field:
+    """Return a field of integers of a TIFF type."""
+    packed = np.asarray(values).astype(_INTEGER[kind])
+    return Field(kind, packed.size, packed.tobytes())
 
 
 def opaque(data: bytes, kind: int = 7) -> Field:
@@ -237,8 +248,8 @@ def _written(fields: Fields, base: int, order: Order, big: bool) -> bytes:
     return bytes(table + b"\0" * room + values)
 
 
-def _serialised(tree: Tree, base: int, order: Order, big: bool) -> bytes:
-    """Lay out the whole tree for the offset `base`, the main directory first."""
+def serialised(tree: Tree, base: int, order: Order, big: bool) -> bytes:
+    """Lay out a tree's directories for the offset `base` of a file, the main one first."""
 
     def pointer(offset: int) -> Field:
         kind, size = (16, 8) if big else (4, 4)
@@ -264,8 +275,15 @@ def _serialised(tree: Tree, base: int, order: Order, big: bool) -> bytes:
 
 def block(tree: Tree) -> bytes:
     """Return an EXIF block that holds the tree."""
-    head = struct.pack(tree.order + "2sHI", b"II" if tree.order == "<" else b"MM", 42, 8)
-    return head + _serialised(tree, 8, tree.order, big=False)
+    return head(8, tree.order, big=False) + serialised(tree, 8, tree.order, big=False)
+
+
+def head(directory: int, order: Order, big: bool) -> bytes:
+    """Return the first bytes of a file whose main directory is at an offset."""
+    mark = b"II" if order == "<" else b"MM"
+    if big:
+        return struct.pack(order + "2sHHHQ", mark, 43, 8, 0, directory)
+    return struct.pack(order + "2sHI", mark, 42, directory)
 
 
 def append_to_tiff(path: str, tree: Tree) -> None:
@@ -283,7 +301,7 @@ def append_to_tiff(path: str, tree: Tree) -> None:
             own, _ = _directory(buffer, layout.first, layout)
             end = len(buffer) + len(buffer) % 2
         merged = replace(tree, main={**structural(own), **tree.main})
-        data = _serialised(merged, end, layout.order, layout.big)
+        data = serialised(merged, end, layout.order, layout.big)
         if not layout.big and end + len(data) > 0xFFFFFFFF:
             raise ValueError("the file outgrew 4 GB")
         file.seek(end)

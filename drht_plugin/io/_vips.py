@@ -4,6 +4,7 @@ libvips only codes pixels here (except for AVIF): it would pass EXIF through lib
 and moves fields; the modules of the formats put metadata in byte for byte.
 """
 
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from drht_plugin.io import _ifd, _jpeg, _png, _webp
 from drht_plugin.io._codec import CodecError, UnsupportedError, one_line
 from drht_plugin.io._metadata import Carrier, Metadata, exif_with_density
 from drht_plugin.io._pixels import Pixels, narrowed, widened
+from drht_plugin.io._rows import Reader, Shape, Whole, Writer
 
 _DEPTHS = ("uchar", "ushort")
 _DEFAULT_QUALITY = 95
@@ -25,28 +27,78 @@ def _said(error: pyvips.Error) -> str:
     return one_line(getattr(error, "detail", "") or str(error))
 
 
-def read(path: Path, name: str, buffer: _ifd.Buffer) -> tuple[Pixels, Carrier]:
-    """Read a file whose format, by content, is `name`; `buffer` holds its bytes.
+def reader(path: Path, name: str, buffer: _ifd.Buffer) -> tuple[Reader, Carrier]:
+    """Open a file whose format, by content, is `name`; `buffer` holds its bytes.
 
     Raises:
         CodecError: The file is damaged.
         UnsupportedError: The file is of a kind that is not read.
     """
-    loader = {"jpeg": "jpegload", "png": "pngload", "webp": "webpload"}.get(name, "heifload")
     carrier = _described(name, buffer)
-    try:
-        # Sequential images are the ones that libvips does not remember by file name.
-        image = getattr(pyvips.Image, loader)(str(path), fail_on="error", access="sequential")
-        _check(image)
-        if carrier is None:
-            carrier = _heif_carrier(name, image)
-        pixels = image.numpy()
-    except pyvips.Error as error:
-        raise CodecError(_said(error)) from error
-    pixels = pixels.reshape(image.height, image.width, image.bands)
-    if carrier.format in ("avif", "heic") and pixels.dtype == np.uint16:
-        pixels = widened(pixels, carrier.bits)
-    return pixels, carrier
+    source = _Reader(path, name)
+    return source, carrier or source.heif_carrier(name)
+
+
+class _Reader:
+    """Rows by libvips, which decodes JPEG and PNG as they are asked for, from top to bottom."""
+
+    def __init__(self, path: Path, name: str) -> None:
+        self._path = path
+        self._loader = {"jpeg": "jpegload", "png": "pngload", "webp": "webpload"}.get(
+            name, "heifload"
+        )
+        self._image = image = self._opened()
+        self._region: pyvips.Region | None = None
+        self._thread = self._row = 0
+        self.shape = (image.height, image.width, image.bands)
+        self.dtype = np.dtype({"uchar": np.uint8, "ushort": np.uint16}[image.format])
+        self._bits = 0
+        if self._loader == "heifload" and self.dtype == np.uint16:
+            self._bits = _heif_bits(image)
+
+    def _opened(self) -> pyvips.Image:
+        try:
+            # Sequential images are the ones that libvips does not remember by file name.
+            image = getattr(pyvips.Image, self._loader)(
+                str(self._path), fail_on="error", access="sequential"
+            )
+            _check(image)
+        except pyvips.Error as error:
+            raise CodecError(_said(error)) from error
+        return image
+
+    def heif_carrier(self, name: str) -> Carrier:
+        """Describe an AVIF or HEIC file."""
+        return _heif_carrier(name, self._image)
+
+    def read(self, top: int, bottom: int, step: int) -> Pixels:
+        """Return rows ``top:bottom:step``."""
+        _, width, bands = self.shape
+        wanted = range(top, bottom, step)
+        if step == 1:
+            pixels = self._fetched(top, bottom - top)
+        else:
+            pixels = np.empty((len(wanted), width, bands), self.dtype)
+            for index, row in enumerate(wanted):
+                pixels[index] = self._fetched(row, 1)
+        return widened(pixels, self._bits) if self._bits else pixels
+
+    def _fetched(self, top: int, rows: int) -> Pixels:
+        if top < self._row:  # it cannot go back
+            self._image, self._region = self._opened(), None
+        self._row = top + rows
+        if self._region is None or self._thread != threading.get_ident():
+            # A region belongs to the thread that made it.
+            self._region, self._thread = pyvips.Region.new(self._image), threading.get_ident()
+        try:
+            data = self._region.fetch(0, top, self.shape[1], rows)
+        except pyvips.Error as error:
+            raise CodecError(_said(error)) from error
+        return np.frombuffer(data, self.dtype).reshape(rows, *self.shape[1:])
+
+    def close(self) -> None:
+        """Let the file go."""
+        self._image = self._region = None
 
 
 def _check(image: pyvips.Image) -> None:
@@ -91,8 +143,28 @@ def _heif_carrier(name: str, image: pyvips.Image) -> Carrier:
     except ValueError:
         exif = None
     metadata = Metadata(blob("icc-profile-data"), exif, blob("xmp-data"))
-    bits = image.get("bits-per-sample") if image.get_typeof("bits-per-sample") else 8
-    return Carrier(name, metadata, lossless=False, bits=bits)
+    return Carrier(name, metadata, lossless=False, bits=_heif_bits(image))
+
+
+def _heif_bits(image: pyvips.Image) -> int:
+    return int(image.get("bits-per-sample")) if image.get_typeof("bits-per-sample") else 8
+
+
+def writer(
+    path: Path,
+    name: str,
+    shape: Shape,
+    dtype: np.dtype[Any],
+    carrier: Carrier,
+    quality: int | None,
+) -> Writer:
+    """Begin a JPEG or PNG file.
+
+    Raises:
+        OSError: The file cannot be made.
+        ValueError: The format has no room for some metadata.
+    """
+    return Whole(shape, dtype, lambda pixels: write(path, name, pixels, carrier, quality))
 
 
 def write(path: Path, name: str, pixels: Pixels, carrier: Carrier, quality: int | None) -> None:

@@ -207,12 +207,11 @@ def test_full_disk_leaves_nothing(tmp_path: Path) -> None:
 
 SLOW = """
 import sys, time
-from drht_plugin import cli, files
-write = files.write_picture
-def slowly(*arguments, **options):
+from drht_plugin import cli, io
+def slowly(*arguments):
     print("writing", flush=True)
-    time.sleep(60)
-files.write_picture = slowly
+    time.sleep(2)
+io.PictureSink.__setitem__ = slowly
 sys.exit(cli.main(["correct", *sys.argv[1:]]))
 """
 

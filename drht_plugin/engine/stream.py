@@ -1,0 +1,205 @@
+"""Band by band from a source to a sink: reading, computing and writing at the same time.
+
+Memory is set by the rows of a band, never by the image's height.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from drht_plugin.engine.bands import DEPTH, Band, BandPlan, BandRenderer
+from drht_plugin.engine.pixels import require_finite
+from drht_plugin.engine.source import Sink, Source
+from drht_plugin.errors import InputError
+
+Image = npt.NDArray[Any]
+Item = TypeVar("Item")
+
+_POLL = 0.2  # so that Ctrl-C is heard on platforms where waiting for a lock is deaf to it
+
+
+def run(
+    source: Source,
+    sink: Sink,
+    renderer: BandRenderer,
+    plan: BandPlan,
+    progress: Callable[[int, int], None] | None = None,
+) -> None:
+    """Render the bands of a plan in order.
+
+    One thread reads, the calling one computes, one writes; what goes wrong in any of them, Ctrl-C
+    included, stops all three within a band and is raised here.
+
+    Args:
+        source: read from top to bottom, each row once.
+        sink: takes the bands in order.
+        renderer: makes them.
+        plan: parts them.
+        progress: called with rows done and rows in all, from the calling thread, when a band was
+            computed; what it raises stops the work.
+
+    Raises:
+        InputError: the source gives other rows than its shape and dtype say, or ends early; NaN
+            or infinity in it.
+    """
+    read: _Channel[Image] = _Channel(DEPTH)
+    made: _Channel[tuple[Band, Image]] = _Channel(DEPTH)
+    used: deque[Image] = deque()
+
+    def reading() -> None:
+        below = None
+        for band in plan:
+            top = band.above if below is None else below
+            read.put(_rows(source, top, band.below))
+            below = band.below
+
+    def writing() -> None:
+        for band, rows in made:
+            sink[band.first : band.last] = rows
+            used.append(rows)
+
+    threads = [
+        threading.Thread(target=_stage, args=(stage, channel), name=f"drht {name}", daemon=True)
+        for name, stage, channel in (("read", reading, read), ("write", writing, made))
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        for band, pixels in _windows(read, plan):
+            size = band.last - band.first
+            out = used.popleft() if used else _empty(plan, renderer)
+            renderer(pixels, band.above, slice(band.first, band.last), out[:size])
+            made.put((band, out[:size]))
+            if progress is not None:
+                progress(band.last, plan.height)
+        made.end()
+        made.wait()
+    finally:
+        read.close()
+        made.close()
+        for thread in threads:
+            thread.join()
+
+
+def _empty(plan: BandPlan, renderer: BandRenderer) -> Image:
+    rows = min(plan.rows, plan.height)
+    return np.empty((rows, *renderer.row_shape), renderer.dtype)
+
+
+def _rows(source: Source, top: int, bottom: int) -> Image:
+    """Rows of a source, which are what it promised."""
+    if top == bottom:
+        return np.empty((0, *source.shape[1:]), source.dtype)
+    rows = np.asarray(source[top:bottom])
+    if rows.shape[1:] != tuple(source.shape[1:]) or rows.dtype != np.dtype(source.dtype):
+        raise InputError(
+            f"the source gave {rows.dtype} {rows.shape[1:]} at row {top}; "
+            f"expected {source.dtype} {tuple(source.shape[1:])}"
+        )
+    if len(rows) != bottom - top:
+        raise InputError(
+            f"the source ends early: {len(rows)} of {bottom - top} rows from row {top} on, "
+            f"of {source.shape[0]}"
+        )
+    require_finite(rows, top)
+    return rows
+
+
+def _windows(read: _Channel[Image], plan: BandPlan) -> Iterator[tuple[Band, Image]]:
+    """Bands with their input rows; the rows that the next band needs too are kept."""
+    kept: Image | None = None
+    for band in plan:
+        fresh = read.get()
+        pixels = fresh if kept is None or not len(kept) else np.concatenate([kept, fresh])
+        kept = pixels[max(band.last - plan.halo, 0) - band.above :] if plan.halo else None
+        yield band, pixels
+
+
+class _Closed(Exception):
+    """The other end of a channel is gone."""
+
+
+class _Channel(Generic[Item]):
+    """A queue of few places between two threads, that either end can close for both."""
+
+    def __init__(self, depth: int) -> None:
+        self._items: deque[Item] = deque()
+        self._changed = threading.Condition()
+        self._depth = depth
+        self._ended = self._closed = self._drained = False
+        self._error: BaseException | None = None
+
+    def put(self, item: Item) -> None:
+        """Wait for a place; raises what closed the channel."""
+        with self._changed:
+            self._wait_for(lambda: len(self._items) < self._depth)
+            self._items.append(item)
+            self._changed.notify_all()
+
+    def get(self) -> Item:
+        """Wait for an item; raises what closed the channel, `_Closed` after the last item."""
+        with self._changed:
+            self._wait_for(lambda: bool(self._items) or self._ended)
+            if not self._items:
+                raise _Closed
+            item = self._items.popleft()
+            self._changed.notify_all()
+            return item
+
+    def __iter__(self) -> Iterator[Item]:
+        while True:
+            try:
+                item = self.get()
+            except _Closed:
+                return
+            yield item
+
+    def end(self) -> None:
+        """No more items will come."""
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    def wait(self) -> None:
+        """Wait until the taking end is done with every item; raises what closed the channel."""
+        with self._changed:
+            self._wait_for(lambda: self._drained)
+
+    def close(self, error: BaseException | None = None) -> None:
+        """Wake both ends up to stop; the first error is what they are told."""
+        with self._changed:
+            self._error = self._error or error
+            self._closed = True
+            self._items.clear()
+            self._changed.notify_all()
+
+    def drained(self) -> None:
+        """The taking end is done."""
+        with self._changed:
+            self._drained = True
+            self._changed.notify_all()
+
+    def _wait_for(self, ready: Callable[[], bool]) -> None:
+        while not (self._closed or ready()):
+            self._changed.wait(_POLL)
+        if self._error is not None:
+            raise self._error
+        if self._closed:
+            raise _Closed
+
+
+def _stage(work: Callable[[], None], channel: _Channel[Any]) -> None:
+    """A thread's whole life: what it raises closes its channel, and so reaches the other end."""
+    try:
+        work()
+        channel.drained()
+    except _Closed:
+        pass
+    except BaseException as error:
+        channel.close(error)

@@ -1,0 +1,332 @@
+"""Uncompressed TIFF: rows straight from and to their place in the file.
+
+Libraries copy such pixels through buffers of their own, and must read a whole strip where a
+survey wants one row of it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drht_plugin.io import _ifd
+from drht_plugin.io._codec import CodecError
+from drht_plugin.io._pixels import Pixels
+from drht_plugin.io._rows import Regrouped, Shape
+
+_WIDTH, _LENGTH, _BITS, _COMPRESSION, _PHOTOMETRIC, _FILL = 256, 257, 258, 259, 262, 266
+_OFFSETS, _SAMPLES, _ROWS, _COUNTS, _PLANES, _PREDICTOR, _FORMAT = 273, 277, 278, 279, 284, 317, 339
+_TILE_WIDTH, _TILE_LENGTH, _TILE_OFFSETS, _TILE_COUNTS = 322, 323, 324, 325
+_STRIP_BYTES = 1 << 18
+_ORDER: _ifd.Order = "<" if sys.byteorder == "little" else ">"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the pixels lie.
+
+    Attributes:
+        shape: H×W×C.
+        dtype: As stored, byte order included.
+        block: Rows and columns of a strip or tile.
+        offsets: Of the blocks in the file, row by row of blocks.
+    """
+
+    shape: Shape
+    dtype: np.dtype[Any]
+    block: tuple[int, int]
+    offsets: NDArray[np.uint64]
+
+    @property
+    def across(self) -> int:
+        """Blocks beside each other."""
+        return -(-self.shape[1] // self.block[1])
+
+
+def layout(buffer: _ifd.Buffer, dtype: str) -> Layout | None:
+    """Say where the pixels of a TIFF file lie; None where they are not plainly there.
+
+    Args:
+        buffer: The file.
+        dtype: Of the pixels, as `_tiff.parse` gives it.
+
+    Raises:
+        CodecError: They should lie where the file has ended.
+        ValueError: The file's structure is damaged.
+    """
+    fields, order = _ifd.parse(buffer).main, _ifd.parse(buffer).order
+
+    def number(tag: int, default: int) -> int:
+        values = fields[tag].integers() if tag in fields else ()
+        return values[0] if values else default
+
+    stored = np.dtype(dtype)
+    if order != _ORDER:
+        stored = stored.newbyteorder(order)
+    bits = fields[_BITS].integers() if _BITS in fields else ()
+    channels = number(_SAMPLES, 1)
+    usual = {
+        number(_COMPRESSION, 1) == 1,
+        number(_PHOTOMETRIC, 0) == (2 if channels >= 3 else 1),
+        number(_PLANES, 1) == 1 or channels == 1,
+        number(_FILL, 1) == 1,
+        number(_PREDICTOR, 1) == 1,
+        set(bits) == {8 * stored.itemsize},
+        number(_FORMAT, 1) in (1, 3),
+    }
+    height, width = number(_LENGTH, 0), number(_WIDTH, 0)
+    tiled = _TILE_WIDTH in fields
+    if tiled:
+        block = (number(_TILE_LENGTH, 0), number(_TILE_WIDTH, 0))
+    else:
+        block = (min(number(_ROWS, height), height), width)
+    tag = _TILE_OFFSETS if tiled else _OFFSETS
+    if not all(usual) or min(height, width, *block) < 1 or tag not in fields:
+        return None
+    offsets = np.array(fields[tag].numbers(), np.uint64)
+    found = Layout((height, width, channels), stored, block, offsets)
+    rows_of_blocks = -(-height // block[0])
+    if len(offsets) != rows_of_blocks * found.across:
+        return None
+    size = np.full(len(offsets), block[0] * block[1] * channels * stored.itemsize, np.uint64)
+    if not tiled:
+        size[-1:] -= np.uint64(
+            (rows_of_blocks * block[0] - height) * width * channels * stored.itemsize
+        )
+    ends = offsets + size
+    if int(ends.max()) > len(buffer) or int(offsets.min()) == 0:
+        raise CodecError(
+            f"pixels should lie up to byte {int(ends.max())}; the file has {len(buffer)} bytes"
+        )
+    return found
+
+
+class PlainReader:
+    """Rows of an uncompressed TIFF file."""
+
+    def __init__(self, path: Path, where: Layout) -> None:
+        self.shape, self.dtype = where.shape, np.dtype(where.dtype.name)
+        self._where = where
+        self._file = open(path, "rb", buffering=0)  # noqa: SIM115 (closed by `close`)
+
+    def read(self, top: int, bottom: int, step: int) -> Pixels:
+        """Return rows ``top:bottom:step``."""
+        wanted = range(top, bottom, step)
+        out = np.empty((len(wanted), *self.shape[1:]), self._where.dtype)
+        if self._where.across > 1 or self._where.block[1] != self.shape[1]:
+            self._read_tiles(wanted, out)
+        else:
+            for first, count, offset in self._extents(wanted):
+                self._fill(out[first : first + count], offset)
+        return out.astype(self.dtype, copy=False)
+
+    def _extents(self, wanted: range) -> Iterator[tuple[int, int, int]]:
+        """Yield which of the wanted rows lie one after the other, how many, and where."""
+        rows, row_bytes = self._where.block[0], self.shape[1] * self._pixel
+        start = count = place = 0
+        for index, row in enumerate(wanted):
+            at = int(self._where.offsets[row // rows]) + row % rows * row_bytes
+            if count and at == place + count * row_bytes:
+                count += 1
+                continue
+            if count:
+                yield start, count, place
+            start, count, place = index, 1, at
+        if count:
+            yield start, count, place
+
+    @property
+    def _pixel(self) -> int:
+        return self.shape[2] * self._where.dtype.itemsize
+
+    def _read_tiles(self, wanted: range, out: Pixels) -> None:
+        where = self._where
+        rows, columns = where.block
+        tile = np.empty((rows, columns, self.shape[2]), where.dtype)
+        done = 0
+        while done < len(wanted):
+            row = wanted[done]
+            band, inside = divmod(row, rows)
+            part = wanted[done : done + 1 + (rows - 1 - inside) // wanted.step]
+            last = part[-1] - band * rows + 1
+            for column in range(where.across):
+                offset = int(where.offsets[band * where.across + column])
+                self._fill(tile[inside:last], offset + inside * columns * self._pixel)
+                left = column * columns
+                width = min(columns, self.shape[1] - left)
+                out[done : done + len(part), left : left + width] = tile[
+                    inside : last : wanted.step, :width
+                ]
+            done += len(part)
+
+    def _fill(self, out: Pixels, offset: int) -> None:
+        view = memoryview(out.data).cast("B")
+        self._file.seek(offset)
+        done = 0
+        while done < len(view):
+            count = self._file.readinto(view[done:])
+            if not count:
+                raise CodecError("pixels are missing at its end")
+            done += count
+
+    def close(self) -> None:
+        """Let the file go."""
+        self._file.close()
+
+
+class PlainWriter:
+    """An uncompressed TIFF file, written from its first byte to its last.
+
+    Args:
+        path: Of the new file.
+        shape: H×W×C.
+        dtype: Of the pixels.
+        tile: Width and height of a tile, or None for strips.
+        big: Whether offsets have 64 bits.
+        tree: What the file says beside how its pixels are stored.
+
+    Raises:
+        OSError: There is no room for the pixels, or the file cannot be made.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        shape: Shape,
+        dtype: np.dtype[Any],
+        *,
+        tile: tuple[int, int] | None,
+        big: bool,
+        tree: _ifd.Tree,
+    ) -> None:
+        self._shape, self._dtype, self._big, self._tree = shape, dtype, big, tree
+        height, width, channels = shape
+        row_bytes = width * channels * dtype.itemsize
+        self._tile = tile
+        if tile:
+            self._rows = tile[1]
+        else:
+            self._rows = min(max(_STRIP_BYTES // row_bytes, 1), height)
+        self._at = 16 if big else 8
+        self._file = open(path, "xb", buffering=0)  # noqa: SIM115 (closed by `close`)
+        try:
+            _reserve(self._file.fileno(), self._at + self._blocks * self._block_bytes)
+            self._file.write(_ifd.head(0, _ORDER, big))
+        except BaseException:
+            self._file.close()
+            raise
+        # Strips follow each other without a gap, so that only tiles must come in whole rows.
+        self._regrouped = Regrouped(shape, dtype, tile[1] if tile else 1, self._encode)
+
+    @property
+    def _across(self) -> int:
+        return -(-self._shape[1] // self._tile[0]) if self._tile else 1
+
+    @property
+    def _blocks(self) -> int:
+        return -(-self._shape[0] // self._rows) * self._across
+
+    @property
+    def _block_bytes(self) -> int:
+        columns = self._tile[0] if self._tile else self._shape[1]
+        return self._rows * columns * self._shape[2] * self._dtype.itemsize
+
+    def write(self, rows: Pixels) -> None:
+        """Take the next rows."""
+        self._regrouped.write(rows)
+
+    def _encode(self, _top: int, rows: Pixels) -> None:
+        if self._tile:
+            for at in range(0, len(rows), self._rows):
+                self._put(self._tiled(rows[at : at + self._rows]))
+        else:
+            self._put(rows)
+
+    def _tiled(self, rows: Pixels) -> Pixels:
+        assert self._tile
+        columns, height = self._tile
+        _, width, channels = self._shape
+        padded = np.zeros((height, self._across * columns, channels), self._dtype)
+        padded[: len(rows), :width] = rows
+        tiles = padded.reshape(height, self._across, columns, channels).swapaxes(0, 1)
+        return np.ascontiguousarray(tiles)
+
+    def _put(self, pixels: Pixels) -> None:
+        view = memoryview(pixels.data).cast("B")
+        done = 0
+        while done < len(view):
+            done += self._file.write(view[done:]) or 0
+        self._at += len(view)
+
+    def finish(self) -> None:
+        """Write the directory, and its place into the header."""
+        at = self._at + self._at % 2
+        tree = replace(self._tree, main={**self._structure(), **self._tree.main})
+        data = _ifd.serialised(tree, at, _ORDER, self._big)
+        if not self._big and at + len(data) > 0xFFFFFFFF:
+            raise ValueError("the file outgrew 4 GB")
+        self._file.seek(at)
+        self._put(np.frombuffer(data, np.uint8))
+        self._file.truncate(at + len(data))
+        self._file.seek(0)
+        self._put(np.frombuffer(_ifd.head(at, _ORDER, self._big), np.uint8))
+        self._file.close()
+
+    def _structure(self) -> dict[int, _ifd.Field]:
+        height, width, channels = self._shape
+        start = 16 if self._big else 8
+        offsets = start + np.arange(self._blocks, dtype=np.uint64) * np.uint64(self._block_bytes)
+        counts = np.full(self._blocks, self._block_bytes, np.uint64)
+        if not self._tile:
+            counts[-1] = self._at - int(offsets[-1])
+        bits = np.full(channels, 8 * self._dtype.itemsize)
+        form = np.full(channels, 3 if self._dtype.kind == "f" else 1)
+        wide = 16 if self._big else 4
+        fields = {
+            _WIDTH: _ifd.numbers(4, [width]),
+            _LENGTH: _ifd.numbers(4, [height]),
+            _BITS: _ifd.numbers(3, bits),
+            _COMPRESSION: _ifd.short(1),
+            _PHOTOMETRIC: _ifd.short(2 if channels >= 3 else 1),
+            _SAMPLES: _ifd.short(channels),
+            _PLANES: _ifd.short(1),
+            _FORMAT: _ifd.numbers(3, form),
+        }
+        if self._tile:
+            return fields | {
+                _TILE_WIDTH: _ifd.numbers(4, [self._tile[0]]),
+                _TILE_LENGTH: _ifd.numbers(4, [self._tile[1]]),
+                _TILE_OFFSETS: _ifd.numbers(wide, offsets),
+                _TILE_COUNTS: _ifd.numbers(wide, counts),
+            }
+        return fields | {
+            _ROWS: _ifd.numbers(4, [self._rows]),
+            _OFFSETS: _ifd.numbers(wide, offsets),
+            _COUNTS: _ifd.numbers(wide, counts),
+        }
+
+    def close(self) -> None:
+        """Let the file go."""
+        self._file.close()
+
+
+def _reserve(descriptor: int, size: int) -> None:
+    """Take the disk space for a file at once: a disk that is too full says so before the work.
+
+    It also spares the file system the search for room at every write, half of a write's time.
+    """
+    if not hasattr(os, "posix_fallocate"):
+        return
+    try:
+        os.posix_fallocate(descriptor, 0, size)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP, errno.ENODEV, errno.ENOSYS):
+            raise

@@ -147,8 +147,10 @@ class PictureFile:
             ReadError: The file is damaged or ends early there.
         """
         top, bottom, step = rows.indices(self.shape[0])
+        if bottom <= top:
+            return np.empty((0, *self.shape[1:]), self.dtype)
         with _reading(self.path):
-            return self._reader.read(top, max(top, bottom), step)
+            return self._reader.read(top, bottom, step)
 
     def close(self) -> None:
         """Let the file go."""

@@ -283,7 +283,7 @@ def correct(
         InputError: an image or argument outside the above; NaN or infinity in the image.
         WeightsError: damaged weights.
     """
-    return _corrector(model, device, threads).correct(
+    return shared_corrector(model, device, threads).correct(
         image,
         strength=strength,
         shadows=shadows,
@@ -314,7 +314,7 @@ def estimate_hdr(
         H×W×3 (H×W×1 or H×W for gray) float32, scene-linear; 1.0 is the radiance at which the
         input clips, what was clipped lies above, up to 64.
     """
-    return _corrector(model, device, threads).estimate_hdr(
+    return shared_corrector(model, device, threads).estimate_hdr(
         image, transfer=transfer, wrap=wrap, progress=progress
     )
 
@@ -339,7 +339,8 @@ def survey(
 
 
 @lru_cache(maxsize=2)
-def _corrector(model: str | Path, device: str, threads: int | None) -> Corrector:
+def shared_corrector(model: str | Path, device: str, threads: int | None) -> Corrector:
+    """The corrector of such settings, kept so that its networks are loaded once."""
     return Corrector(model=model, device=device, threads=threads)
 
 

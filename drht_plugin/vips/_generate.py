@@ -17,13 +17,14 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import pyvips
 
-from drht_plugin.errors import InputError
+from drht_plugin.engine.tiles import Region
+from drht_plugin.errors import Cancelled, InputError
 from drht_plugin.vips._lib import adopt, ffi, library, to_c
 
 Pixels = npt.NDArray[Any]
@@ -65,28 +66,12 @@ _INTERPRETATIONS = {
 _ANY = 3  # VIPS_DEMAND_STYLE_ANY: the demand of the source is kept
 
 
-class Area(NamedTuple):
-    """A rectangle of an image, in pixels."""
+Render = Callable[[Region, Region, Pixels | None], Pixels]
+"""(window, around, pixels) → the window's pixels, height×width×bands of the image's dtype.
 
-    left: int
-    top: int
-    width: int
-    height: int
-
-    def grown(self, by: int, width: int, height: int) -> Area:
-        """This and `by` pixels around it, as far as an image of width×height goes."""
-        left, top = max(0, self.left - by), max(0, self.top - by)
-        right = min(width, self.left + self.width + by)
-        bottom = min(height, self.top + self.height + by)
-        return Area(left, top, right - left, bottom - top)
-
-
-Render = Callable[[Area, Area, Pixels | None], Pixels]
-"""(window, area, pixels) → the window's pixels, height×width×bands of the image's dtype.
-
-area: the window and its halo, cut at the source's edges. pixels: the source there, R×C×bands, a
+around: the window and its halo, cut at the source's edges. pixels: the source there, R×C×bands, a
 view that is valid during the call only and may not be written; None without a source.
-It is called from several threads at a time, none of them Python's own.
+It is called from several threads at a time, most of them none of Python's own.
 """
 
 
@@ -130,7 +115,8 @@ class _Work:
 
     source: held here, as libvips' own link to it is weak. watchers: one list for each `run` in
     progress, which gets the exceptions of `render`; they are not kept otherwise, as their frames
-    would keep the image.
+    would keep the image. killers: the images whose kill flag stops the work. stopped: it
+    is to end now.
     """
 
     header: Header
@@ -141,6 +127,8 @@ class _Work:
     pointer: Any
     signal: int = 0
     watchers: tuple[list[BaseException], ...] = ()
+    killers: tuple[Any, ...] = ()
+    stopped: bool = False
 
     def fail(self, error: BaseException) -> None:
         for failures in self.watchers:
@@ -155,7 +143,7 @@ class _Work:
 
 _works: dict[int, _Work] = {}
 _keys = itertools.count(1)
-_found = threading.local()
+_here = threading.local()
 _lock = threading.Lock()
 
 
@@ -223,18 +211,35 @@ def generate(
     return image
 
 
-def is_killed(image: pyvips.Image) -> bool:
-    """Whether somebody has set the image's kill flag."""
-    return _is_killed(to_c(image))
+def check_kill() -> None:
+    """Stop long work inside a `render` whose image somebody has killed.
+
+    Raises:
+        Cancelled: the kill flag of the image that is rendered on this thread is set, or of what
+            `set_result` named.
+    """
+    work = current_work()
+    if work is None:
+        return
+    # Reading the flag clears it: libvips leaves it to the first reader to pass the message on.
+    if work.stopped or any(map(library().vips_image_iskilled, (work.pointer, *work.killers))):
+        raise Cancelled("the image was killed")
 
 
-def _is_killed(pointer: Any) -> bool:
-    lib = library()
-    lib.vips_error_freeze()  # the check would write into the error buffer
-    try:
-        return bool(lib.vips_image_iskilled(pointer))
-    finally:
-        lib.vips_error_thaw()
+def current_work() -> _Work | None:
+    """What stands for the image that is rendered on this thread; None outside of a render."""
+    return getattr(_here, "work", None)
+
+
+def set_result(image: pyvips.Image, result: pyvips.Image) -> None:
+    """Have `check_kill` in the render of `image` heed the kill flag of `result` too.
+
+    result: made of `image`, which nothing else is made of: while `image` renders, it is alive.
+    """
+    pointer = to_c(image)
+    for work in list(_works.values()):
+        if work.pointer == pointer:
+            work.killers = (to_c(result),)
 
 
 def run(image: pyvips.Image, sink: Callable[[], Result]) -> Result:
@@ -275,10 +280,9 @@ def run(image: pyvips.Image, sink: Callable[[], Result]) -> Result:
                 pass
         except BaseException:
             # Held by `image`, the generated images outlive this.
-            pointers = [to_c(image), *(work.pointer for work in works)]
-            _set_kill(pointers, True)
+            _stop(image, works, True)
             done.wait()
-            _set_kill(pointers, False)
+            _stop(image, works, False)
             raise
     if errors:
         if failures and isinstance(errors[0], pyvips.Error):
@@ -293,12 +297,12 @@ def _upstream(image: pyvips.Image) -> list[_Work]:
     libvips can send one message up a pipeline: that caches may be dropped. Each generated image
     that hears it on this thread is one.
     """
-    _found.works = []
+    _here.found = []
     try:
         library().vips_image_minimise_all(to_c(image))
-        return list(_found.works)
+        return list(_here.found)
     finally:
-        del _found.works
+        del _here.found
 
 
 @contextmanager
@@ -314,13 +318,15 @@ def _watched(works: list[_Work], failures: list[BaseException]) -> Iterator[None
                 work.watchers = tuple(each for each in work.watchers if each is not failures)
 
 
-def _set_kill(pointers: list[Any], kill: bool) -> None:
-    for pointer in pointers:
-        library().vips_image_set_kill(pointer, kill)
+def _stop(image: pyvips.Image, works: list[_Work], stop: bool) -> None:
+    image.set_kill(stop)
+    for work in works:
+        work.stopped = stop
+        library().vips_image_set_kill(work.pointer, stop)
 
 
-def _view(region: Any, area: Area, bands: int, dtype: np.dtype[Any]) -> Pixels:
-    """The pixels of an area inside a region, without a copy."""
+def _view(region: Any, area: Region, bands: int, dtype: np.dtype[Any]) -> Pixels:
+    """The pixels of an area inside one of libvips' regions, without a copy."""
     pixel = bands * dtype.itemsize
     valid, stride = region.valid, region.bpl
     start = region.data + (area.top - valid.top) * stride + (area.left - valid.left) * pixel
@@ -335,18 +341,21 @@ def _on_generate(region: Any, sequence: Any, _a: Any, key: Any, _stop: Any) -> i
     work = _works.get(int(ffi.cast("uintptr_t", key)))
     if work is None:  # the interpreter is on its way out
         return -1
+    outer = getattr(_here, "work", None)
     try:
         valid = region.valid
-        window = Area(valid.left, valid.top, valid.width, valid.height)
-        area, pixels = window, None
+        window = Region(valid.top, valid.left, valid.height, valid.width)
+        around, pixels = window, None
         if (given := work.source_header) is not None:
-            area = window.grown(work.halo, given.width, given.height)
+            around = window.grown(work.halo, given.height, given.width, wrap=False)
             source = ffi.cast("VipsRegion *", sequence)
-            if library().vips_region_prepare(source, ffi.new("VipsRect *", area)):
+            rect = (around.left, around.top, around.width, around.height)
+            if library().vips_region_prepare(source, ffi.new("VipsRect *", rect)):
                 return -1
-            pixels = _view(source, area, given.bands, given.dtype)
+            pixels = _view(source, around, given.bands, given.dtype)
             pixels.flags.writeable = False
-        made = work.render(window, area, pixels)
+        _here.work = work  # which may lie within the survey of another one
+        made = work.render(window, around, pixels)
         header = work.header
         shape = (window.height, window.width, header.bands)
         if made.shape != shape or made.dtype != header.dtype:
@@ -357,6 +366,8 @@ def _on_generate(region: Any, sequence: Any, _a: Any, key: Any, _stop: Any) -> i
     except BaseException as error:
         work.fail(error)
         return -1
+    finally:
+        _here.work = outer
     return 0
 
 
@@ -367,7 +378,7 @@ def _on_gone(key: Any, _where: Any) -> None:
 
 @ffi.callback("void(void *, void *)")
 def _on_minimise(_image: Any, key: Any) -> None:
-    works = getattr(_found, "works", None)
+    works = getattr(_here, "found", None)
     if works is not None:
         works.append(_works[int(ffi.cast("uintptr_t", key))])
 

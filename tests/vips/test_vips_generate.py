@@ -16,9 +16,10 @@ import pyvips
 from hypothesis import given
 from hypothesis import strategies as st
 
+from drht_plugin.engine.tiles import Region
 from drht_plugin.errors import InputError
 from drht_plugin.vips import _generate
-from drht_plugin.vips._generate import DTYPES, Area, Header, Pixels, generate, run
+from drht_plugin.vips._generate import DTYPES, Header, Pixels, generate, run
 
 
 @pytest.fixture(autouse=True)
@@ -38,18 +39,18 @@ def _image(array: Pixels) -> pyvips.Image:
     return pyvips.Image.new_from_array(array)
 
 
-def _same(window: Area, area: Area, pixels: Pixels | None) -> Pixels:
+def _same(window: Region, around: Region, pixels: Pixels | None) -> Pixels:
     assert pixels is not None
-    top, left = window.top - area.top, window.left - area.left
+    top, left = window.top - around.top, window.left - around.left
     return pixels[top : top + window.height, left : left + window.width].copy()
 
 
-def _slow(window: Area, area: Area, pixels: Pixels | None) -> Pixels:
+def _slow(window: Region, around: Region, pixels: Pixels | None) -> Pixels:
     time.sleep(0.02)
-    return _same(window, area, pixels)
+    return _same(window, around, pixels)
 
 
-def _fails(window: Area, area: Area, pixels: Pixels | None) -> Pixels:
+def _fails(window: Region, around: Region, pixels: Pixels | None) -> Pixels:
     raise ZeroDivisionError(f"at row {window.top}")
 
 
@@ -68,13 +69,13 @@ def test_window_and_halo(
     array = _noise(height, width, bands, DTYPES[kind].name)
     source = _image(array)
 
-    def render(window: Area, area: Area, pixels: Pixels | None) -> Pixels:
+    def render(window: Region, around: Region, pixels: Pixels | None) -> Pixels:
         assert pixels is not None
-        assert area == window.grown(halo, width, height)
-        rows = slice(area.top, area.top + area.height)
-        columns = slice(area.left, area.left + area.width)
+        assert around == window.grown(halo, height, width, wrap=False)
+        rows = slice(around.top, around.top + around.height)
+        columns = slice(around.left, around.left + around.width)
         np.testing.assert_array_equal(pixels, array[rows, columns])
-        return 100 - _same(window, area, pixels)
+        return 100 - _same(window, around, pixels)
 
     image = generate(Header.of(source), render, source=source, halo=halo)
     left = data.draw(st.integers(0, width - 1))
@@ -88,9 +89,9 @@ def test_window_and_halo(
 
 def test_lazy_without_source() -> None:
     """Nothing is rendered before pixels are asked for, and then only what is asked for."""
-    windows: list[Area] = []
+    windows: list[Region] = []
 
-    def render(window: Area, area: Area, pixels: Pixels | None) -> Pixels:
+    def render(window: Region, around: Region, pixels: Pixels | None) -> Pixels:
         windows.append(window)
         assert pixels is None
         rows = np.arange(window.top, window.top + window.height, dtype=np.float32)
@@ -163,11 +164,11 @@ def test_interrupt_and_go_on() -> None:
     source = _image(array)
     calls = []
 
-    def render(window: Area, area: Area, pixels: Pixels | None) -> Pixels:
+    def render(window: Region, around: Region, pixels: Pixels | None) -> Pixels:
         calls.append(window)
         if len(calls) == 3:
             signal.raise_signal(signal.SIGINT)
-        return _slow(window, area, pixels)
+        return _slow(window, around, pixels)
 
     image = generate(Header.of(source), render, source=source)
     with pytest.raises(KeyboardInterrupt):
@@ -212,7 +213,7 @@ _EXIT = """
 import sys, threading, time
 import numpy as np, pyvips
 from drht_plugin.vips._generate import Header, generate
-def render(window, area, pixels):
+def render(window, around, pixels):
     started.set()
     time.sleep(0.05)
     return pixels.copy()

@@ -1,0 +1,117 @@
+"""What the values of a libvips image mean, and the engine's arrays of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyvips
+
+from drht_plugin.engine.pixels import TRANSFERS
+from drht_plugin.errors import InputError
+
+Pixels = npt.NDArray[Any]
+
+_FLOAT_WHITE = {
+    "srgb": 255.0,
+    "rgb": 255.0,
+    "b-w": 255.0,
+    "rgb16": 65535.0,
+    "grey16": 65535.0,
+    "scrgb": 1.0,
+    "multiband": 1.0,
+}
+"""White of floats in the interpretations that are taken as coded; of libvips' convention."""
+
+_CONVERTED = ("lab", "labq", "labs", "lch", "cmc", "xyz", "yxy", "hsv", "oklab", "oklch")
+_FORMATS = ("uchar", "ushort", "float", "double")
+_REMEDIES = {
+    "cmyk": "convert it first: image.icc_transform('srgb')",
+    "fourier": "it has no pixels to be corrected",
+}
+
+
+@dataclass(frozen=True)
+class Coding:
+    """How an image's values are to be read.
+
+    dtype: the engine's. white: the value of display code 1.0, 1 if the engine takes the values as
+    they are. alpha: whether the last band is one. transfer: "srgb" or "linear".
+    """
+
+    dtype: np.dtype[Any]
+    white: float
+    alpha: bool
+    transfer: str
+
+    def to_engine(self, pixels: Pixels) -> Pixels:
+        """Pixels of the image as the engine takes them."""
+        if self.white != 1:
+            return (pixels / self.white).astype(np.float32)
+        return pixels.astype(self.dtype, copy=False)
+
+    def from_engine(self, corrected: Pixels, pixels: Pixels) -> Pixels:
+        """What the engine made of `pixels`, as the image has it; alpha is theirs."""
+        if corrected.dtype == pixels.dtype and self.white == 1:
+            return corrected
+        made = (corrected * corrected.dtype.type(self.white)).astype(pixels.dtype)
+        if self.alpha:
+            made[..., -1] = pixels[..., -1]
+        return made
+
+
+def coding_of(image: pyvips.Image, transfer: str | None) -> Coding:
+    """The coding of an image that `as_rgb` gave; None goes by the interpretation.
+
+    Raises:
+        InputError: a format, number of bands or transfer that is not accepted.
+    """
+    interpretation, kind = str(image.interpretation), str(image.format)
+    if transfer is None:
+        transfer = "linear" if interpretation == "scrgb" else "srgb"
+    if transfer not in TRANSFERS:
+        raise InputError(f"transfer is {transfer!r}; expected one of {', '.join(TRANSFERS)}")
+    if kind not in _FORMATS:
+        raise InputError(
+            f"the image's format is {kind}; expected one of {', '.join(_FORMATS)}: cast it, for "
+            "example with image.cast('uchar')"
+        )
+    if not 1 <= image.bands <= 4:
+        raise InputError(
+            f"the image has {image.bands} bands; expected 1 to 4 (gray, gray + alpha, RGB, "
+            "RGB + alpha): take some with image.extract_band(0, n=3)"
+        )
+    alpha = image.bands in (2, 4)
+    if kind in ("uchar", "ushort"):
+        dtype = np.dtype(np.uint8 if kind == "uchar" else np.uint16)
+        return Coding(dtype, 1.0, alpha, transfer)
+    white = 1.0 if transfer == "linear" else _FLOAT_WHITE[interpretation]
+    return Coding(np.dtype(np.float32), white, alpha, transfer)
+
+
+def as_rgb(image: pyvips.Image) -> tuple[pyvips.Image, Callable[[pyvips.Image], pyvips.Image]]:
+    """The image in a space that is taken as coded, and the way back from there.
+
+    Raises:
+        InputError: a space that is not accepted, CMYK among them.
+    """
+    if image.coding == "rad":
+        return image.rad2float(), lambda corrected: corrected.float2rad()
+    interpretation, kind = str(image.interpretation), str(image.format)
+    if interpretation in _FLOAT_WHITE:
+        return image, lambda corrected: corrected
+    if interpretation not in _CONVERTED:
+        remedy = _REMEDIES.get(interpretation, "copy it: image.copy(interpretation='srgb')")
+        accepted = ", ".join((*_FLOAT_WHITE, *_CONVERTED))
+        raise InputError(
+            f"the image's interpretation is {interpretation}; expected one of {accepted}: {remedy}"
+        )
+
+    def back(corrected: pyvips.Image) -> pyvips.Image:
+        returned = corrected.colourspace(interpretation)
+        return returned if image.coding != "none" else returned.cast(kind)
+
+    return image.colourspace("scrgb"), back

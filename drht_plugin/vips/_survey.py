@@ -1,0 +1,164 @@
+"""The scene of a libvips image, surveyed once, when first needed."""
+
+from __future__ import annotations
+
+import os
+import threading
+from concurrent.futures import Future
+from typing import Any
+from weakref import WeakValueDictionary
+
+import numpy as np
+import numpy.typing as npt
+import pyvips
+
+from drht_plugin.engine.correct import Corrector
+from drht_plugin.engine.survey import Scene
+from drht_plugin.errors import Cancelled, InputError
+from drht_plugin.vips._coding import Coding, as_rgb
+from drht_plugin.vips._generate import DTYPES, check_kill, current_work
+from drht_plugin.vips._lib import address
+
+_SEQUENTIAL = "vips-sequential"
+_BAND_PIXELS = 1 << 20
+
+
+class Rows:
+    """An image as the engine surveys it: H×W×bands, sliced by rows.
+
+    Read from top to bottom and by one thread, as a sequential image must be.
+    """
+
+    def __init__(self, image: pyvips.Image, coding: Coding) -> None:
+        self.shape = (image.height, image.width, image.bands)
+        self.dtype = coding.dtype
+        self._image, self._coding = image, coding
+        self._stored = DTYPES[str(image.format)]
+        self._region: pyvips.Region | None = None
+
+    def __getitem__(self, rows: slice) -> npt.NDArray[Any]:
+        """Rows `top:bottom:step` as the engine takes them, R×W×bands."""
+        wanted = range(*rows.indices(self.shape[0]))
+        out = np.empty((len(wanted), *self.shape[1:]), self._stored)
+        # A single row where rows are skipped; as many as a megapixel has where they are not.
+        height = 1 if wanted.step > 1 else max(1, _BAND_PIXELS // self.shape[1])
+        for first in range(0, len(wanted), height):
+            part = wanted[first : first + height]
+            out[first : first + len(part)] = self._fetch(part.start, len(part))
+            check_kill()
+        return self._coding.to_engine(out)
+
+    def _fetch(self, top: int, height: int) -> npt.NDArray[Any]:
+        if self._region is None:
+            self._region = pyvips.Region.new(self._image)
+        data = self._region.fetch(0, top, self.shape[1], height)
+        return np.frombuffer(data, self._stored).reshape(height, *self.shape[1:])
+
+
+class Survey:
+    """One image's scene, made when first asked for; safe to ask from several threads."""
+
+    def __init__(
+        self, image: pyvips.Image, coding: Coding, *, wrap: bool, corrector: Corrector
+    ) -> None:
+        # Held, so that no other image gets its address, which `shared_survey` knows it by.
+        self._image = image
+        self._source = as_rgb(_read_anew(image))[0]
+        self._coding = coding
+        self._wrap, self._corrector = wrap, corrector
+        self._lock = threading.Lock()
+        self._attempt: _Attempt | None = None
+
+    def scene(self) -> Scene:
+        """The scene; the first call reads the image and runs the networks.
+
+        Raises:
+            Cancelled: the image that is rendered on this thread was killed.
+            InputError: see `drht_plugin.Corrector.survey`.
+        """
+        while True:
+            with self._lock:
+                attempt, mine = self._attempt, self._attempt is None
+                if attempt is None:
+                    attempt = self._attempt = _Attempt(current_work())
+            if mine:
+                self._make(attempt)
+            try:
+                return attempt.scene.result()
+            except Cancelled:
+                # Another image that shares this survey was killed.
+                if attempt.owner is current_work():
+                    raise
+
+    def _make(self, attempt: _Attempt) -> None:
+        try:
+            scene = self._corrector.survey(
+                Rows(self._source, self._coding), transfer=self._coding.transfer, wrap=self._wrap
+            )
+        except BaseException as error:
+            self._attempt = None  # those who ask later may have better luck
+            attempt.scene.set_exception(error)
+        else:
+            attempt.scene.set_result(scene)
+
+
+class _Attempt:
+    """A survey in progress or done, for all threads that wait for it; owner: who makes it."""
+
+    def __init__(self, owner: object) -> None:
+        self.owner = owner
+        self.scene: Future[Scene] = Future()
+
+
+_surveys: WeakValueDictionary[tuple[Any, ...], Survey] = WeakValueDictionary()
+_lock = threading.Lock()
+
+
+def shared_survey(
+    image: pyvips.Image, coding: Coding, *, wrap: bool, corrector: Corrector
+) -> Survey:
+    """The survey of an image; corrections of the same image share one.
+
+    Raises:
+        InputError: a sequential image that cannot be read a second time.
+    """
+    key = (address(image.pointer), coding, wrap, id(corrector))
+    with _lock:
+        survey = _surveys.get(key)
+        if survey is None:
+            survey = Survey(image, coding, wrap=wrap, corrector=corrector)
+            _surveys[key] = survey
+        return survey
+
+
+def is_sequential(image: pyvips.Image) -> bool:
+    """Whether the image can be read once only, from top to bottom."""
+    return bool(image.get_typeof(_SEQUENTIAL))
+
+
+def _read_anew(image: pyvips.Image) -> pyvips.Image:
+    """The image itself if it can be read twice, or else the file that it was opened from."""
+    if not is_sequential(image):
+        return image
+    problem = "it is not a file just opened"
+    if os.path.isfile(image.filename or ""):
+        again = pyvips.Image.new_from_file(image.filename, access="sequential")
+        problem = "its file opens as another picture without the loader's options"
+        if _facts(again) == _facts(image) and image.get_n_pages() == 1:
+            return again
+    raise InputError(
+        f"the image is read sequentially, and the correction must see all of it first, but "
+        f"{problem}; open it with access='random', or give scene=drht_plugin.vips.survey(...)"
+    )
+
+
+def _facts(image: pyvips.Image) -> tuple[Any, ...]:
+    orientation = image.get("orientation") if image.get_typeof("orientation") else 1
+    return (
+        image.width,
+        image.height,
+        image.bands,
+        str(image.format),
+        str(image.interpretation),
+        orientation,
+    )

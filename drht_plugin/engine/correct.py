@@ -334,7 +334,7 @@ def survey(
     Args and errors are those of `correct`; the image may be anything with shape, dtype and row
     slices `image[top:bottom:step]` that give numpy arrays.
     """
-    corrector = _corrector(model, device, threads)
+    corrector = shared_corrector(model, device, threads)
     return corrector.survey(image, transfer=transfer, wrap=wrap, progress=progress)
 
 

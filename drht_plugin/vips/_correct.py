@@ -14,12 +14,12 @@ import pyvips
 from drht_plugin.engine.correct import require_detail, shared_corrector
 from drht_plugin.engine.pixels import kind_of
 from drht_plugin.engine.render import Strength, Window, render
-from drht_plugin.engine.survey import Scene
+from drht_plugin.engine.scene import Scene
 from drht_plugin.engine.tiles import Region
 from drht_plugin.errors import InputError
 from drht_plugin.vips._coding import Coding, as_rgb, coding_of
 from drht_plugin.vips._generate import DTYPES, Header, generate, set_result
-from drht_plugin.vips._survey import Rows, is_sequential, shared_survey
+from drht_plugin.vips._survey import Rows, is_sequential, reader, shared_survey
 
 Pixels = npt.NDArray[Any]
 Observer = Callable[[Region], None]
@@ -106,8 +106,10 @@ def survey(
     """
     rgb, _ = as_rgb(_require_image(image))
     coding = coding_of(rgb, transfer)
+    # A panorama is read more than once.
+    open_ = reader(image) if wrap else lambda: rgb
     corrector = shared_corrector(model, device, None)
-    return corrector.survey(Rows(rgb, coding), transfer=coding.transfer, wrap=wrap)
+    return corrector.survey(Rows(open_, coding), transfer=coding.transfer, wrap=wrap)
 
 
 @dataclass(frozen=True)
@@ -174,6 +176,6 @@ def _transfer_of(scene: Scene | None, transfer: str | None) -> str | None:
 
 
 def _require_scene_of(rgb: pyvips.Image, coding: Coding, scene: Scene) -> None:
-    given = kind_of(Rows(rgb, coding), coding.transfer)
+    given = kind_of(Rows(lambda: rgb, coding), coding.transfer)
     if given != scene.kind:
         raise InputError(f"the image is {given}; the scene is that of {scene.kind}")

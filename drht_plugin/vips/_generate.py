@@ -142,6 +142,7 @@ class _Work:
 
 
 _works: dict[int, _Work] = {}
+_leaving: dict[int, _Work] = {}
 _keys = itertools.count(1)
 _here = threading.local()
 _lock = threading.Lock()
@@ -386,11 +387,11 @@ def _on_minimise(_image: Any, key: Any) -> None:
 @atexit.register
 def _at_exit() -> None:
     """Let no thread of libvips call into an interpreter that is going away."""
-    if not _works:
-        return
-    lib = library()
-    while _works:
-        key, work = _works.popitem()
+    # Held to the very end: threads may still be in them, and a work holds the image that it reads.
+    _leaving.update(_works)
+    _works.clear()
+    for key, work in _leaving.items():
+        lib = library()
         lib.vips_image_set_kill(work.pointer, True)
         lib.g_signal_handler_disconnect(work.pointer, work.signal)
         lib.g_object_weak_unref(work.pointer, _on_gone, ffi.cast("void *", key))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 from weakref import WeakValueDictionary
@@ -13,7 +14,7 @@ import numpy.typing as npt
 import pyvips
 
 from drht_plugin.engine.correct import Corrector
-from drht_plugin.engine.survey import Scene
+from drht_plugin.engine.scene import Scene
 from drht_plugin.errors import Cancelled, InputError
 from drht_plugin.vips._coding import Coding, as_rgb
 from drht_plugin.vips._generate import DTYPES, check_kill, current_work
@@ -24,17 +25,20 @@ _BAND_PIXELS = 1 << 20
 
 
 class Rows:
-    """An image as the engine surveys it: H×W×bands, sliced by rows.
+    """An image as the engine surveys it: H×W×bands, sliced by rows, by one thread.
 
-    Read from top to bottom and by one thread, as a sequential image must be.
+    open_: gives the image; called anew where rows are asked for that lie above those read last, as
+    a sequential image can be read from top to bottom only.
     """
 
-    def __init__(self, image: pyvips.Image, coding: Coding) -> None:
-        self.shape = (image.height, image.width, image.bands)
-        self.dtype = coding.dtype
-        self._image, self._coding = image, coding
-        self._stored = DTYPES[str(image.format)]
+    def __init__(self, open_: Callable[[], pyvips.Image], coding: Coding) -> None:
+        self._open, self._coding = open_, coding
+        self._image = open_()
         self._region: pyvips.Region | None = None
+        self._next = 0
+        self._stored = DTYPES[str(self._image.format)]
+        self.shape = (self._image.height, self._image.width, self._image.bands)
+        self.dtype = coding.dtype
 
     def __getitem__(self, rows: slice) -> npt.NDArray[Any]:
         """Rows `top:bottom:step` as the engine takes them, R×W×bands."""
@@ -49,6 +53,9 @@ class Rows:
         return self._coding.to_engine(out)
 
     def _fetch(self, top: int, height: int) -> npt.NDArray[Any]:
+        if top < self._next:
+            self._image, self._region = self._open(), None
+        self._next = top + height
         if self._region is None:
             self._region = pyvips.Region.new(self._image)
         data = self._region.fetch(0, top, self.shape[1], height)
@@ -63,7 +70,7 @@ class Survey:
     ) -> None:
         # Held, so that no other image gets its address, which `shared_survey` knows it by.
         self._image = image
-        self._source = as_rgb(_read_anew(image))[0]
+        self._open = reader(image)
         self._coding = coding
         self._wrap, self._corrector = wrap, corrector
         self._lock = threading.Lock()
@@ -93,7 +100,7 @@ class Survey:
     def _make(self, attempt: _Attempt) -> None:
         try:
             scene = self._corrector.survey(
-                Rows(self._source, self._coding), transfer=self._coding.transfer, wrap=self._wrap
+                Rows(self._open, self._coding), transfer=self._coding.transfer, wrap=self._wrap
             )
         except BaseException as error:
             self._attempt = None  # those who ask later may have better luck
@@ -136,20 +143,29 @@ def is_sequential(image: pyvips.Image) -> bool:
     return bool(image.get_typeof(_SEQUENTIAL))
 
 
-def _read_anew(image: pyvips.Image) -> pyvips.Image:
-    """The image itself if it can be read twice, or else the file that it was opened from."""
+def reader(image: pyvips.Image) -> Callable[[], pyvips.Image]:
+    """What gives the image in RGB, or, if it can be read only once, the file it was opened from.
+
+    Raises:
+        InputError: a sequential image that is not a file just opened.
+    """
     if not is_sequential(image):
-        return image
+        return lambda: as_rgb(image)[0]
     problem = "it is not a file just opened"
-    if os.path.isfile(image.filename or ""):
-        again = pyvips.Image.new_from_file(image.filename, access="sequential")
+    name = image.filename or ""
+    if os.path.isfile(name):
+        again = _opened(name)
         problem = "its file opens as another picture without the loader's options"
         if _facts(again) == _facts(image) and image.get_n_pages() == 1:
-            return again
+            return lambda: as_rgb(_opened(name))[0]
     raise InputError(
         f"the image is read sequentially, and the correction must see all of it first, but "
         f"{problem}; open it with access='random', or give scene=drht_plugin.vips.survey(...)"
     )
+
+
+def _opened(name: str) -> pyvips.Image:
+    return pyvips.Image.new_from_file(name, access="sequential")
 
 
 def _facts(image: pyvips.Image) -> tuple[Any, ...]:

@@ -219,7 +219,9 @@ def render(window, around, pixels):
     return pixels.copy()
 started = threading.Event()
 source = pyvips.Image.new_from_array(np.zeros((20000, 100, 3), np.uint8))
-image = generate(Header.of(source), render, source=source)
+first = generate(Header.of(source), lambda window, around, pixels: pixels.copy(), source=source)
+image = generate(Header.of(source), render, source=first)
+del first
 threading.Thread(target=image.avg, daemon=True).start()
 started.wait()
 print("leaving")

@@ -283,7 +283,7 @@ def correct(
         InputError: an image or argument outside the above; NaN or infinity in the image.
         WeightsError: damaged weights.
     """
-    return shared_corrector(model, device, threads).correct(
+    return _corrector(model, device, threads).correct(
         image,
         strength=strength,
         shadows=shadows,
@@ -314,7 +314,7 @@ def estimate_hdr(
         H×W×3 (H×W×1 or H×W for gray) float32, scene-linear; 1.0 is the radiance at which the
         input clips, what was clipped lies above, up to 64.
     """
-    return shared_corrector(model, device, threads).estimate_hdr(
+    return _corrector(model, device, threads).estimate_hdr(
         image, transfer=transfer, wrap=wrap, progress=progress
     )
 
@@ -334,13 +334,12 @@ def survey(
     Args and errors are those of `correct`; the image may be anything with shape, dtype and row
     slices `image[top:bottom:step]` that give numpy arrays.
     """
-    corrector = shared_corrector(model, device, threads)
+    corrector = _corrector(model, device, threads)
     return corrector.survey(image, transfer=transfer, wrap=wrap, progress=progress)
 
 
 @lru_cache(maxsize=2)
-def shared_corrector(model: str | Path, device: str, threads: int | None) -> Corrector:
-    """The corrector of such settings, kept so that its networks are loaded once."""
+def _corrector(model: str | Path, device: str, threads: int | None) -> Corrector:
     return Corrector(model=model, device=device, threads=threads)
 
 

@@ -1,7 +1,28 @@
-"""libvips pipelines: lazy images that are corrected when their pixels are asked for."""
+"""libvips pipelines: lazy images that are corrected when their pixels are asked for.
 
-from drht_plugin.vips._correct import correct, survey
-from drht_plugin.vips._generate import run
-from drht_plugin.vips._write import write
+The public names are loaded when first used, so that parts of the library can build on the core.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from drht_plugin.vips._correct import correct, survey
+    from drht_plugin.vips._generate import run
+    from drht_plugin.vips._write import write
 
 __all__ = ["correct", "run", "survey", "write"]
+
+_HOME_OF = {"correct": "_correct", "survey": "_correct", "run": "_generate", "write": "_write"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -11,7 +11,8 @@ from typing import Any
 import numpy.typing as npt
 import pyvips
 
-from drht_plugin.engine.correct import require_detail, shared_corrector
+from drht_plugin.engine.correct import _corrector as shared_corrector
+from drht_plugin.engine.correct import require_detail
 from drht_plugin.engine.pixels import kind_of
 from drht_plugin.engine.render import Strength, Window, render
 from drht_plugin.engine.scene import Scene

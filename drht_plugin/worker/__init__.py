@@ -1,0 +1,1 @@
+"""`drht worker`: serve another program over stdin and stdout (docs/worker-protocol.md)."""

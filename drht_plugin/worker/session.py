@@ -1,0 +1,211 @@
+"""What the worker's requests do; knows nothing of processes and streams."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from drht_plugin import __version__
+from drht_plugin.engine.correct import DETAILS, Corrector, require_detail
+from drht_plugin.engine.pixels import kind_of
+from drht_plugin.engine.render import Strength
+from drht_plugin.engine.survey import Scene
+from drht_plugin.errors import DrhtError, InputError
+from drht_plugin.worker.frames import PROTOCOL, Message
+from drht_plugin.worker.pictures import PictureStore, SharedPicture, shrunk
+
+Send = Callable[[Message], None]
+
+_STEP = 0.01
+"""Least share between two reports of progress."""
+
+_LONGEST_TEXT = 4000
+
+
+class ProtocolError(InputError):
+    """The client speaks another version of the protocol, or does not begin with `hello`."""
+
+
+class Session:
+    """One client's requests, and the scene of its last survey.
+
+    corrector: the networks to use; model: how they are called; pictures: where the client's go;
+    send: takes a reply.
+    """
+
+    def __init__(
+        self, corrector: Corrector, model: str, pictures: PictureStore, send: Send
+    ) -> None:
+        self._corrector, self._model, self._pictures, self._send = corrector, model, pictures, send
+        self._greeted = False
+        self._scene: Scene | None = None
+
+    def handle(self, request: Message) -> None:
+        """Do what a request asks, and send its replies.
+
+        Raises:
+            ProtocolError: the client cannot be understood; it has been told.
+        """
+        number = request.get("id")
+        try:
+            if type(number) is not int or not 0 <= number < 1 << 31:
+                raise InputError(f"id is {number!r}; expected a whole number from 0 below 2³¹")
+            self._dispatch(request, number)
+        except ProtocolError as error:
+            self._fail(number, "protocol", str(error))
+            raise
+        except InputError as error:
+            self._fail(number, "request", str(error))
+        except (DrhtError, OSError, MemoryError) as error:
+            self._fail(number, "failed", str(error) or type(error).__name__)
+        except Exception as error:
+            traceback.print_exc(file=sys.stderr)
+            self._fail(number, "failed", f"{type(error).__name__}: {error}")
+
+    def _dispatch(self, request: Message, number: int) -> None:
+        kinds: dict[str, Callable[..., Message]] = {
+            "hello": self._hello,
+            "status": self._status,
+            "allocate": self._allocate,
+            "shrink": self._shrink,
+            "survey": self._survey,
+            "render": self._render,
+        }
+        fields = {name: value for name, value in request.items() if name not in ("type", "id")}
+        kind = request.get("type")
+        if not isinstance(kind, str) or kind not in kinds:
+            raise InputError(f"type is {kind!r}; expected one of {', '.join(kinds)}")
+        if not self._greeted and kind != "hello":
+            raise ProtocolError(f"the first request is {kind!r}; expected 'hello'")
+        expected = _FIELDS[kind]
+        if set(fields) != set(expected):
+            names = ", ".join(expected) or "none"
+            raise InputError(f"{kind} has the fields {sorted(fields)}; expected {names}")
+        if kind not in ("hello", "allocate", "shrink"):
+            # The client says with it that it has opened the files.
+            self._pictures.forget_names()
+        if kind in ("survey", "render"):
+            fields["progress"] = self._progress(number)
+        reply = kinds[kind](**fields)
+        self._send({"type": "done", "id": number, **reply})
+        if kind == "allocate":
+            self._warm_up()
+
+    def _hello(self, protocol: Any) -> Message:
+        if protocol != PROTOCOL or type(protocol) is not int:
+            raise ProtocolError(
+                f"the client speaks protocol {protocol!r}; this is drht_plugin {__version__}, "
+                f"which speaks {PROTOCOL}"
+            )
+        self._greeted = True
+        return {"protocol": PROTOCOL, "version": __version__}
+
+    def _status(self) -> Message:
+        return {
+            "version": __version__,
+            "python": sys.executable,
+            "device": str(self._corrector.runner.device),
+            "model": self._model,
+            "details": list(DETAILS),
+        }
+
+    def _allocate(self, height: Any, width: Any, channels: Any, dtype: Any) -> Message:
+        return self._describe(self._pictures.allocate(height, width, channels, dtype))
+
+    def _shrink(self, picture: Any, side: Any) -> Message:
+        pixels = self._pictures[picture].pixels
+        if type(side) is not int or side < 1:
+            raise InputError(f"side is {side!r}; expected a whole number from 1")
+        small = shrunk(pixels, side)
+        rows, columns, channels = small.shape
+        number = self._pictures.allocate(rows, columns, channels, small.dtype.name)
+        self._pictures[number].pixels[...] = small
+        return {**self._describe(number), "height": rows, "width": columns}
+
+    def _describe(self, number: int) -> Message:
+        picture = self._pictures[number]
+        return {
+            "picture": number,
+            "path": str(picture.path),
+            "bytes": picture.size,
+            "result": picture.result_offset,
+        }
+
+    def _survey(
+        self, picture: Any, transfer: Any, wrap: Any, progress: Callable[[float], None]
+    ) -> Message:
+        pixels = self._pictures[picture].pixels
+        if type(wrap) is not bool:
+            raise InputError(f"wrap is {wrap!r}; expected true or false")
+        self._scene = None
+        self._scene = self._corrector.survey(
+            pixels, transfer=transfer, wrap=wrap, progress=progress
+        )
+        return {}
+
+    def _render(
+        self,
+        picture: Any,
+        strength: Any,
+        shadows: Any,
+        highlights: Any,
+        detail: Any,
+        progress: Callable[[float], None],
+    ) -> Message:
+        shared = self._pictures[picture]
+        applied = Strength(strength, shadows, highlights)
+        require_detail(detail)
+        if self._scene is None:
+            raise InputError("no picture is surveyed; expected a survey before render")
+        scene = _for_picture(self._scene, shared)
+        self._corrector.render(scene, shared.pixels, applied, out=shared.result, progress=progress)
+        return {}
+
+    def _warm_up(self) -> None:
+        """Load the networks while the client writes its pixels; who needs them is told why not."""
+        try:
+            _ = self._corrector.runner
+        except (DrhtError, OSError):
+            return
+
+    def _progress(self, number: int) -> Callable[[float], None]:
+        reported = 0.0
+
+        def report(share: float) -> None:
+            nonlocal reported
+            if share - reported >= _STEP:
+                reported = share
+                self._send({"type": "progress", "id": number, "share": round(share, 4)})
+
+        return report
+
+    def _fail(self, number: Any, code: str, message: str) -> None:
+        known = number if type(number) is int and 0 <= number < 1 << 31 else None
+        text = message[:_LONGEST_TEXT]
+        self._send({"type": "error", "id": known, "code": code, "message": text})
+
+
+_FIELDS = {
+    "hello": ("protocol",),
+    "status": (),
+    "allocate": ("height", "width", "channels", "dtype"),
+    "shrink": ("picture", "side"),
+    "survey": ("picture", "transfer", "wrap"),
+    "render": ("picture", "strength", "shadows", "highlights", "detail"),
+}
+
+
+def _for_picture(scene: Scene, picture: SharedPicture) -> Scene:
+    """The scene for a picture that shows the same as the surveyed one, perhaps in another size.
+
+    What the scene knows is in relative coordinates, so its size is all that changes.
+    """
+    kind = kind_of(picture.pixels, "linear" if scene.kind.linear else "srgb")
+    if kind.colours != scene.kind.colours:
+        raise InputError(
+            f"the picture has {kind.colours} colours; the surveyed one {scene.kind.colours}"
+        )
+    return replace(scene, kind=kind)

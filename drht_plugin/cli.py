@@ -60,6 +60,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_train(commands)
     _add_train_detail(commands)
     _add_pack(commands)
+    _add_gimp(commands)
+    _add_worker(commands)
     return parser
 
 
@@ -373,6 +375,77 @@ def _evaluate(options: argparse.Namespace) -> int:
     from drht_plugin.evaluation.command import evaluate
 
     return evaluate(options)
+
+
+_GIMP_NOTES = """\
+Without --profile, all profiles of GIMP 3 are taken that are where Linux, macOS, Windows, Flatpak
+and Snap keep them. The plug-in runs in GIMP's own Python and needs nothing there; it starts the
+Python that this command runs in. GIMP shows it after its next start, under Filters, Enhance.
+
+Exit codes: 0 all is well, 1 something is not (each is named), 2 an argument is wrong.
+"""
+
+
+def _add_gimp(commands: Any) -> None:
+    parser = commands.add_parser(
+        "gimp",
+        help="put the plug-in into GIMP 3, take it out, check it",
+        description="Put the plug-in into GIMP 3, take it out, or check that it works.",
+        epilog=_GIMP_NOTES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    actions = parser.add_subparsers(title="actions", required=True, metavar="ACTION")
+    for name, text in (
+        ("install", "put the plug-in into GIMP's profiles, and ask GIMP whether it found it"),
+        ("uninstall", "remove all that install wrote, and nothing else"),
+        ("check", "say whether plug-in, worker and GIMP find each other, and what to do if not"),
+    ):
+        action = actions.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        action.add_argument(
+            "--profile", type=Path, help="a folder like ~/.config/GIMP/3.0 (default: all found)"
+        )
+        if name == "install":
+            _add_model(action)
+            action.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
+        if name != "uninstall":
+            action.add_argument(
+                "--gimp", metavar="PROGRAM", help="GIMP to ask (default: the one on the PATH)"
+            )
+        action.set_defaults(run=_gimp, action=name)
+
+
+def _gimp(options: argparse.Namespace) -> int:
+    from drht_plugin.gimp_install import run
+
+    return run(options)
+
+
+def _add_worker(commands: Any) -> None:
+    parser = commands.add_parser(
+        "worker",
+        help="serve another program over stdin and stdout",
+        description="Serve one client, such as the GIMP plug-in, over stdin and stdout, with the "
+        "protocol of docs/worker-protocol.md. Ends at once when stdin ends.",
+    )
+    parser.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
+    parser.add_argument(
+        "--max-bytes",
+        type=int,
+        help="most that a picture and its result may take (default: what there is room for)",
+    )
+    _add_model(parser)
+    parser.set_defaults(run=_worker)
+
+
+def _worker(options: argparse.Namespace) -> int:
+    from drht_plugin.worker.process import serve
+
+    serve(
+        model=options.model,
+        device=options.device,
+        threads=options.threads,
+        most=options.max_bytes,
+    )
 
 
 if __name__ == "__main__":

@@ -1,0 +1,336 @@
+"""`drht gimp`: the plug-in into GIMP's profile folders, out of them, and whether it works there."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from drht_plugin import __version__
+from drht_plugin.engine.correct import DETAILS
+from drht_plugin.errors import DrhtError, FileError, InputError, WriteError
+from drht_plugin.worker import frames
+
+PROCEDURE = "plug-in-drht-recover-exposure"
+
+_PLUGIN, _SETUP = "drht.py", "worker.json"
+_IN_PROFILE = Path("plug-ins", "drht")
+_GIMPS = ("gimp-console-3.2", "gimp-console-3.0", "gimp-console-3", "gimp-console")
+_FLATPAK, _SNAP = Path(".var/app/org.gimp.GIMP/config/GIMP"), Path("snap/gimp/current/.config/GIMP")
+_GIMP_SECONDS, _WORKER_SECONDS = 180, 180
+
+
+def run(options: argparse.Namespace) -> int:
+    """The command `drht gimp`: 0 all well, 1 something is not.
+
+    Raises:
+        InputError: no profile to work on, or a wrong program for GIMP.
+        FileError: a file that cannot be read or written.
+    """
+    found = profiles(Path.home(), os.environ, sys.platform)
+    chosen = [options.profile] if options.profile is not None else found
+    if not chosen:
+        raise InputError(
+            "no profile of GIMP 3 was found; start GIMP 3 once, or name its folder with --profile "
+            "(in GIMP: Edit, Preferences, Folders)"
+        )
+    if options.action == "uninstall":
+        for profile in chosen:
+            removed = uninstall(profile)
+            print(f"{profile}: {'removed' if removed else 'the plug-in is not installed'}")
+        return 0
+    if options.action == "install":
+        command = worker_command(options.model, options.device, options.threads)
+        for profile in chosen:
+            print(f"{profile}: installed {install(profile, command)}")
+    program = _gimp_program(options.gimp)
+    good = [_report(profile, program) for profile in chosen]
+    return 0 if all(good) else 1
+
+
+def profiles(home: Path, environment: Mapping[str, str], platform: str) -> list[Path]:
+    """Profile folders of GIMP 3 that exist: the system's GIMP, Flatpak's and Snap's.
+
+    platform: as `sys.platform`. GIMP3_DIRECTORY, where it is set, is the only one.
+    """
+    if named := environment.get("GIMP3_DIRECTORY"):
+        return [Path(named)]
+    if platform == "win32":
+        parents = [Path(environment.get("APPDATA", home / "AppData/Roaming"), "GIMP")]
+    elif platform == "darwin":
+        parents = [home / "Library/Application Support/GIMP"]
+    else:
+        config = Path(environment.get("XDG_CONFIG_HOME") or home / ".config")
+        parents = [config / "GIMP", home / _FLATPAK, home / _SNAP]
+    return [
+        folder
+        for parent in parents
+        for folder in sorted(parent.glob("3.*"))
+        if folder.is_dir() and re.fullmatch(r"3\.\d+", folder.name)
+    ]
+
+
+def worker_command(model: str, device: str, threads: int | None) -> list[str]:
+    """The command that starts a worker of this installation.
+
+    Raises:
+        InputError: an unknown model or device, or threads below 1.
+    """
+    from drht_plugin.engine.correct import Corrector
+    from drht_plugin.model.device import choose_device
+    from drht_plugin.model.weights import locate
+
+    Corrector(threads=threads)
+    choose_device(device)
+    # The worker starts elsewhere, so a path has to be whole; a shipped model's name is kept.
+    named = str(locate(model).resolve()) if Path(model).suffix else model
+    locate(named)
+    settings = ["--model", named, "--device", device]
+    settings += [] if threads is None else ["--threads", str(threads)]
+    return [sys.executable, "-I", "-m", "drht_plugin.cli", "worker", *settings]
+
+
+def install(profile: Path, command: Sequence[str]) -> Path:
+    """Put the plug-in into a profile, in place of an older one of ours; where it is.
+
+    Raises:
+        FileError: a plug-in of this name is there that is not ours.
+        WriteError: the folder cannot be written; what was there is unchanged.
+    """
+    folder = profile / _IN_PROFILE
+    if folder.exists() and any(folder.iterdir()) and _read_setup(folder) is None:
+        raise FileError(f"{folder}: holds a plug-in that `drht gimp install` did not put there")
+    earlier = _read_setup(folder)
+    missing = [p for p in (folder, *folder.parents) if not p.exists()]
+    setup = {
+        "command": list(command),
+        "details": list(DETAILS),
+        "version": __version__,
+        "made": earlier["made"] if earlier else [str(path) for path in missing],
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        # The setup first: a folder that holds anything of ours is known as ours by it.
+        _put(folder / _SETUP, (json.dumps(setup, indent=2) + "\n").encode(), 0o644)
+        _put(folder / _PLUGIN, plugin_source().read_bytes(), 0o755)
+    except OSError as error:
+        raise WriteError(f"{folder}: cannot be written: {error.strerror}") from error
+    return folder / _PLUGIN
+
+
+def uninstall(profile: Path) -> bool:
+    """Remove what `install` wrote, and the folders that it made if they are empty.
+
+    Returns:
+        Whether there was anything.
+
+    Raises:
+        WriteError: a file cannot be removed.
+    """
+    folder = profile / _IN_PROFILE
+    setup = _read_setup(folder)
+    if setup is None:
+        return False
+    try:
+        (folder / _PLUGIN).unlink(missing_ok=True)
+        (folder / _SETUP).unlink()
+        for path in map(Path, setup["made"]):
+            if path.is_dir() and not any(path.iterdir()):
+                path.rmdir()
+    except OSError as error:
+        raise WriteError(f"{error.filename}: cannot be removed: {error.strerror}") from error
+    return True
+
+
+def plugin_source() -> Path:
+    """The plug-in's file: of the checkout, or as the package's installation brought it.
+
+    Raises:
+        FileError: neither is there.
+    """
+    in_checkout = Path(__file__).parents[1] / "gimp" / "drht" / _PLUGIN
+    if in_checkout.is_file():
+        return in_checkout
+    try:
+        files = importlib.metadata.files("drht-plugin") or []
+    except importlib.metadata.PackageNotFoundError:
+        files = []
+    for file in files:
+        if file.parts[-3:] == ("drht_plugin", "gimp", _PLUGIN):
+            return Path(str(file.locate())).resolve()
+    raise FileError(f"{_PLUGIN}: the plug-in is missing; install the package again")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a check found: whether it is well, and what to say of it."""
+
+    well: bool
+    text: str
+
+
+def findings(profile: Path, program: Path | None) -> Iterator[Finding]:
+    """Check a profile: the files, the worker, and GIMP's own word.
+
+    program: a GIMP console to ask, or None.
+    """
+    folder = profile / _IN_PROFILE
+    setup = _read_setup(folder)
+    if setup is None:
+        yield Finding(False, f"no plug-in in {folder}: run `drht gimp install`")
+        return
+    plugin = folder / _PLUGIN
+    if not plugin.is_file() or plugin.read_bytes() != plugin_source().read_bytes():
+        yield Finding(False, f"{plugin} is not of this version: run `drht gimp install`")
+    elif os.name == "posix" and not os.access(plugin, os.X_OK):
+        yield Finding(False, f"{plugin} may not be executed: run `drht gimp install`")
+    else:
+        yield Finding(True, f"plug-in {plugin}")
+    yield _ask_worker(setup["command"])
+    if program is None:
+        yield Finding(True, "no GIMP on the PATH to ask; --gimp names one")
+    else:
+        yield _ask_gimp(program, profile)
+
+
+def _report(profile: Path, program: Path | None) -> bool:
+    well = True
+    for finding in findings(profile, program):
+        well &= finding.well
+        print(f"{profile}: {'ok' if finding.well else 'PROBLEM'}: {finding.text}", flush=True)
+    return well
+
+
+def _ask_worker(command: Sequence[str]) -> Finding:
+    requests = [
+        {"type": "hello", "id": 0, "protocol": frames.PROTOCOL},
+        {"type": "status", "id": 1},
+    ]
+    with tempfile.TemporaryFile() as said:
+        try:
+            worker = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said
+            )
+        except OSError as error:
+            return Finding(
+                False, f"worker {command[0]}: {error.strerror}: run `drht gimp install` again"
+            )
+        with worker:
+            timer = threading.Timer(_WORKER_SECONDS, worker.kill)
+            timer.start()
+            assert worker.stdin is not None
+            assert worker.stdout is not None
+            reply: frames.Message | None = None
+            why = ""
+            try:
+                for request in requests:
+                    worker.stdin.write(frames.encode(request))
+                    worker.stdin.flush()
+                    reply = frames.read(worker.stdout.read)
+                    if reply is None or reply.get("type") != "done":
+                        break
+            except (OSError, DrhtError) as error:
+                reply, why = None, f": {error}"
+            timer.cancel()
+            worker.kill()
+        if reply is None:
+            said.seek(0)
+            last = said.read().decode(errors="replace").strip().splitlines()[-1:]
+            why = why or f": {last[0]}" if last else why
+            return Finding(
+                False, f"worker {command[0]} does not answer{why}: run `drht gimp install` again"
+            )
+    if reply.get("type") != "done":
+        return Finding(False, f"worker {command[0]}: {reply.get('message')}")
+    if reply["version"] != __version__:
+        return Finding(
+            False,
+            f"worker {command[0]} is drht_plugin {reply['version']}, this is {__version__}: "
+            "run `drht gimp install`",
+        )
+    return Finding(
+        True,
+        f"worker {command[0]}, version {reply['version']}, device {reply['device']}, "
+        f"model {reply['model']}",
+    )
+
+
+def _ask_gimp(program: Path, profile: Path) -> Finding:
+    """Whether GIMP knows the procedure, started on a copy of what matters of the profile.
+
+    A start writes into its profile, and a check is to leave the user's alone.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        answer, copy = Path(folder) / "answer", Path(folder) / "profile"
+        shutil.copytree(profile / _IN_PROFILE, copy / _IN_PROFILE)
+        if (profile / "gimprc").exists():
+            shutil.copy(profile / "gimprc", copy)
+        code = (
+            f"open({str(answer)!r}, 'w').write(str(Gimp.get_pdb().procedure_exists({PROCEDURE!r})))"
+        )
+        # GIMP's Python is not the one that this runs in.
+        foreign = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
+        interpreter = "--batch-interpreter=python-fu-eval"
+        try:
+            done = subprocess.run(
+                [program, "-idfs", interpreter, "-b", code, "--quit"],
+                env={**foreign, "GIMP3_DIRECTORY": str(copy)},
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=_GIMP_SECONDS,
+            )
+        except subprocess.TimeoutExpired:
+            return Finding(False, f"{program} does not answer within {_GIMP_SECONDS} s")
+        except OSError as error:
+            return Finding(False, f"{program}: {error.strerror}")
+        if not answer.exists():
+            last = done.stderr.strip().splitlines()[-1:]
+            return Finding(False, f"{program} cannot be asked: {' '.join(last)}")
+        if answer.read_text() != "True":
+            return Finding(
+                False, f"{program} does not find the plug-in: its plug-in-path may leave it out"
+            )
+    return Finding(True, f"{program} has {PROCEDURE}")
+
+
+def _gimp_program(named: str | None) -> Path | None:
+    """GIMP's console program: the one named, or the first on the PATH."""
+    if named is not None:
+        found = shutil.which(named)
+        if found is None:
+            raise InputError(f"--gimp {named}: no such program")
+        return Path(found)
+    return next((Path(path) for path in map(shutil.which, _GIMPS) if path), None)
+
+
+def _read_setup(folder: Path) -> dict[str, list[str]] | None:
+    """What `install` noted; None where it did not install."""
+    try:
+        setup = json.loads((folder / _SETUP).read_text(encoding="utf-8"))
+        return {name: [str(each) for each in setup[name]] for name in ("command", "made")}
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _put(target: Path, data: bytes, mode: int) -> None:
+    """Write a file whole or not at all, with its permissions."""
+    temporary = target.with_name(f".{target.name}.new")
+    try:
+        temporary.write_bytes(data)
+        temporary.chmod(mode)
+        os.replace(temporary, target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

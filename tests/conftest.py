@@ -1,6 +1,7 @@
 import os
 import signal
 
+from gimp_harness import gimp as gimp  # a fixture
 from hypothesis import settings
 
 # Two threads, so that thread counts can be compared on a machine of one core.

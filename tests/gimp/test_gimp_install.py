@@ -1,0 +1,197 @@
+"""`drht gimp install`, `check` and `uninstall`, as a user runs them, and GIMP's word on them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from gimp_harness import Gimp
+
+from drht_plugin.errors import FileError
+from drht_plugin.gimp_install import install, plugin_source, profiles, uninstall
+
+COMMAND = [sys.executable, "-I", "-m", "drht_plugin.cli", "worker"]
+
+
+def drht(*words: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run `drht gimp`."""
+    return subprocess.run(
+        [sys.executable, "-m", "drht_plugin.cli", "gimp", *map(str, words)],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def tree(folder: Path) -> dict[str, bytes | None]:
+    """All that is in a folder, with the files' contents."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
+        for path in folder.rglob("*")
+    }
+
+
+def console(gimp: Gimp) -> Path:
+    """A program that is this GIMP, for who asks it on a profile."""
+    program = gimp.folder / "gimp"
+    command = gimp.command([])
+    entry = f'GIMP3_DIRECTORY="$GIMP3_DIRECTORY" gimp-console-{gimp.version} "$@"'
+    program.write_text(f"#!/bin/sh\nexec {shlex.join(command)} {entry}\n")
+    program.chmod(0o755)
+    return program
+
+
+def test_install_check_uninstall(gimp: Gimp) -> None:
+    """After install GIMP has the procedure in its menu; after uninstall all is as it was before.
+
+    check tells each fault apart: a plug-in without its run bit, one of another version, a worker
+    that is gone, and none installed.
+    """
+    program, temporary = console(gimp), {"TMPDIR": str(gimp.folder)}
+    where = ("--profile", gimp.profile)
+    before = tree(gimp.profile)
+
+    done = drht("install", *where, "--gimp", program, "--threads", "2", **temporary)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"ok: {program} has plug-in-drht-recover-exposure" in done.stdout
+    assert f"ok: worker {sys.executable}" in done.stdout
+
+    ours = ["plug-ins", "plug-ins/drht", "plug-ins/drht/drht.py", "plug-ins/drht/worker.json"]
+    installed = tree(gimp.profile)
+    assert {name: installed.pop(name) for name in ours}
+    assert installed == before
+
+    facts = gimp.run("""
+procedure = Gimp.get_pdb().lookup_procedure(PROCEDURE)
+report(OUT, menu=procedure.get_menu_paths(), label=procedure.get_menu_label(),
+    names=[each.get_name() for each in procedure.get_arguments()])
+""")
+    assert facts["menu"] == ["<Image>/Filters/Enhance"]
+    assert facts["label"].replace("_", "") == "Recover Exposure (DRHT)…"
+    named = ["strength", "shadows", "highlights", "detail", "output", "wrap"]
+    assert facts["names"][-6:] == named
+    started = tree(gimp.profile)  # GIMP writes there, too
+
+    plugin = gimp.profile / "plug-ins/drht/drht.py"
+    setup = gimp.profile / "plug-ins/drht/worker.json"
+    plugin.chmod(0o644)
+    assert_problem(drht("check", *where), "may not be executed")
+    done = drht("check", *where, "--gimp", program, **temporary)
+    assert_problem(done, f"{program} does not find the plug-in")
+    plugin.chmod(0o755)
+    plugin.write_bytes(plugin.read_bytes() + b"#\n")
+    assert_problem(drht("check", *where), "is not of this version")
+    facts = json.loads(setup.read_text())
+    setup.write_text(json.dumps({**facts, "command": ["/nonexistent/python"]}))
+    assert_problem(drht("check", *where), "worker /nonexistent/python: No such file")
+
+    assert drht("install", *where).returncode == 0
+    done = drht("uninstall", *where)
+    assert (done.returncode, done.stdout) == (0, f"{gimp.profile}: removed\n")
+    assert tree(gimp.profile) == {n: data for n, data in started.items() if n not in ours}
+    assert "the plug-in is not installed" in drht("uninstall", *where).stdout
+    assert_problem(drht("check", *where), "run `drht gimp install`")
+
+
+def assert_problem(done: subprocess.CompletedProcess[str], words: str) -> None:
+    """A check that found a fault says so, with exit code 1."""
+    assert done.returncode == 1, done.stdout + done.stderr
+    problems = [line for line in done.stdout.splitlines() if ": PROBLEM: " in line]
+    assert any(words in line for line in problems), done.stdout
+
+
+def test_uninstall_leaves_what_is_not_ours(tmp_path: Path) -> None:
+    """Other plug-ins, files that the user put beside ours, and folders that were there stay."""
+    (tmp_path / "plug-ins/other").mkdir(parents=True)
+    (tmp_path / "plug-ins/other/other.py").write_text("theirs")
+    before = tree(tmp_path)
+    plugin = install(tmp_path, COMMAND)
+    assert os.access(plugin, os.X_OK)
+    install(tmp_path, COMMAND)
+    assert uninstall(tmp_path)
+    assert tree(tmp_path) == before
+
+    install(tmp_path, COMMAND)
+    (plugin.parent / "notes.txt").write_text("mine")
+    assert uninstall(tmp_path)
+    expected = {**before, "plug-ins/drht": None, "plug-ins/drht/notes.txt": b"mine"}
+    assert tree(tmp_path) == expected
+
+
+def test_install_does_not_replace_a_stranger(tmp_path: Path) -> None:
+    """A plug-in of the same name that install did not put there is refused and unchanged."""
+    (tmp_path / "plug-ins/drht").mkdir(parents=True)
+    (tmp_path / "plug-ins/drht/drht.py").write_text("theirs")
+    before = tree(tmp_path)
+    with pytest.raises(FileError, match="did not put there"):
+        install(tmp_path, COMMAND)
+    assert not uninstall(tmp_path)
+    assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("platform", "environment", "folders"),
+    [
+        ("linux", {}, [".config/GIMP"]),
+        ("linux", {}, [".config/GIMP", ".var/app/org.gimp.GIMP/config/GIMP"]),
+        ("linux", {}, ["snap/gimp/current/.config/GIMP"]),
+        ("linux", {"XDG_CONFIG_HOME": "{home}/elsewhere"}, ["elsewhere/GIMP"]),
+        ("darwin", {}, ["Library/Application Support/GIMP"]),
+        ("win32", {"APPDATA": "{home}/AppData/Roaming"}, ["AppData/Roaming/GIMP"]),
+    ],
+    ids=["linux", "linux and flatpak", "snap", "xdg", "mac", "windows"],
+)
+def test_profiles_are_found(
+    tmp_path: Path, platform: str, environment: dict[str, str], folders: list[str]
+) -> None:
+    """Each layout's profiles of GIMP 3 are found, 2.10's and backups are not."""
+    expected = []
+    for folder in folders:
+        for version in ("2.10", "3.0", "3.2", "3.0-backup"):
+            (tmp_path / folder / version).mkdir(parents=True)
+        expected += [tmp_path / folder / "3.0", tmp_path / folder / "3.2"]
+    settings = {name: value.format(home=tmp_path) for name, value in environment.items()}
+    assert profiles(tmp_path, settings, platform) == expected
+    named = {**settings, "GIMP3_DIRECTORY": str(tmp_path / "own")}
+    assert profiles(tmp_path, named, platform) == [tmp_path / "own"]
+
+
+def test_no_profile(tmp_path: Path) -> None:
+    """Without any profile the command says how to get or name one, with exit code 2."""
+    done = drht("install", HOME=str(tmp_path), XDG_CONFIG_HOME="", GIMP3_DIRECTORY="")
+    assert done.returncode == 2
+    assert "start GIMP 3 once, or name its folder with --profile" in done.stderr
+
+
+def test_wrong_settings_stop_install(tmp_path: Path) -> None:
+    """A model or device that is not there is refused before anything is written."""
+    for words in (["--model", "nothing"], ["--device", "abacus"], ["--threads", "0"]):
+        done = drht("install", "--profile", tmp_path / "profile", *words)
+        assert done.returncode == 2, done.stderr
+    assert tree(tmp_path) == {}
+
+
+def test_the_package_brings_the_plug_in(tmp_path: Path) -> None:
+    """A wheel built from the checkout holds the plug-in's file as it is."""
+    checkout = Path(__file__).parents[2]
+    subprocess.run(
+        [sys.executable, "-c", _BUILD, tmp_path], cwd=checkout, check=True, capture_output=True
+    )
+    [wheel] = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        [name] = [n for n in archive.namelist() if n.endswith("share/drht_plugin/gimp/drht.py")]
+        assert archive.read(name) == plugin_source().read_bytes()
+
+
+_BUILD = """
+import sys
+from setuptools.build_meta import build_wheel
+build_wheel(sys.argv[1])
+"""

@@ -12,7 +12,7 @@ from drht_plugin import __version__
 from drht_plugin.engine.correct import DETAILS, Corrector, require_detail
 from drht_plugin.engine.pixels import kind_of
 from drht_plugin.engine.render import Strength
-from drht_plugin.engine.survey import Scene
+from drht_plugin.engine.scene import Scene
 from drht_plugin.errors import DrhtError, InputError
 from drht_plugin.worker.frames import PROTOCOL, Message
 from drht_plugin.worker.pictures import PictureStore, SharedPicture, shrunk
@@ -201,11 +201,13 @@ _FIELDS = {
 def _for_picture(scene: Scene, picture: SharedPicture) -> Scene:
     """The scene for a picture that shows the same as the surveyed one, perhaps in another size.
 
-    What the scene knows is in relative coordinates, so its size is all that changes.
+    What the scene knows is in relative coordinates, so the size and the column that a panorama's
+    columns are counted from are all that changes.
     """
     kind = kind_of(picture.pixels, "linear" if scene.kind.linear else "srgb")
     if kind.colours != scene.kind.colours:
         raise InputError(
             f"the picture has {kind.colours} colours; the surveyed one {scene.kind.colours}"
         )
-    return replace(scene, kind=kind)
+    origin = scene.origin * kind.width // scene.kind.width
+    return replace(scene, kind=kind, origin=origin)

@@ -211,6 +211,28 @@ sys.exit(main(["worker"]))
 """
 
 
+@pytest.mark.parametrize(
+    ("request_", "words"),
+    [
+        ({"type": "hello", "protocol": 2}, "the client speaks protocol 2; this is drht_plugin"),
+        ({"type": "hello", "protocol": True}, "the client speaks protocol True"),
+        ({"type": "status"}, "the first request is 'status'; expected 'hello'"),
+    ],
+    ids=["later", "no number", "no hello"],
+)
+def test_strangers_are_turned_away(request_: Message, words: str) -> None:
+    """A client of another protocol, or that does not greet, is told so; the worker exits with 2."""
+    worker = Client()
+    try:
+        reply = worker.ask(**request_)
+        assert (reply["type"], reply["code"]) == ("error", "protocol")
+        assert words in reply["message"]
+        assert worker.process.wait(60) == 2
+    finally:
+        worker.process.kill()
+        worker.process.communicate()
+
+
 @pytest.mark.parametrize("end", ["stdin", "SIGTERM", "SIGKILL"])
 def test_the_worker_ends_at_once(end: str) -> None:
     """In mid job, the end of stdin or a signal ends the process, and its file has no name left.

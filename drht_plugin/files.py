@@ -10,12 +10,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from drht_plugin.engine.bands import guided_demand, in_words, parse_memory, plan_bands
+from drht_plugin.engine.bands import in_words, parse_memory
 from drht_plugin.engine.correct import (
     SURVEY_SHARE,
     Corrector,
     ProgressCallback,
-    require_detail,
+    require_plan,
     split,
 )
 from drht_plugin.engine.pixels import kind_of
@@ -85,7 +85,6 @@ def correct_file(
         InputError: an argument out of range, a target format that cannot hold the picture.
     """
     applied = Strength(strength, shadows, highlights)
-    require_detail(detail)
     if hdr is not None and Path(hdr).suffix.lower() != ".exr":
         raise InputError(f"the HDR estimate is to go to {hdr}; expected a name ending in .exr")
     corrector = corrector or Corrector()
@@ -94,7 +93,7 @@ def correct_file(
     with open_picture(source) as picture:
         transfer = transfer or picture.transfer
         kind = kind_of(picture, transfer)
-        plan_bands(kind, guided_demand(kind), memory=memory)  # refuses before any work
+        require_plan(kind, detail, memory, None)
         with ExitStack() as targets:
             if hdr is not None:
                 hdr_sink = targets.enter_context(create_hdr(hdr, kind.height, kind.width))

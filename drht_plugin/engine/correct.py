@@ -12,21 +12,30 @@ import numpy as np
 import numpy.typing as npt
 
 from drht_plugin.engine import survey as surveying
-from drht_plugin.engine.bands import Guided, Radiance, guided_demand, plan_bands
-from drht_plugin.engine.pixels import kind_of, require_out
-from drht_plugin.engine.render import FULL, Strength, Window, render, render_radiance
+from drht_plugin.engine.bands import (
+    BandPlan,
+    BandRenderer,
+    Guided,
+    Radiance,
+    guided_demand,
+    plan_bands,
+)
+from drht_plugin.engine.detail import NetworkBands, NetworkRenderer, best_detail, fitting_tile
+from drht_plugin.engine.pixels import Kind, kind_of, require_out
+from drht_plugin.engine.render import FULL, Strength, Window, render_radiance
 from drht_plugin.engine.scene import Scene
 from drht_plugin.engine.source import Sink, Source, require_sink
 from drht_plugin.engine.stream import run
 from drht_plugin.errors import InputError
 
 if TYPE_CHECKING:
+    from drht_plugin.model.detail import DetailRunner
     from drht_plugin.model.runner import Runner
 
 Image = npt.NDArray[Any]
 ProgressCallback = Callable[[float], None]
 
-DETAILS = ("auto", "guided")
+DETAILS = ("auto", "guided", "network")
 _BAND_PIXELS = 1 << 22
 SURVEY_SHARE = 0.3
 """How much of the progress the survey counts for."""
@@ -59,6 +68,46 @@ class Corrector:
 
         return Runner(self._model, self._device)
 
+    @cached_property
+    def detail_runner(self) -> DetailRunner:
+        """The network of network detail, loaded when first needed.
+
+        Raises:
+            InputError: the model has none.
+        """
+        from drht_plugin.model.detail import DetailRunner
+
+        return DetailRunner(self._model, self._device)
+
+    @cached_property
+    def _has_detail(self) -> bool:
+        from drht_plugin.model.weights import detail_of, locate
+
+        return detail_of(locate(self._model)).is_file()
+
+    def detail_for(self, scene: Scene, detail: str) -> str:
+        """What `detail` is for this scene: "guided" or "network".
+
+        "auto" is what `engine.detail.best_detail` says, and guided where the model has no detail
+        network.
+
+        Raises:
+            InputError: an unknown detail.
+        """
+        require_detail(detail)
+        if detail != "auto":
+            return detail
+        return best_detail(scene) if self._has_detail else "guided"
+
+    def network_renderer(self, tile: int | None = None) -> NetworkRenderer:
+        """Renders windows in network detail, from tiles of this side.
+
+        Raises:
+            InputError: an impossible tile, or a model without a detail network.
+            WeightsError: damaged weights.
+        """
+        return NetworkRenderer(self.detail_runner, tile)
+
     def survey(
         self,
         image: Any,
@@ -83,19 +132,50 @@ class Corrector:
         image: Any,
         strength: Strength = FULL,
         *,
+        detail: str = "auto",
+        tile: int | None = None,
         out: Image | None = None,
         progress: ProgressCallback | None = None,
     ) -> Image:
-        """The whole surveyed image corrected, band by band; errors as in `drht_plugin.render`."""
+        """The whole surveyed image corrected; errors as in `correct`."""
         _require_surveyed(scene, image)
         out = _prepare_out(image, out)
         report = _rows(progress)
+        if tile is None and self.detail_for(scene, detail) == "guided":
+            tile = max(1, _BAND_PIXELS // scene.kind.width)
+        renderer, plan = self._bands(scene, image, strength, detail, None, tile)
         with _threads(self._threads):
-            for top, rows in _bands(image, scene.kind.width):
-                render(scene, rows, Window(top), strength, out[top : top + len(rows)])
+            for band in plan:
+                rows = np.asarray(image[band.above : band.below])
+                place = slice(band.first, band.last)
+                renderer(rows, band.above, place, out[place])
                 if report is not None:
-                    report(top + len(rows), scene.kind.height)
+                    report(band.last, scene.kind.height)
         return out
+
+    def _bands(
+        self,
+        scene: Scene,
+        source: Any,
+        strength: Strength,
+        detail: str,
+        memory: int | str | None,
+        tile: int | None,
+        start: int = 0,
+    ) -> tuple[BandRenderer, BandPlan]:
+        """What renders the bands of a source, and how its rows are parted."""
+        row_shape = tuple(source.shape[1:])
+        if self.detail_for(scene, detail) == "guided":
+            guided = Guided(scene, strength, row_shape)
+            return guided, plan_bands(
+                scene.kind, guided.demand, memory=memory, tile=tile, start=start
+            )
+        side = fitting_tile(scene.kind, memory) if tile is None else tile
+        network = NetworkBands(scene, strength, row_shape, self.network_renderer(side))
+        rows = network.demand.stride
+        return network, plan_bands(
+            scene.kind, network.demand, memory=memory, tile=rows, start=start
+        )
 
     def render_hdr(
         self, scene: Scene, image: Any, *, progress: ProgressCallback | None = None
@@ -107,7 +187,7 @@ class Corrector:
         radiance = np.empty((kind.height, kind.width, kind.colours), np.float32)
         with _threads(self._threads):
             grid = scene.radiance_grid()
-            for top, rows in _bands(image, kind.width):
+            for top, rows in _row_bands(image, kind.width):
                 band = render_radiance(scene, grid, rows, Window(top))
                 radiance[top : top + len(rows)] = band
                 if report is not None:
@@ -131,8 +211,7 @@ class Corrector:
         _require_surveyed(scene, source)
         require_detail(detail)
         require_sink(source, sink)
-        renderer = Guided(scene, strength, tuple(source.shape[1:]))
-        plan = plan_bands(scene.kind, renderer.demand, memory=memory, tile=tile, start=start)
+        renderer, plan = self._bands(scene, source, strength, detail, memory, tile, start)
         with _threads(self._threads):
             run(source, sink, renderer, plan, _rows(progress))
 
@@ -180,7 +259,8 @@ class Corrector:
             strength, shadows, highlights, detail, transfer, wrap: see `drht_plugin.correct`.
             memory: for the pixels on their way, in bytes or as "512M", "2G"; the networks and
                 libraries come on top. None takes 96 MB.
-            tile: rows that are worked on at once; None takes as many as the memory allows.
+            tile: in guided detail, rows that are worked on at once; in network detail, the side
+                of what the network sees at once. None takes what the memory allows.
             progress: called with the share that is done, 0..1, from the calling thread; what it
                 raises stops the work.
 
@@ -197,7 +277,7 @@ class Corrector:
         kind = kind_of(source, transfer)
         require_detail(detail)
         require_sink(source, sink)
-        plan_bands(kind, guided_demand(kind), memory=memory, tile=tile)  # refuses before any work
+        require_plan(kind, detail, memory, tile)
         first, second = split(progress, SURVEY_SHARE)
         scene = self.survey(source, transfer=transfer, wrap=wrap, progress=first)
         self.render_into(
@@ -215,17 +295,19 @@ class Corrector:
         detail: str = "auto",
         transfer: str = "srgb",
         wrap: bool = False,
+        tile: int | None = None,
         out: Image | None = None,
         progress: ProgressCallback | None = None,
     ) -> Image:
         """The corrected picture; see `drht_plugin.correct`."""
         applied = Strength(strength, shadows, highlights)
-        kind_of(image, transfer)
-        require_detail(detail)
+        require_plan(kind_of(image, transfer), detail, None, tile)
         out = _prepare_out(image, out)
         first, second = split(progress, SURVEY_SHARE)
         scene = self.survey(image, transfer=transfer, wrap=wrap, progress=first)
-        return self.render(scene, image, applied, out=out, progress=second)
+        return self.render(
+            scene, image, applied, detail=detail, tile=tile, out=out, progress=second
+        )
 
     def estimate_hdr(
         self,
@@ -250,6 +332,7 @@ def correct(
     detail: str = "auto",
     transfer: str = "srgb",
     wrap: bool = False,
+    tile: int | None = None,
     model: str | Path = "default",
     device: str = "auto",
     threads: int | None = None,
@@ -266,9 +349,14 @@ def correct(
         strength: how much of the correction is applied, 0..1; 0 gives the input bit for bit.
         shadows: how much of the lift is applied where the picture gets brighter, 0..1.
         highlights: how much of the recovery is applied where it gets darker, 0..1.
-        detail: "guided": detail from the input, tone from the networks; "auto" picks.
+        detail: "guided": detail from the input, tone from the networks; "network": a network at
+            full resolution mends noise, code steps and coding losses of what is lifted, at some
+            ten times the cost; "auto" takes the network where a picture needs it (see
+            `engine.detail.best_detail`).
         transfer: "linear" for scene-linear values.
         wrap: a 360° panorama, whose left and right edges meet.
+        tile: in network detail, the side in pixels of what the network sees at once (memory goes
+            with its square); in guided detail, rows that are worked on at once.
         model: "default", or a .safetensors file with its .json beside it.
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         threads: CPU threads; None takes all cores.
@@ -291,6 +379,7 @@ def correct(
         detail=detail,
         transfer=transfer,
         wrap=wrap,
+        tile=tile,
         out=out,
         progress=progress,
     )
@@ -353,6 +442,20 @@ def require_detail(detail: str) -> None:
         raise InputError(f"detail is {detail!r}; expected one of {', '.join(DETAILS)}")
 
 
+def require_plan(kind: Kind, detail: str, memory: int | str | None, tile: int | None) -> None:
+    """Refuse, before any work, an unknown detail, and a memory or tile that cannot be.
+
+    Raises:
+        InputError: says what was given and what is accepted.
+    """
+    require_detail(detail)
+    if detail == "network":
+        side = fitting_tile(kind, memory) if tile is None else tile
+        NetworkRenderer.tiling_of(kind, side, wrap=False)
+    else:
+        plan_bands(kind, guided_demand(kind), memory=memory, tile=tile)
+
+
 def _prepare_out(image: Any, out: Image | None) -> Image:
     if out is None:
         return np.empty(image.shape, image.dtype)
@@ -368,7 +471,7 @@ def _require_surveyed(scene: Scene, image: Any) -> None:
         )
 
 
-def _bands(image: Any, width: int) -> Iterator[tuple[int, Image]]:
+def _row_bands(image: Any, width: int) -> Iterator[tuple[int, Image]]:
     rows = max(1, _BAND_PIXELS // width)
     for top in range(0, image.shape[0], rows):
         yield top, np.asarray(image[top : top + rows])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from drht_plugin.bridge.layout import CELL, HALO, PLANES, STRIDE
-from drht_plugin.engine.pixels import Kind
+from drht_plugin.engine.bands import Demand, plan_bands
+from drht_plugin.engine.pixels import Kind, require_finite
 from drht_plugin.engine.render import FULL, Strength, Window, finish, to_display, tone
 from drht_plugin.engine.scene import Scene
 from drht_plugin.engine.survey import as_channels
@@ -24,6 +25,15 @@ Network = Callable[[FloatArray], FloatArray]
 
 TILE = 1024
 """Side of the tiles that the network sees, halo included, unless told otherwise."""
+
+_TILES = (TILE, 768, 512, 384, 256)
+_MEMORY = 768 << 20
+"""Bytes of pixels that are on their way at once, unless told otherwise."""
+
+_LIFT = 0.5
+"""Stops of codes."""
+
+_LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
 
 RAMP = 16
 """Pixels over which neighbouring tiles fade into one another."""
@@ -73,14 +83,22 @@ class NetworkRenderer:
         self._network = network
         self._most = self.tile
         self._lock = threading.Lock()
-        # Refuses an impossible tile before any work.
         tiling(1, 1, self.tile, halo=HALO, ramp=RAMP, stride=STRIDE, wrap=False)
 
+    @staticmethod
+    def tiling_of(kind: Kind, tile: int, *, wrap: bool) -> Tiling:
+        """How an image is cut into tiles of this side.
+
+        Raises:
+            InputError: an impossible tile.
+        """
+        if not isinstance(tile, int) or isinstance(tile, bool):
+            raise InputError(f"tile is {tile!r}; expected a whole number of pixels")
+        return tiling(kind.height, kind.width, tile, halo=HALO, ramp=RAMP, stride=STRIDE, wrap=wrap)
+
     def tiling(self, kind: Kind, *, wrap: bool) -> Tiling:
-        """How an image is cut into tiles."""
-        return tiling(
-            kind.height, kind.width, self.tile, halo=HALO, ramp=RAMP, stride=STRIDE, wrap=wrap
-        )
+        """How an image is cut into the tiles that this renderer takes."""
+        return self.tiling_of(kind, self.tile, wrap=wrap)
 
     def in_order(self) -> NetworkRenderer:
         """A renderer for the windows of a tiling in their order, which computes each tile once."""
@@ -107,12 +125,13 @@ class NetworkRenderer:
             out: where the result goes; a new array if absent.
 
         Raises:
-            InputError: `given` does not hold what is needed.
+            InputError: `given` does not hold what is needed; NaN or infinity in the pixels.
         """
         needed = window.grown(self.halo, scene.kind.height, scene.kind.width, wrap=scene.wrap)
         if not given.holds(needed):
             raise InputError(f"{window} needs the pixels of {needed}; given are those of {given}")
         source = as_channels(pixels)
+        require_finite(source, given.top, left=given.left)
         down, left = window.top - given.top, window.left - given.left
         own = source[down : down + window.height, left : left + window.width]
         if out is None:
@@ -283,6 +302,103 @@ class _InOrder(NetworkRenderer):
         }
         self._strips[here] = [whole.part(below, left), whole.part(top, beside)]
         return whole
+
+
+class NetworkBands:
+    """Bands of the corrected image, in network detail; see `bands.BandRenderer`.
+
+    For one pass over the image, by one thread.
+    """
+
+    def __init__(
+        self,
+        scene: Scene,
+        strength: Strength,
+        row_shape: tuple[int, ...],
+        renderer: NetworkRenderer,
+    ) -> None:
+        self._scene, self._strength, self.row_shape = scene, strength, row_shape
+        self._renderer = renderer.in_order()
+        self._cut = renderer.tiling(scene.kind, wrap=scene.wrap)
+
+    @property
+    def demand(self) -> Demand:
+        """See `BandRenderer`: bands are rows of tiles."""
+        row = network_row(self._scene.kind)
+        return Demand(self._renderer.halo, self._cut.rows.step, row, row, 0)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """See `BandRenderer`."""
+        return self._scene.kind.dtype
+
+    def __call__(self, pixels: npt.NDArray[Any], top: int, band: slice, out: Any) -> None:
+        """See `BandRenderer`."""
+        scene, width = self._scene, self._scene.kind.width
+        left = 0
+        if scene.wrap:
+            # The turn from the scene's origin on, and as much beyond as the windows need.
+            left = scene.origin - self._renderer.halo
+            turn = np.arange(left, scene.origin + width + self._renderer.halo)
+            pixels = pixels[:, turn % width]
+        given = Region(top, left, pixels.shape[0], pixels.shape[1])
+        for first, last in self._rows(band):
+            for across in range(self._cut.columns.count):
+                begin, end = self._cut.columns.shown_first(across)
+                window = Region(first, begin + scene.origin, last - first, end - begin)
+                made = self._renderer.render(scene, pixels, given, window, self._strength)
+                columns = np.arange(window.left, window.right) % width
+                target = out[first - band.start : last - band.start]
+                if columns[0] <= columns[-1]:
+                    target[:, columns[0] : columns[-1] + 1] = made
+                else:
+                    target[:, columns] = made
+
+    def _rows(self, band: slice) -> Iterator[tuple[int, int]]:
+        """A band, cut where tiles begin."""
+        for down in range(self._cut.rows.count):
+            top, bottom = self._cut.rows.shown_first(down)
+            first, last = max(top, band.start), min(bottom, band.stop)
+            if first < last:
+                yield first, last
+
+
+def network_row(kind: Kind) -> int:
+    """Bytes of a row of an image."""
+    return kind.width * (kind.colours + (kind.alpha >= 0)) * kind.dtype.itemsize
+
+
+def fitting_tile(kind: Kind, memory: int | str | None) -> int:
+    """The largest usual tile whose rows fit the memory, at most `TILE`.
+
+    Raises:
+        InputError: no such memory, or one that is too small for the image's rows.
+    """
+    for tile in _TILES:
+        rows = NetworkRenderer.tiling_of(kind, tile, wrap=False).rows.step
+        row = network_row(kind)
+        demand = Demand(HALO + STRIDE + RAMP, rows, row, row, 0)
+        try:
+            plan_bands(kind, demand, memory=_MEMORY if memory is None else memory, tile=rows)
+        except InputError:
+            if tile == _TILES[-1]:
+                raise
+            continue
+        break
+    return tile
+
+
+def best_detail(scene: Scene) -> str:
+    """Network detail where the picture's shadows are lifted far enough for their noise to show.
+
+    The rule: the mean over the overview of how many stops T lies above x in luma, as far as it
+    does, is at least `_LIFT`.
+    """
+    before = np.maximum(scene.ldr @ _LUMA, 1 / 255)
+    after = np.maximum(scene.corrected @ _LUMA, 1 / 255)
+    lift = np.log2(after / before).clip(0, None)
+    total = max(float(scene.weight.sum()), 1e-9)
+    return "network" if float((lift * scene.weight).sum()) / total >= _LIFT else "guided"
 
 
 def _aligned(start: int, stop: int) -> tuple[int, int]:

@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 
 from drht_plugin.engine.bands import DEPTH, Band, BandPlan, BandRenderer
-from drht_plugin.engine.pixels import require_finite
 from drht_plugin.engine.source import Sink, Source
 from drht_plugin.errors import InputError
 
@@ -107,7 +106,6 @@ def _rows(source: Source, top: int, bottom: int) -> Image:
             f"the source ends early: {len(rows)} of {bottom - top} rows from row {top} on, "
             f"of {source.shape[0]}"
         )
-    require_finite(rows, top)
     return rows
 
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from drht_plugin.bridge.layout import CELL, PLANES
+from drht_plugin.errors import InputError
 from drht_plugin.model.device import choose_device, inference_dtype, tune_allocator
 from drht_plugin.model.networks import join
 from drht_plugin.model.weights import DETAIL_ARCHITECTURE, detail_of, load_weights, locate
@@ -80,7 +81,13 @@ class DetailRunner:
         self.dtype = inference_dtype(self.device)
         tune_allocator()
         network = DetailNetwork()
-        load_weights(detail_of(locate(model)), DETAIL_ARCHITECTURE, network)
+        weights = detail_of(locate(model))
+        if not weights.is_file():
+            raise InputError(
+                f"model {str(model)!r} has no network for detail 'network' ({weights.name} is "
+                "missing); expected detail 'guided'"
+            )
+        load_weights(weights, DETAIL_ARCHITECTURE, network)
         network = network.eval().requires_grad_(False)
         self._network = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 

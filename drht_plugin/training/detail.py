@@ -109,12 +109,13 @@ class Cut(NamedTuple):
 def harder(shot: Shot, random: np.random.Generator) -> Shot:
     """A shot as full-size pictures are: more often a JPEG, and noisier."""
     jpeg = int(random.integers(50, 98)) if random.random() < 0.55 else 0
+    most = 1e-2 if random.random() < 0.2 else 1e-3
     return replace(
         shot,
         jpeg=jpeg,
         halved=bool(random.random() < 0.6),
         quantised=bool(random.random() < 0.85),
-        shot_noise=math.exp(random.uniform(math.log(2e-6), math.log(1e-3))),
+        shot_noise=math.exp(random.uniform(math.log(2e-6), math.log(most))),
         read_noise=math.exp(random.uniform(math.log(1e-4), math.log(4e-3))),
     )
 

@@ -9,13 +9,20 @@ import numpy as np
 import numpy.typing as npt
 
 from drht_plugin.bridge.jit import kernel
-from drht_plugin.bridge.kernels import _between_rows, _code, _columns, _share
 from drht_plugin.bridge.layout import PLANES
+from drht_plugin.bridge.scalars import (
+    LUMA_B,
+    LUMA_G,
+    LUMA_R,
+    between_rows,
+    code,
+    grid_columns,
+    share_applied,
+)
 
 Array = npt.NDArray[Any]
 
 _f32 = np.float32
-_LUMA_R, _LUMA_G, _LUMA_B = _f32(0.2126), _f32(0.7152), _f32(0.0722)
 _CLIP_FROM = _f32(0.95)
 _Y_MOST = _f32(3)
 
@@ -44,9 +51,9 @@ def detail_planes(
         slab = np.empty((over_w, 9), np.float32)
         for dy in range(2):
             i = 2 * pair + dy
-            _between_rows(overview, (rows[i] + 0.5) / height * over_h - 0.5, slab)
+            between_rows(overview, (rows[i] + 0.5) / height * over_h - 0.5, slab)
             for j in range(display.shape[1]):
-                left, right, share = _columns(
+                left, right, share = grid_columns(
                     (columns[j] + 0.5) / width * over_w - 0.5, over_w, wrap
                 )
                 out = planes[pair, j >> 1]
@@ -97,7 +104,7 @@ def finish(pixels: Array, corrected: Array, settings: Array, out: Array) -> None
     """Mix corrected pixels with the input by strength, and encode.
 
     pixels, out: R×C×K of one dtype, K = 1…4; the last of 2 and 4 channels is copied. corrected:
-    R×C×3 float32, T, of which gray pixels take the luma. settings: as of `slice_rgb`.
+    R×C×3 float32, T, of which gray pixels take the luma. settings: as of `tone.slice_grid`.
     """
     rows, columns, channels = pixels.shape
     scale, rounding, ceiling = settings[0], settings[1], settings[2]
@@ -112,16 +119,16 @@ def finish(pixels: Array, corrected: Array, settings: Array, out: Array) -> None
                 for c in range(3):
                     x = min(max(_f32(pixels[i, j, c]) * to_display, zero), one)
                     change[c] = min(max(corrected[i, j, c], zero), ceiling) - x
-                luma = _LUMA_R * change[0] + _LUMA_G * change[1] + _LUMA_B * change[2]
+                luma = LUMA_R * change[0] + LUMA_G * change[1] + LUMA_B * change[2]
             else:
                 x = min(max(_f32(pixels[i, j, 0]) * to_display, zero), one)
-                tone = _LUMA_R * corrected[i, j, 0] + _LUMA_G * corrected[i, j, 1]
-                tone += _LUMA_B * corrected[i, j, 2]
+                tone = LUMA_R * corrected[i, j, 0] + LUMA_G * corrected[i, j, 1]
+                tone += LUMA_B * corrected[i, j, 2]
                 luma = min(max(tone, zero), ceiling) - x
                 change[0] = luma
-            share = _share(luma, strength, shadows, highlights)
+            share = share_applied(luma, strength, shadows, highlights)
             for c in range(colours):
                 value = _f32(pixels[i, j, c]) * to_display
-                out[i, j, c] = _code(value + share * change[c], scale, rounding)
+                out[i, j, c] = code(value + share * change[c], scale, rounding)
             if channels > colours:
                 out[i, j, colours] = pixels[i, j, colours]

@@ -7,7 +7,9 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -17,6 +19,9 @@ Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
 _turn = threading.RLock()
 
+_WORTH_A_THREAD = 1 << 15
+"""Pixels that take longer to correct than a thread takes to start."""
+
 
 def kernel(function: Kernel) -> Kernel:
     """Compile with threads, without the GIL, cached on disk where some folder can be written.
@@ -24,20 +29,52 @@ def kernel(function: Kernel) -> Kernel:
     No fast-math: the operations of a pixel then round alike in vector bodies and scalar tails,
     so that a pixel does not depend on where a window begins.
     """
-    compiled = _compile(function, cache=True)
+    call = _kept(function, parallel=True)
 
     @functools.wraps(function)
+    def in_turn(*arguments: Any) -> Any:
+        with _turn if _one_at_a_time() else nullcontext():
+            return call(*arguments)
+
+    return cast(Kernel, in_turn)
+
+
+def rows_kernel(function: Kernel) -> Kernel:
+    """As `kernel`, for one thread, to be called by several: see `share_rows`.
+
+    Takes half as long to compile, which counts where a kernel is long.
+    """
+    return cast(Kernel, functools.wraps(function)(_kept(function, parallel=False)))
+
+
+def share_rows(rows: int, columns: int, work: Callable[[int, int], None]) -> None:
+    """Call `work(first, last)` for parts of `rows`, on as many threads as numba may use."""
+    threads = min(numba.get_num_threads(), rows * columns // _WORTH_A_THREAD, rows)
+    if threads < 2:
+        work(0, rows)
+        return
+    edges = [rows * part // threads for part in range(threads + 1)]
+    with ThreadPoolExecutor(threads - 1) as others:
+        parts = [others.submit(work, *edge) for edge in pairwise(edges[1:])]
+        work(*edges[:2])
+        for part in parts:
+            part.result()
+
+
+def _kept(function: Kernel, *, parallel: bool) -> Callable[..., Any]:
+    """The compiled function, without a cache once the cache fails."""
+    compiled = _compile(function, cache=True, parallel=parallel)
+
     def call(*arguments: Any) -> Any:
         nonlocal compiled
-        with _turn if _one_at_a_time() else nullcontext():
-            try:
-                return compiled(*arguments)
-            except OSError:
-                # The cache's disk is full or gone; kernels raise no OSError of their own.
-                compiled = _compile(function, cache=False)
-                return compiled(*arguments)
+        try:
+            return compiled(*arguments)
+        except OSError:
+            # The cache's disk is full or gone; kernels raise no OSError of their own.
+            compiled = _compile(function, cache=False, parallel=parallel)
+            return compiled(*arguments)
 
-    return cast(Kernel, call)
+    return call
 
 
 def inline(function: Kernel) -> Kernel:
@@ -46,8 +83,8 @@ def inline(function: Kernel) -> Kernel:
     return cast(Kernel, compiled)
 
 
-def _compile(function: Kernel, *, cache: bool) -> Kernel:
-    make = functools.partial(numba.njit, parallel=True, nogil=True, error_model="numpy")
+def _compile(function: Kernel, *, cache: bool, parallel: bool) -> Kernel:
+    make = functools.partial(numba.njit, parallel=parallel, nogil=True, error_model="numpy")
     try:
         with _cache_folder():
             compiled: Any = make(cache=cache)(function)

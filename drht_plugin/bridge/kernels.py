@@ -1,4 +1,4 @@
-"""The numba kernels: area average, slice of the tone grid, bridge, transfer curves.
+"""The numba kernels: area average, moments of the tone grid, bridge, transfer curves.
 
 Each works on one window of an image and knows by global coordinates where it lies, so that any
 tiling gives the same pixels. Reference formulas in plain numpy stand in `transfer` and `grid`.
@@ -14,13 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from drht_plugin.bridge.jit import inline, kernel
+from drht_plugin.bridge.scalars import LUMA_B, LUMA_G, LUMA_R, grid_columns
 from drht_plugin.bridge.transfer import ALPHA, GAMMA, H_MAX, SRGB_CODED_END, SRGB_LINEAR_END
 
 Array = npt.NDArray[Any]
 
 _f32 = np.float32
 _LN2 = math.log(2)
-_LUMA_R, _LUMA_G, _LUMA_B = _f32(0.2126), _f32(0.7152), _f32(0.0722)
 _BITS_ONE = np.int32(0x3F800000)
 _MANTISSA = np.int32(0x007FFFFF)
 
@@ -228,7 +228,7 @@ def fit_statistics(ldr: Array, target: Array, weight: Array, wrap: bool, moments
                 features[1] = ldr[i, j, 1]
                 features[2] = ldr[i, j, 2]
                 features[3] = 1
-                x0, x1, fx = _columns((j + 0.5) / w * gx - 0.5, gx, wrap)
+                x0, x1, fx = grid_columns((j + 0.5) / w * gx - 0.5, gx, wrap)
                 z0, z1, fz = _level(features[0], features[1], features[2], gz)
                 for corner in range(4):
                     column = x1 if corner & 1 else x0
@@ -247,161 +247,9 @@ def fit_statistics(ldr: Array, target: Array, weight: Array, wrap: bool, moments
 
 
 @inline
-def _columns(position: Any, count: Any, wrap: Any) -> Any:
-    """The two grid columns around a position, and the second one's share."""
-    if wrap:
-        whole = math.floor(position)
-        left = int(whole) % count
-        return left, (left + 1) % count, _f32(position - whole)
-    position = min(max(position, 0.0), count - 1.0)
-    left = min(int(position), max(count - 2, 0))
-    return left, min(left + 1, count - 1), _f32(position - left)
-
-
-@inline
 def _level(r: Any, g: Any, b: Any, count: Any) -> Any:
     """The two luma levels around a colour, and the second one's share."""
-    luma = _LUMA_R * r + _LUMA_G * g + _LUMA_B * b
+    luma = LUMA_R * r + LUMA_G * g + LUMA_B * b
     position = min(max(luma, _f32(0)), _f32(1)) * _f32(count - 1)
     low = min(int(position), count - 2)
     return low, low + 1, position - _f32(low)
-
-
-@inline
-def _between_rows(plane: Array, position: float, out: Array) -> None:
-    """Interpolate rows of plane (n×m×k float32) at `position`, held at the borders."""
-    last = plane.shape[0] - 1
-    position = min(max(position, 0.0), float(last))
-    low = min(int(position), max(last - 1, 0))
-    high = min(low + 1, last)
-    share = _f32(position - low)
-    for a in range(plane.shape[1]):
-        for k in range(plane.shape[2]):
-            value = plane[low, a, k]
-            out[a, k] = value + share * (plane[high, a, k] - value)
-
-
-@inline
-def _share(change: Any, strength: Any, shadows: Any, highlights: Any) -> Any:
-    """How much of a correction is applied: `shadows` where it lifts luma, else `highlights`."""
-    lifts = min(max(change * _f32(16) + _f32(0.5), _f32(0)), _f32(1))
-    return strength * (highlights + lifts * (shadows - highlights))
-
-
-@inline
-def _code(value: Any, scale: Any, rounding: Any) -> Any:
-    """A display value to its code: rounded and clamped for integers (rounding 0.5)."""
-    code = value * scale + rounding
-    return min(max(code, _f32(0)), scale) if rounding > _f32(0) else code
-
-
-@kernel
-def slice_rgb(
-    pixels: Array,
-    grid: Array,
-    levels: int,
-    residual: Array,
-    place: Array,
-    wrap: bool,
-    settings: Array,
-    out: Array,
-) -> None:
-    """Correct one window of an RGB image: slice the tone grid, add the residual, mix, encode.
-
-    pixels, out: R×C×(3 or 4) of one dtype; a fourth channel is copied. grid: gy×gx×(levels·12)
-    float32, 12 = (r, g, b, 1) for each of R, G, B; residual: h×w×3 float32. place: int64 top,
-    left, height, width: where the window lies in the image. settings: float32 scale (value of
-    display code 1.0), rounding (0.5 for integers, 0 for floats), ceiling of T, strength, shadows,
-    highlights. What lies outside 0..1 in the input is kept on top of the corrected value.
-    """
-    rows, columns, channels = pixels.shape
-    top, left, height, width = place[0], place[1], place[2], place[3]
-    scale, rounding, ceiling = settings[0], settings[1], settings[2]
-    strength, shadows, highlights = settings[3], settings[4], settings[5]
-    gy, gx, per_column = grid.shape
-    res_h, res_w = residual.shape[0], residual.shape[1]
-    to_display = _f32(1) / scale
-    zero, one = _f32(0), _f32(1)
-    for i in numba.prange(rows):
-        slab = np.empty((gx, per_column), np.float32)
-        lift = np.empty((res_w, 3), np.float32)
-        y = (i + top + 0.5) / height
-        _between_rows(grid, y * gy - 0.5, slab)
-        _between_rows(residual, y * res_h - 0.5, lift)
-        value = np.empty(3, np.float32)
-        for j in range(columns):
-            u = (j + left + 0.5) / width
-            x0, x1, fx = _columns(u * gx - 0.5, gx, wrap)
-            r0, r1, fr = _columns(u * res_w - 0.5, res_w, wrap)
-            vr = _f32(pixels[i, j, 0]) * to_display
-            vg = _f32(pixels[i, j, 1]) * to_display
-            vb = _f32(pixels[i, j, 2]) * to_display
-            r = min(max(vr, zero), one)
-            g = min(max(vg, zero), one)
-            b = min(max(vb, zero), one)
-            z, _, fz = _level(r, g, b, levels)
-            w11 = fx * fz
-            w10 = fx - w11
-            w01 = fz - w11
-            w00 = one - fx - w01
-            for k in range(3):
-                n = 12 * z + 4 * k
-                t = lift[r0, k] + fr * (lift[r1, k] - lift[r0, k])
-                for feature, m in ((r, n), (g, n + 1), (b, n + 2), (one, n + 3)):
-                    near = w00 * slab[x0, m] + w01 * slab[x0, m + 12]
-                    far = w10 * slab[x1, m] + w11 * slab[x1, m + 12]
-                    t += (near + far) * feature
-                value[k] = min(max(t, zero), ceiling)
-            dr, dg, db = value[0] - r, value[1] - g, value[2] - b
-            change = _LUMA_R * dr + _LUMA_G * dg + _LUMA_B * db
-            share = _share(change, strength, shadows, highlights)
-            out[i, j, 0] = _code(vr + share * dr, scale, rounding)
-            out[i, j, 1] = _code(vg + share * dg, scale, rounding)
-            out[i, j, 2] = _code(vb + share * db, scale, rounding)
-            if channels == 4:
-                out[i, j, 3] = pixels[i, j, 3]
-
-
-@kernel
-def slice_gray(
-    pixels: Array,
-    grid: Array,
-    levels: int,
-    residual: Array,
-    place: Array,
-    wrap: bool,
-    settings: Array,
-    out: Array,
-) -> None:
-    """`slice_rgb` for gray images, R×C×(1 or 2): grid gy×gx×(levels·2), residual h×w×1."""
-    rows, columns, channels = pixels.shape
-    top, left, height, width = place[0], place[1], place[2], place[3]
-    scale, rounding, ceiling = settings[0], settings[1], settings[2]
-    strength, shadows, highlights = settings[3], settings[4], settings[5]
-    gy, gx, per_column = grid.shape
-    res_h, res_w = residual.shape[0], residual.shape[1]
-    to_display = _f32(1) / scale
-    zero, one = _f32(0), _f32(1)
-    for i in numba.prange(rows):
-        slab = np.empty((gx, per_column), np.float32)
-        lift = np.empty((res_w, 1), np.float32)
-        y = (i + top + 0.5) / height
-        _between_rows(grid, y * gy - 0.5, slab)
-        _between_rows(residual, y * res_h - 0.5, lift)
-        for j in range(columns):
-            u = (j + left + 0.5) / width
-            x0, x1, fx = _columns(u * gx - 0.5, gx, wrap)
-            r0, r1, fr = _columns(u * res_w - 0.5, res_w, wrap)
-            v = _f32(pixels[i, j, 0]) * to_display
-            x = min(max(v, zero), one)
-            z, _, fz = _level(x, x, x, levels)
-            t = lift[r0, 0] + fr * (lift[r1, 0] - lift[r0, 0])
-            for feature, m in ((x, 2 * z), (one, 2 * z + 1)):
-                near = slab[x0, m] + fz * (slab[x0, m + 2] - slab[x0, m])
-                far = slab[x1, m] + fz * (slab[x1, m + 2] - slab[x1, m])
-                t += (near + fx * (far - near)) * feature
-            change = min(max(t, zero), ceiling) - x
-            share = _share(change, strength, shadows, highlights)
-            out[i, j, 0] = _code(v + share * change, scale, rounding)
-            if channels == 2:
-                out[i, j, 1] = pixels[i, j, 1]

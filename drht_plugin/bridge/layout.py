@@ -1,4 +1,7 @@
-"""How the detail network takes pixels; known to the network, its kernels and the tiles."""
+"""How the detail network takes pixels, and how many levels a tone grid has.
+
+Known to the networks, their kernels, the tiles and the fit.
+"""
 
 CELL = 2
 """Side of the square of pixels that is one place of the network's input and output; its pixels
@@ -12,3 +15,6 @@ STRIDE = 8
 
 HALO = 32
 """Pixels around a part of a tile, in whole strides, that the network's output there depends on."""
+
+LEVELS = 8
+"""Luma levels of a tone grid: as many as `bridge.tone` has hinges for."""

@@ -1,7 +1,8 @@
 """Windows of an image as the kernels take them: one type of array for every way to hold pixels.
 
-Kernels are compiled for each type that they are given. A flat, read-only array and the distance of
-its rows stand for a whole image, a view into one and a memory map alike.
+Kernels are compiled for each type of array that they are given, and a view into an image is another
+type than a whole one, a read-only one yet another. A flat array and the distance of its rows
+stand for all of them.
 """
 
 from __future__ import annotations
@@ -20,14 +21,20 @@ def flat_rows(pixels: Array) -> tuple[Array, int]:
 
     Without a copy where the pixels of a row lie side by side.
     """
-    if not _has_plain_rows(pixels):
+    if not has_plain_rows(pixels):
         pixels = np.ascontiguousarray(pixels)
-    flat, pitch = _flat(pixels)
-    flat.flags.writeable = False
-    return flat, pitch
+    flat, pitch = flat_target(pixels)
+    return frozen(flat), pitch
 
 
-def _has_plain_rows(pixels: Array) -> bool:
+def frozen(array: Array) -> Array:
+    """A contiguous read-only view, or copy, of an array."""
+    view = np.ascontiguousarray(array).view()
+    view.flags.writeable = False
+    return view
+
+
+def has_plain_rows(pixels: Array) -> bool:
     """Whether each row is contiguous, and rows are whole elements apart, from top to bottom."""
     rows, columns, channels = pixels.shape
     item = pixels.itemsize
@@ -40,7 +47,8 @@ def _has_plain_rows(pixels: Array) -> bool:
     )
 
 
-def _flat(pixels: Array) -> tuple[Array, int]:
+def flat_target(pixels: Array) -> tuple[Array, int]:
+    """R×W×C pixels with plain rows as `flat_rows` has them, to write to."""
     rows, columns, channels = pixels.shape
     row = columns * channels
     pitch = pixels.strides[0] // pixels.itemsize if rows > 1 else row

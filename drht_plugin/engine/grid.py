@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-LEVELS = 8
-"""Luma levels of the grid."""
+from drht_plugin.bridge.layout import LEVELS
 
 _CELL = 8
 """Overview pixels to a grid cell, in both directions."""
@@ -86,14 +85,13 @@ def fit(
 
 
 def _apply(ldr: FloatArray, grid: ToneGrid, wrap: bool) -> FloatArray:
-    from drht_plugin.bridge import kernels
+    from drht_plugin.bridge.tone import slice_grid
 
     out = np.empty_like(ldr)
-    place = np.array([0, 0, *ldr.shape[:2]])
+    place = 0, 0, *ldr.shape[:2]
     # No ceiling and full strength: the plain transform.
     settings = np.array([1, 0, np.inf, 1, 1, 1], np.float32)
-    slice_ = kernels.slice_gray if grid.colours == 1 else kernels.slice_rgb
-    slice_(ldr, grid.transforms, LEVELS, grid.residual, place, wrap, settings, out)
+    slice_grid(ldr, grid.transforms, grid.residual, place, wrap, settings, out)
     return out
 
 

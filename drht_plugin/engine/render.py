@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from drht_plugin.bridge import transfer
-from drht_plugin.engine.grid import LEVELS, ToneGrid
+from drht_plugin.engine.grid import ToneGrid
 from drht_plugin.engine.pixels import Kind, kind_of, require_finite, require_out
 from drht_plugin.engine.scene import Scene
 from drht_plugin.engine.survey import as_channels
@@ -186,18 +186,13 @@ def _slice(
     settings: npt.NDArray[np.float32],
     target: Image,
 ) -> None:
-    from drht_plugin.bridge import kernels
+    from drht_plugin.bridge.tone import slice_grid
 
-    slice_ = kernels.slice_gray if grid.colours == 1 else kernels.slice_rgb
     height, width = scene.kind.height, scene.kind.width
     for first, last, left in _runs(scene, window.left, source.shape[1]):
-        place = np.array([window.top, left, height, width])
-        whole = last - first == source.shape[1]
-        part = source if whole else np.ascontiguousarray(source[:, first:last])
-        result = target if whole else np.empty_like(part)
-        slice_(part, grid.transforms, LEVELS, grid.residual, place, scene.wrap, settings, result)
-        if not whole:
-            target[:, first:last] = result
+        place = window.top, left, height, width
+        part = source[:, first:last], target[:, first:last]
+        slice_grid(part[0], grid.transforms, grid.residual, place, scene.wrap, settings, part[1])
 
 
 def _runs(scene: Scene, left: int, count: int) -> Iterator[tuple[int, int, int]]:

@@ -15,7 +15,8 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from drht_plugin.engine.grid import LEVELS, ToneGrid, fit
+from drht_plugin.bridge.layout import LEVELS
+from drht_plugin.engine.grid import ToneGrid, fit
 from drht_plugin.engine.pixels import Kind
 from drht_plugin.errors import ReadError, WriteError
 from drht_plugin.io import replacing

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numba
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -138,7 +139,7 @@ def test_kernels_take_turns_on_a_pool_of_one_caller(monkeypatch: pytest.MonkeyPa
             threading.Event().wait(0.005)
             running.pop()
 
-    monkeypatch.setattr(jit, "_compile", lambda function, *, cache: Slow())
+    monkeypatch.setattr(jit, "_compile", lambda function, **how: Slow())
     kernel = jit.kernel(lambda: None)
     threads = [threading.Thread(target=kernel) for _ in range(6)]
     for thread in threads:
@@ -146,6 +147,36 @@ def test_kernels_take_turns_on_a_pool_of_one_caller(monkeypatch: pytest.MonkeyPa
     for thread in threads:
         thread.join()
     assert together == [1] * 6
+
+
+@given(st.integers(1, 40), st.integers(1, 5), st.sampled_from([1, 1 << 16]))
+def test_rows_are_shared_once(rows: int, threads: int, columns: int) -> None:
+    """Every row is worked on once, whatever the number of threads; few pixels stay on one."""
+    done: list[tuple[int, int, int]] = []
+    before = numba.get_num_threads()
+    numba.set_num_threads(min(threads, before))
+    try:
+        jit.share_rows(rows, columns, lambda a, b: done.append((a, b, threading.get_ident())))
+    finally:
+        numba.set_num_threads(before)
+    assert [row for a, b, _ in sorted(done) for row in range(a, b)] == list(range(rows))
+    assert len(done) <= min(threads, before)
+    if columns == 1:
+        assert [done[0][2]] == [threading.get_ident()]
+
+
+def test_a_failing_thread_is_heard() -> None:
+    """What is raised on another thread comes out of the call."""
+    before = numba.get_num_threads()
+    if before < 2:
+        pytest.skip("numba has one thread here")
+
+    def work(first: int, last: int) -> None:
+        if first:
+            raise MemoryError("no room")
+
+    with pytest.raises(MemoryError, match="no room"):
+        jit.share_rows(100, 1 << 16, work)
 
 
 CACHE_PROBE = """

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import LUMA, FloatArray, blurred, picture, seeds
 
-from drht_plugin.bridge import kernels
-from drht_plugin.engine.grid import LEVELS, ToneGrid, fit
+from drht_plugin.bridge.layout import LEVELS
+from drht_plugin.bridge.tone import slice_grid
+from drht_plugin.engine.grid import ToneGrid, fit
 
 Float = npt.NDArray[np.float64]
 
@@ -81,8 +82,7 @@ def kernel_slice(
     """The same by the kernels."""
     out = np.empty_like(pixels)
     settings = np.array([1, 0, ceiling, *applied], np.float32)
-    slice_ = kernels.slice_rgb if grid.colours == 3 else kernels.slice_gray
-    slice_(pixels, grid.transforms, LEVELS, grid.residual, np.array(place), wrap, settings, out)
+    slice_grid(pixels, grid.transforms, grid.residual, place, wrap, settings, out)
     return out
 
 
@@ -104,7 +104,7 @@ def test_kernels_slice_as_the_reference(
     applied: tuple[float, float, float],
     seed: int,
 ) -> None:
-    """`slice_rgb` and `slice_gray` equal the plain reference to 1e-5, and copy alpha."""
+    """`slice_grid` equals the plain reference to 1e-5, and copies alpha."""
     random = np.random.default_rng(seed)
     transforms = random.normal(0, 0.5, (*cells, LEVELS * colours * (colours + 1)))
     residual = random.normal(0, 0.1, (cells[0] + 3, cells[1] + 2, colours))
@@ -118,6 +118,31 @@ def test_kernels_slice_as_the_reference(
         assert np.array_equal(result[..., colours], pixels[..., colours])
 
 
+@given(
+    colours=st.sampled_from([1, 3]),
+    wrap=st.booleans(),
+    cut=st.tuples(st.integers(0, 1200), st.integers(1, 300)),
+    row=st.integers(0, 39),
+    seed=seeds,
+)
+def test_wide_rows(colours: int, wrap: bool, cut: tuple[int, int], row: int, seed: int) -> None:
+    """Rows longer than what is taken at a time equal the reference, and any part of one the whole.
+
+    Runs between two columns of the grid, parts of rows and vectors begin and end at other pixels
+    in the part than in the whole.
+    """
+    random = np.random.default_rng(seed)
+    transforms = random.normal(0, 0.5, (3, 7, LEVELS * colours * (colours + 1)))
+    residual = random.normal(0, 0.1, (24, 90, colours))
+    grid = ToneGrid(transforms.astype(np.float32), residual.astype(np.float32))
+    pixels = random.uniform(-0.3, 1.3, (40, 1237, colours)).astype(np.float32)
+    whole_ = kernel_slice(pixels, grid, whole(pixels), wrap, 1.0)
+    assert np.abs(whole_ - sliced(pixels, grid, whole(pixels), wrap, 1.0)).max() < 1e-5
+    first, last = cut[0], min(sum(cut), 1237)
+    part = kernel_slice(pixels[row:, first:last], grid, (row, first, 40, 1237), wrap, 1.0)
+    assert part.tobytes() == whole_[row:, first:last].tobytes()
+
+
 @pytest.mark.parametrize(("dtype", "white"), [("uint8", 255), ("uint16", 65535)])
 @pytest.mark.parametrize("colours", [1, 3])
 def test_integers_are_rounded(dtype: str, white: int, colours: int) -> None:
@@ -128,11 +153,9 @@ def test_integers_are_rounded(dtype: str, white: int, colours: int) -> None:
     pixels = random.integers(0, white, (40, 50, colours), endpoint=True).astype(dtype)
     out = np.empty_like(pixels)
     settings = np.array([white, 0.5, 1, 1, 1, 1], np.float32)
-    slice_ = kernels.slice_rgb if colours == 3 else kernels.slice_gray
-    place = (0, 0, 40, 50)
-    slice_(pixels, grid.transforms, LEVELS, grid.residual, np.array(place), False, settings, out)
+    slice_grid(pixels, grid.transforms, grid.residual, (0, 0, 40, 50), False, settings, out)
     wide = (pixels / white).astype(np.float32)
-    expected = sliced(wide, grid, place, False, 1.0) * white
+    expected = sliced(wide, grid, (0, 0, 40, 50), False, 1.0) * white
     assert np.abs(out - expected).max() < 0.5 + 1e-5 * white
     assert out.min() == 0
     assert out.max() == white

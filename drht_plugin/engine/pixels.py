@@ -93,7 +93,7 @@ def require_out(image: Any, out: Any) -> Image:
 def require_finite(rows: Image, first_row: int, *, left: int = 0, step: int = 1) -> None:
     """Refuse NaN and infinity in a window whose first pixel is at `first_row` and `left`.
 
-    rows: R×C×K, `step` rows apart in the image.
+    rows: R×C or R×C×K, `step` rows apart in the image.
 
     Raises:
         InputError: names the first bad value and its place.
@@ -103,6 +103,8 @@ def require_finite(rows: Image, first_row: int, *, left: int = 0, step: int = 1)
 
     if rows.dtype.kind != "f":
         return
+    if rows.ndim == 2:
+        rows = rows[..., None]
     word, infinity = _FLOATS[rows.dtype.name]
     bits, pitch = flat_rows(rows.view(word))
     bad = np.empty(len(rows), np.uint8)

@@ -137,22 +137,32 @@ def _jfif(density: tuple[float, float] | None) -> bytes:
     )
 
 
-def dressed(encoded: bytes, metadata: Metadata, *, same_format: bool) -> list[bytes]:
-    """Return the parts of a JPEG file: bare encoded pixels with metadata put in.
+def _blocks(metadata: Metadata) -> Iterator[tuple[str, bytes, bytes]]:
+    """Yield name, mark and data of what must fit one segment."""
+    for label, head, data in (("EXIF", _EXIF, metadata.exif), ("XMP", _XMP, metadata.xmp)):
+        if data is not None:
+            yield label, head, data
+
+
+def require_room(metadata: Metadata) -> None:
+    """Refuse metadata that JPEG has no room for.
 
     Raises:
         ValueError: A part is too large for JPEG; the message names it.
     """
-    parts = [encoded[:2], _segment(_APP0, _jfif(metadata.density))]
-    for label, head, marker, data in (
-        ("EXIF", _EXIF, _APP1, metadata.exif),
-        ("XMP", _XMP, _APP1, metadata.xmp),
-    ):
-        if data is None:
-            continue
+    for label, head, data in _blocks(metadata):
         if len(head) + len(data) > _PAYLOAD:
             raise ValueError(f"{label} of {len(data)} bytes is more than JPEG holds (64 KiB)")
-        parts.append(_segment(marker, head + data))
+
+
+def dressed(encoded: bytes, metadata: Metadata, *, same_format: bool) -> list[bytes]:
+    """Return the parts of a JPEG file: bare encoded pixels, or their begin, with metadata put in.
+
+    `require_room` says whether it fits.
+    """
+    parts = [encoded[:2], _segment(_APP0, _jfif(metadata.density))]
+    for _, head, data in _blocks(metadata):
+        parts.append(_segment(_APP1, head + data))
     if same_format:
         parts.extend(metadata.private)
     room = _PAYLOAD - len(_PHOTOSHOP)

@@ -65,7 +65,7 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def dressed(encoded: bytes, metadata: Metadata, *, same_format: bool) -> list[bytes]:
-    """Return the parts of a PNG file: bare encoded pixels with metadata put in."""
+    """Return the parts of a PNG file: bare encoded pixels, or their begin, with metadata put in."""
     parts = [encoded[:33]]  # signature and header
     if metadata.icc:
         parts.append(_chunk(b"iCCP", b"icc\0\0" + zlib.compress(metadata.icc)))

@@ -14,12 +14,16 @@ import pyvips
 
 from drht_plugin.io import _ifd, _jpeg, _png, _webp
 from drht_plugin.io._codec import CodecError, UnsupportedError, one_line
+from drht_plugin.io._encoder import Encoder
 from drht_plugin.io._metadata import Carrier, Metadata, exif_with_density
 from drht_plugin.io._pixels import Pixels, narrowed, widened
-from drht_plugin.io._rows import Reader, Shape, Whole, Writer
+from drht_plugin.io._rows import Reader, Shape, Writer
 
 _DEPTHS = ("uchar", "ushort")
 _DEFAULT_QUALITY = 95
+_HELD_PIXELS = 1 << 25
+"""Larger JPEG files are neither progressive nor of optimised Huffman codes."""
+
 _SEQUENCES = (b"avis", b"msf1", b"hevc", b"hevx")
 
 
@@ -164,30 +168,42 @@ def writer(
         OSError: The file cannot be made.
         ValueError: The format has no room for some metadata.
     """
-    return Whole(shape, dtype, lambda pixels: write(path, name, pixels, carrier, quality))
+    same = carrier.format == name
+    if name == "png":
+
+        def save(image: pyvips.Image, target: Any) -> None:
+            image.pngsave_target(target, keep="none")
+
+        def dress(head: bytes) -> list[bytes]:
+            return _png.dressed(head, carrier.metadata, same_format=same)
+
+    else:
+        options = _jpeg_options(carrier, quality, shape)
+        _jpeg.require_room(carrier.metadata)
+
+        def save(image: pyvips.Image, target: Any) -> None:
+            image.jpegsave_target(target, keep="none", **options)
+
+        def dress(head: bytes) -> list[bytes]:
+            return _jpeg.dressed(head, carrier.metadata, same_format=same)
+
+    return Encoder(path, shape, dtype, save, dress)
 
 
 def write(path: Path, name: str, pixels: Pixels, carrier: Carrier, quality: int | None) -> None:
-    """Write H×W×C pixels to `path` in the format `name`.
+    """Write H×W×C pixels to `path` as WebP or AVIF.
 
     Raises:
         CodecError: libvips could not code the pixels.
         OSError: The file could not be written.
-        ValueError: The format has no room for some metadata.
     """
-    same = carrier.format == name
-    metadata = carrier.metadata
-    image = _image(pixels)
     height, width, channels = pixels.shape
     try:
-        if name == "jpeg":
-            parts = _jpeg.dressed(_jpeg_bytes(image, carrier, quality), metadata, same_format=same)
-        elif name == "png":
-            parts = _png.dressed(image.pngsave_buffer(keep="none"), metadata, same_format=same)
-        elif name == "webp":
-            encoded = image.webpsave_buffer(keep="none", **_strength(carrier, quality, exact=True))
+        if name == "webp":
+            strength = _strength(carrier, quality, exact=True)
+            encoded = _image(pixels).webpsave_buffer(keep="none", **strength)
             parts = _webp.dressed(
-                encoded, metadata, width=width, height=height, alpha=channels == 4
+                encoded, carrier.metadata, width=width, height=height, alpha=channels == 4
             )
         else:
             parts = [_avif_bytes(pixels, carrier, quality)]
@@ -204,16 +220,16 @@ def _image(pixels: Pixels) -> pyvips.Image:
     return image.copy(interpretation=gray if pixels.shape[2] < 3 else colour)
 
 
-def _jpeg_bytes(image: pyvips.Image, carrier: Carrier, quality: int | None) -> bytes:
+def _jpeg_options(carrier: Carrier, quality: int | None, shape: Shape) -> dict[str, Any]:
     coding = carrier.coding if isinstance(carrier.coding, _jpeg.Coding) else _jpeg.Coding()
-    encoded: bytes = image.jpegsave_buffer(
-        Q=quality or coding.quality,
-        subsample_mode="on" if coding.halved else "off",
-        interlace=coding.progressive,
-        optimize_coding=True,
-        keep="none",
-    )
-    return encoded
+    # Either way of storing has the codec hold the whole picture, in up to 6 bytes a pixel.
+    small = shape[0] * shape[1] <= _HELD_PIXELS
+    return {
+        "Q": quality or coding.quality,
+        "subsample_mode": "on" if coding.halved else "off",
+        "interlace": coding.progressive and small,
+        "optimize_coding": small,
+    }
 
 
 def _strength(carrier: Carrier, quality: int | None, *, exact: bool = False) -> dict[str, Any]:

@@ -25,6 +25,7 @@ examples:
   drht correct a.jpg --output b.png            one file, format by its name
   drht correct dark.jpg --shadows 0.6          a gentler lift
   drht correct sky.png --hdr                   also writes the HDR estimate, sky-hdr.exr
+  drht correct pano.tif --resume               a gigapixel; if it is stopped, the same again goes on
 
 Exit codes: 0 all done, 1 some file could not be corrected (each is named, the others are done),
 2 an argument is wrong and nothing was done, 130 interrupted.
@@ -37,16 +38,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         code: int = options.run(options)
-    except KeyboardInterrupt:
-        print("drht: interrupted", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        _tell(stop, "interrupted")
         return INTERRUPTED
     except InputError as error:
-        print(f"drht: {error}", file=sys.stderr)
+        _tell(error)
         return USAGE
     except DrhtError as error:
-        print(f"drht: {error}", file=sys.stderr)
+        _tell(error)
         return FAILED
     return code
+
+
+def _tell(error: BaseException, words: str = "") -> None:
+    """Print an error and its notes."""
+    for line in (words or str(error), *getattr(error, "__notes__", ())):
+        print(f"drht: {line}", file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -134,6 +141,18 @@ def _add_correct(commands: Any) -> None:
     )
     parser.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
     parser.add_argument(
+        "--memory",
+        metavar="SIZE",
+        help="for the pixels on their way, such as 512M or 2G; networks and libraries take some "
+        "500 MB beside (default: 96M, and pictures up to 128M are held)",
+    )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="keep finished rows beside the result until it is whole, in .NAME.drht-resume, and go "
+        "on from those of a run that was stopped",
+    )
+    parser.add_argument(
         "--json", action="store_true", help="a line of JSON for each file, with times in seconds"
     )
     parser.add_argument("--quiet", action="store_true", help="no progress, no names of results")
@@ -142,8 +161,10 @@ def _add_correct(commands: Any) -> None:
 
 
 def _correct(options: argparse.Namespace) -> int:
+    from drht_plugin.engine.bands import parse_memory
     from drht_plugin.engine.correct import Corrector
 
+    parse_memory(options.memory)
     targets = [_target(source, options) for source in options.inputs]
     doubles = sorted({str(t) for t in targets if targets.count(t) > 1})
     if doubles:
@@ -156,7 +177,7 @@ def _correct(options: argparse.Namespace) -> int:
             _correct_one(source, target, corrector, options)
         except (FileError, InputError) as error:
             failures += 1
-            print(f"drht: {error}", file=sys.stderr)
+            _tell(error)
     if failures and len(targets) > 1:
         print(f"drht: {failures} of {len(targets)} pictures failed", file=sys.stderr)
     return FAILED if failures else OK
@@ -201,6 +222,8 @@ def _correct_one(
             transfer=options.transfer,
             wrap=options.wrap,
             quality=options.quality,
+            memory=options.memory,
+            resume=options.resume,
             progress=lambda share: bar.update(int(100 * share) - bar.n) and None,
         )
     if options.json:

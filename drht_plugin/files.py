@@ -7,9 +7,10 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 
+from drht_plugin import __version__
 from drht_plugin.engine.bands import in_words, parse_memory
 from drht_plugin.engine.correct import (
     SURVEY_SHARE,
@@ -20,12 +21,15 @@ from drht_plugin.engine.correct import (
 )
 from drht_plugin.engine.pixels import kind_of
 from drht_plugin.engine.render import Strength
-from drht_plugin.engine.source import Source
+from drht_plugin.engine.source import Sink, Source
 from drht_plugin.errors import InputError, ReadError
 from drht_plugin.io import PictureFile, create_hdr, create_picture, open_picture
+from drht_plugin.scratch import Scratch, open_scratch, source_identity
 
 _HELD = 128 << 20
 """Pixels up to this size are decoded once and held, unless a memory is given."""
+
+_COPIED = 8 << 20
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,7 @@ def correct_file(
     wrap: bool = False,
     quality: int | None = None,
     memory: int | str | None = None,
+    resume: bool = False,
     progress: ProgressCallback | None = None,
 ) -> FileReport:
     """Correct one picture file; what the source holds beside its pixels goes with them.
@@ -78,10 +83,15 @@ def correct_file(
         transfer: "srgb" or "linear"; None goes by the format: OpenEXR and Radiance are linear.
         quality: of lossy formats, 1..100; None keeps the source's where it is known.
         memory: for the pixels on their way, see `Corrector.stream`.
+        resume: keep finished rows in a folder `.TARGET.drht-resume` beside the target until that
+            is whole; of a killed run, the same call goes on from there. The result is the same.
+            It takes room on the disk for the picture's pixels, and time to write them twice.
         strength, shadows, highlights, detail, wrap, progress: see `drht_plugin.correct`.
 
     Raises:
         ReadError, WriteError: names the file and what is wrong; nothing is left half-written.
+            With `resume`, finished rows are left, and a note on any exception says so; what holds
+            the rows of another job is refused.
         InputError: an argument out of range, a target format that cannot hold the picture.
     """
     applied = Strength(strength, shadows, highlights)
@@ -97,21 +107,50 @@ def correct_file(
         with ExitStack() as targets:
             if hdr is not None:
                 hdr_sink = targets.enter_context(create_hdr(hdr, kind.height, kind.width))
-            sink = targets.enter_context(create_picture(target, picture, quality=quality))
+            scratch = None
+            if resume:
+                job = {
+                    "version": __version__,
+                    "source": source_identity(picture.path),
+                    "model": corrector.model_digest(),
+                    "settings": [*astuple(applied), detail, transfer, wrap, memory],
+                    "rows": [picture.dtype.name, *picture.shape],
+                }
+                scratch = targets.enter_context(
+                    open_scratch(Path(target), job, picture.shape, picture.dtype)
+                )
+            sink = targets.enter_context(
+                create_picture(
+                    target, picture, quality=quality, folder=scratch.folder if scratch else None
+                )
+            )
             with _timed(seconds, "load"):
                 _ = corrector.runner
             with _timed(seconds, "read"):
                 pixels = _held(picture, memory)
             with _timed(seconds, "survey"):
-                scene = corrector.survey(pixels, transfer=transfer, wrap=wrap, progress=first)
+                scene = scratch.scene if scratch else None
+                if scene is None:
+                    scene = corrector.survey(pixels, transfer=transfer, wrap=wrap, progress=first)
+                    if scratch:
+                        scratch.keep_scene(scene)
             with _timed(seconds, "render"):
                 corrector.render_into(
-                    scene, pixels, sink, applied, detail=detail, memory=memory, progress=second
+                    scene,
+                    pixels,
+                    scratch or sink,
+                    applied,
+                    detail=detail,
+                    memory=memory,
+                    start=scratch.done if scratch else 0,
+                    progress=second,
                 )
             if hdr is not None:
                 with _timed(seconds, "hdr"):
                     corrector.render_hdr_into(scene, pixels, hdr_sink, memory=memory)
             with _timed(seconds, "write"):
+                if scratch:
+                    _copy_rows(scratch, sink)
                 picture.close()
                 targets.close()
     return FileReport(
@@ -146,6 +185,14 @@ def _held(picture: PictureFile, memory: int | str | None) -> Source:
         ) from error
     picture.close()
     return pixels
+
+
+def _copy_rows(scratch: Scratch, sink: Sink) -> None:
+    height = scratch.shape[0]
+    rows = max(1, _COPIED // (math.prod(scratch.shape[1:]) * scratch.dtype.itemsize))
+    for top in range(0, height, rows):
+        bottom = min(top + rows, height)
+        sink[top:bottom] = scratch[top:bottom]
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property, lru_cache
@@ -108,6 +109,14 @@ class Corrector:
         """
         return NetworkRenderer(self.detail_runner, tile)
 
+    def model_digest(self) -> str:
+        """SHA-256 of the networks' weights, in hexadecimal: what tells one model from another."""
+        from drht_plugin.model.weights import detail_of, locate
+
+        weights = locate(self._model)
+        files = [weights, detail_of(weights)] if self._has_detail else [weights]
+        return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
     def survey(
         self,
         image: Any,
@@ -173,6 +182,7 @@ class Corrector:
         side = fitting_tile(scene.kind, memory) if tile is None else tile
         network = NetworkBands(scene, strength, row_shape, self.network_renderer(side))
         rows = network.demand.stride
+        start -= start % rows
         return network, plan_bands(
             scene.kind, network.demand, memory=memory, tile=rows, start=start
         )

@@ -44,8 +44,7 @@ def run(
             computed; what it raises stops the work.
 
     Raises:
-        InputError: the source gives other rows than its shape and dtype say, or ends early; NaN
-            or infinity in it.
+        InputError: the source gives other rows than its shape and dtype say, or ends early.
     """
     read: _Channel[Image] = _Channel(DEPTH)
     made: _Channel[tuple[Band, Image]] = _Channel(DEPTH)

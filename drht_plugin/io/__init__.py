@@ -4,7 +4,7 @@ Importing this package is quick: pyvips and OpenImageIO are loaded by the first 
 them.
 """
 
-from drht_plugin.io._atomic import replacing
+from drht_plugin.io._atomic import replacing, reserve
 from drht_plugin.io._files import (
     Picture,
     PictureFile,
@@ -29,6 +29,7 @@ __all__ = [
     "read_picture",
     "readable_suffixes",
     "replacing",
+    "reserve",
     "upright",
     "writable_suffixes",
     "write_hdr",

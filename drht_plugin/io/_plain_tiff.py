@@ -6,8 +6,6 @@ survey wants one row of it.
 
 from __future__ import annotations
 
-import errno
-import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -18,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drht_plugin.io import _ifd
+from drht_plugin.io._atomic import reserve
 from drht_plugin.io._codec import CodecError
 from drht_plugin.io._pixels import Pixels
 from drht_plugin.io._rows import Regrouped, Shape
@@ -218,7 +217,7 @@ class PlainWriter:
         self._at = 16 if big else 8
         self._file = open(path, "xb", buffering=0)  # noqa: SIM115 (closed by `close`)
         try:
-            _reserve(self._file.fileno(), self._at + self._blocks * self._block_bytes)
+            reserve(self._file.fileno(), self._at + self._blocks * self._block_bytes)
             self._file.write(_ifd.head(0, _ORDER, big))
         except BaseException:
             self._file.close()
@@ -316,17 +315,3 @@ class PlainWriter:
     def close(self) -> None:
         """Let the file go."""
         self._file.close()
-
-
-def _reserve(descriptor: int, size: int) -> None:
-    """Take the disk space for a file at once: a disk that is too full says so before the work.
-
-    It also spares the file system the search for room at every write, half of a write's time.
-    """
-    if not hasattr(os, "posix_fallocate"):
-        return
-    try:
-        os.posix_fallocate(descriptor, 0, size)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP, errno.ENODEV, errno.ENOSYS):
-            raise

@@ -108,7 +108,7 @@ def test_killed_again_and_again(source: Path, tmp_path: Path) -> None:
     target = tmp_path / "b.tif"
     chance = random.Random(5)
     lines = 0
-    for _ in range(4):
+    for _ in range(3):
         process = started(source, target)
         with process:
             wait_for(lambda before=lines: len(journal(target)) > before)

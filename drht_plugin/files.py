@@ -113,7 +113,8 @@ def correct_file(
                     "version": __version__,
                     "source": source_identity(picture.path),
                     "model": corrector.model_digest(),
-                    "settings": [*astuple(applied), detail, transfer, wrap, memory],
+                    "settings": [*astuple(applied), detail, transfer, wrap],
+                    "memory": memory,  # it picks the tile of network detail
                     "rows": [picture.dtype.name, *picture.shape],
                 }
                 scratch = targets.enter_context(

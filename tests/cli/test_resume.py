@@ -176,7 +176,7 @@ def test_damaged_scratch(damage: str, source: Path, tmp_path: Path) -> None:
         (kept / "scene.safetensors").unlink()
     else:
         (kept / ".drht-0123.tif").write_bytes(b"half a target")
-    correct_file(source, target, corrector=STUB, resume=True)
+    correct_file(source, target, corrector=STUB, resume=True, memory="1M")
     correct_file(source, tmp_path / "c.tif", corrector=STUB)
     assert target.read_bytes() == (tmp_path / "c.tif").read_bytes()
     assert not kept.exists()
@@ -185,7 +185,12 @@ def test_damaged_scratch(damage: str, source: Path, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("every_band")
 @pytest.mark.parametrize(
     ("change", "word"),
-    [({"strength": 0.5}, "settings"), ({"wrap": True}, "settings"), ({}, "source")],
+    [
+        ({"strength": 0.5}, "settings"),
+        ({"wrap": True}, "settings"),
+        ({"memory": "2M"}, "memory"),
+        ({}, "source"),
+    ],
 )
 def test_another_job(change: dict[str, Any], word: str, source: Path, tmp_path: Path) -> None:
     """Rows of another job, or of a source that has changed, are refused by what differs."""
@@ -195,7 +200,7 @@ def test_another_job(change: dict[str, Any], word: str, source: Path, tmp_path: 
     if not change:
         made.tiff(source, made.values(3, "uint8", HEIGHT, WIDTH, seed=1))
     with pytest.raises(WriteError, match=rf"^b\.tif: .*another job \(another {word}\)"):
-        correct_file(source, target, corrector=STUB, resume=True, **change)
+        correct_file(source, target, corrector=STUB, resume=True, **({"memory": "1M"} | change))
     assert journal(target) == before
     assert not target.exists()
 
@@ -208,7 +213,7 @@ def test_two_at_once(source: Path, tmp_path: Path) -> None:
     with process:
         wait_for(lambda: journal(target))
         with pytest.raises(WriteError, match="another process is working on it"):
-            correct_file(source, target, corrector=STUB, resume=True)
+            correct_file(source, target, corrector=STUB, resume=True, memory="1M")
         _, err = process.communicate(timeout=120)
     assert (process.returncode, err) == (0, "")
 
@@ -236,7 +241,7 @@ def test_no_room_for_the_rows(
 
     monkeypatch.setattr("os.posix_fallocate", full)
     with pytest.raises(WriteError, match=r"^b\.png: its rows cannot be kept in .*No space left"):
-        correct_file(source, tmp_path / "b.png", corrector=STUB, resume=True)
+        correct_file(source, tmp_path / "b.png", corrector=STUB, resume=True, memory="1M")
     assert [path.name for path in tmp_path.iterdir()] == ["a.tif"]
 
 

@@ -9,11 +9,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from drht_plugin.vips._correct import correct, survey
     from drht_plugin.vips._generate import run
+    from drht_plugin.vips._operation import register
     from drht_plugin.vips._write import write
 
-__all__ = ["correct", "run", "survey", "write"]
+__all__ = ["correct", "register", "run", "survey", "write"]
 
-_HOME_OF = {"correct": "_correct", "survey": "_correct", "run": "_generate", "write": "_write"}
+_HOME_OF = {
+    "correct": "_correct",
+    "register": "_operation",
+    "run": "_generate",
+    "survey": "_correct",
+    "write": "_write",
+}
 
 
 def __getattr__(name: str) -> Any:

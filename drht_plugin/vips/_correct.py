@@ -113,6 +113,26 @@ def survey(
     return corrector.survey(Rows(open_, coding), transfer=coding.transfer, wrap=wrap)
 
 
+def require_settings(
+    image: pyvips.Image,
+    *,
+    strength: float = 1.0,
+    shadows: float = 1.0,
+    highlights: float = 1.0,
+    detail: str = "auto",
+    transfer: str | None = None,
+    **_others: Any,
+) -> None:
+    """Refuse what `correct` would refuse, without making anything.
+
+    Raises:
+        InputError: as `correct`.
+    """
+    Strength(strength, shadows, highlights)
+    require_detail(detail)
+    coding_of(as_rgb(image)[0], transfer)
+
+
 @dataclass(frozen=True)
 class _Guided:
     """Renders windows in guided detail.

@@ -234,14 +234,14 @@ def current_work() -> _Work | None:
 
 
 def set_result(image: pyvips.Image, result: pyvips.Image) -> None:
-    """Have `check_kill` in the render of `image` heed the kill flag of `result` too.
+    """Have `check_kill` heed the kill flag of `result` wherever it heeds that of `image`.
 
     result: made of `image`, which nothing else is made of: while `image` renders, it is alive.
     """
     pointer = to_c(image)
     for work in list(_works.values()):
-        if work.pointer == pointer:
-            work.killers = (to_c(result),)
+        if pointer == work.pointer or pointer in work.killers:
+            work.killers = (*work.killers, to_c(result))
 
 
 def run(image: pyvips.Image, sink: Callable[[], Result]) -> Result:

@@ -81,17 +81,34 @@ def library() -> Any:
         DependencyError: its functions cannot be found, or its structs are laid out otherwise.
     """
     lib = _opened()
-    query = ffi.new("GTypeQuery *")
-    for name in ("Object", "Region"):
-        lib.g_type_query(getattr(lib, f"vips_{name.lower()}_get_type")(), query)
-        expected = ffi.sizeof(f"Vips{name}")
-        if query.instance_size != expected:
-            raise DependencyError(
-                f"libvips {pyvips.version(0)}.{pyvips.version(1)} has a Vips{name} of "
-                f"{query.instance_size} bytes; expected {expected} bytes, as in libvips 8.10 to "
-                "8.18 on 64 bits; install 'pyvips[binary]'"
-            )
+    for name in ("VipsObject", "VipsRegion"):
+        type_ = getattr(lib, f"vips_{name.removeprefix('Vips').lower()}_get_type")()
+        _require_size(lib, type_, name)
     return lib
+
+
+def require_size(type_: int, instance: str, class_: str) -> None:
+    """Refuse a libvips whose type is not as large as the structs declared for it.
+
+    Raises:
+        DependencyError: says what is and what is expected.
+    """
+    _require_size(library(), type_, instance, class_)
+
+
+def _require_size(lib: Any, type_: int, instance: str, class_: str | None = None) -> None:
+    query = ffi.new("GTypeQuery *")
+    lib.g_type_query(type_, query)
+    sizes = [(instance, query.instance_size)]
+    if class_ is not None:
+        sizes.append((class_, query.class_size))
+    for name, size in sizes:
+        if size != ffi.sizeof(name):
+            raise DependencyError(
+                f"libvips {pyvips.version(0)}.{pyvips.version(1)} has a {name} of {size} bytes; "
+                f"expected {ffi.sizeof(name)}, as in libvips 8.18 on 64 bits; install "
+                "'pyvips[binary]'"
+            )
 
 
 def _opened() -> Any:

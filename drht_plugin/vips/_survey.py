@@ -106,6 +106,7 @@ class Survey:
             self._attempt = None  # those who ask later may have better luck
             attempt.scene.set_exception(error)
         else:
+            attempt.owner = None  # which leads back here, and would keep the image
             attempt.scene.set_result(scene)
 
 

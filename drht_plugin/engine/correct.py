@@ -81,7 +81,8 @@ class Corrector:
         return DetailRunner(self._model, self._device)
 
     @cached_property
-    def _has_detail(self) -> bool:
+    def has_detail(self) -> bool:
+        """Whether the model has a network for network detail; nothing is loaded."""
         from drht_plugin.model.weights import detail_of, locate
 
         return detail_of(locate(self._model)).is_file()
@@ -98,7 +99,7 @@ class Corrector:
         require_detail(detail)
         if detail != "auto":
             return detail
-        return best_detail(scene) if self._has_detail else "guided"
+        return best_detail(scene) if self.has_detail else "guided"
 
     def network_renderer(self, tile: int | None = None) -> NetworkRenderer:
         """Renders windows in network detail, from tiles of this side.
@@ -381,7 +382,7 @@ def correct(
         InputError: an image or argument outside the above; NaN or infinity in the image.
         WeightsError: damaged weights.
     """
-    return _corrector(model, device, threads).correct(
+    return shared_corrector(model, device, threads).correct(
         image,
         strength=strength,
         shadows=shadows,
@@ -413,7 +414,7 @@ def estimate_hdr(
         H×W×3 (H×W×1 or H×W for gray) float32, scene-linear; 1.0 is the radiance at which the
         input clips, what was clipped lies above, up to 64.
     """
-    return _corrector(model, device, threads).estimate_hdr(
+    return shared_corrector(model, device, threads).estimate_hdr(
         image, transfer=transfer, wrap=wrap, progress=progress
     )
 
@@ -433,12 +434,13 @@ def survey(
     Args and errors are those of `correct`; the image may be anything with shape, dtype and row
     slices `image[top:bottom:step]` that give numpy arrays.
     """
-    corrector = _corrector(model, device, threads)
+    corrector = shared_corrector(model, device, threads)
     return corrector.survey(image, transfer=transfer, wrap=wrap, progress=progress)
 
 
 @lru_cache(maxsize=2)
-def _corrector(model: str | Path, device: str, threads: int | None) -> Corrector:
+def shared_corrector(model: str | Path, device: str, threads: int | None) -> Corrector:
+    """The corrector of these settings, kept so that its networks are loaded once."""
     return Corrector(model=model, device=device, threads=threads)
 
 

@@ -388,6 +388,15 @@ def fitting_tile(kind: Kind, memory: int | str | None) -> int:
     return tile
 
 
+def step_of(tile: int) -> int:
+    """Pixels from one tile of this side to the next.
+
+    Raises:
+        InputError: an impossible tile.
+    """
+    return tiling(1, 1, tile, halo=HALO, ramp=RAMP, stride=STRIDE, wrap=False).rows.step
+
+
 def best_detail(scene: Scene) -> str:
     """Network detail where the picture's shadows are lifted far enough for their noise to show.
 

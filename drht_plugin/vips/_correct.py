@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy.typing as npt
 import pyvips
 
-from drht_plugin.engine.correct import _corrector as shared_corrector
-from drht_plugin.engine.correct import require_detail
+from drht_plugin.engine.correct import require_detail, shared_corrector
 from drht_plugin.engine.pixels import kind_of
-from drht_plugin.engine.render import Strength, Window, render
+from drht_plugin.engine.render import Strength
 from drht_plugin.engine.scene import Scene
-from drht_plugin.engine.tiles import Region
 from drht_plugin.errors import InputError
 from drht_plugin.vips._coding import Coding, as_rgb, coding_of
-from drht_plugin.vips._generate import DTYPES, Header, generate, set_result
-from drht_plugin.vips._survey import Rows, is_sequential, reader, shared_survey
-
-Pixels = npt.NDArray[Any]
-Observer = Callable[[Region], None]
-
-_TILE = 256
-_STRIP_PIXELS = 1 << 20
-_CACHE_BYTES = 1 << 28
-"""Tiles that are kept: eight rows of them at 40000 RGB pixels of 8 bits, so that `resize(0.1)`,
-whose tiles reach over 1280 rows, renders none twice."""
+from drht_plugin.vips._generate import set_result
+from drht_plugin.vips._render import Detailed, Guided, Observer, Renderer, rendered_by
+from drht_plugin.vips._survey import Rows, reader, shared_survey
 
 
 def correct(
@@ -58,7 +44,8 @@ def correct(
             multiband images, and as elsewhere in libvips 255 in sRGB, RGB and B_W ones, 65535 in
             RGB16 and GREY16. LAB, XYZ, HSV and their kin are corrected in scRGB and come back.
             A sequential image must be a file just opened, which is then read twice.
-        strength, shadows, highlights, detail, model, device: see `drht_plugin.correct`.
+        strength, shadows, highlights, detail, model, device: see `drht_plugin.correct`. In
+            network detail the tiles are the network's, and pixels may differ by one code.
         transfer: "srgb" or "linear"; None takes scRGB for linear and all else for display-encoded.
         wrap: a 360° panorama, whose left and right edges meet.
         scene: of this image, from `survey`; then transfer, wrap, model and device are its own.
@@ -75,21 +62,27 @@ def correct(
     require_detail(detail)
     rgb, back = as_rgb(_require_image(image))
     coding = coding_of(rgb, _transfer_of(scene, transfer))
+    corrector = shared_corrector(model, device, None)
     if scene is None:
-        corrector = shared_corrector(model, device, None)
         make_scene = shared_survey(image, coding, wrap=wrap, corrector=corrector).scene
     else:
         _require_scene_of(rgb, coding, scene)
+        wrap, detail = scene.wrap, corrector.detail_for(scene, detail)
 
         def make_scene() -> Scene:
             return scene
 
     if applied.strength == 0:
         return image.copy()
-    renderer = _Guided(make_scene, coding, applied, observe)
-    corrected = generate(Header.of(rgb), renderer, source=rgb, halo=renderer.halo)
-    result = back(_cached(corrected, renderer.tile))
-    set_result(corrected, result)
+    if detail == "guided" or (detail == "auto" and not corrector.has_detail):
+        renderer: Renderer = Guided(make_scene, coding, applied, observe)
+    else:
+        if detail == "network" and not corrector.has_detail:
+            _ = corrector.detail_runner  # says what is missing
+        renderer = Detailed(make_scene, coding, applied, observe, corrector, detail, wrap)
+    rendered = rendered_by(renderer, rgb)
+    result = back(rendered)
+    set_result(rendered, result)
     return result
 
 
@@ -131,57 +124,6 @@ def require_settings(
     Strength(strength, shadows, highlights)
     require_detail(detail)
     coding_of(as_rgb(image)[0], transfer)
-
-
-@dataclass(frozen=True)
-class _Guided:
-    """Renders windows in guided detail.
-
-    halo: pixels around a window that it needs. tile: the size of windows that suits it.
-    """
-
-    scene: Callable[[], Scene]
-    coding: Coding
-    strength: Strength
-    observe: Observer | None
-    halo: int = 0
-    tile: int = _TILE
-
-    def __call__(self, window: Region, around: Region, pixels: Pixels | None) -> Pixels:
-        assert pixels is not None
-        scene = self.scene()
-        place = Window(window.top, window.left)
-        with _one_thread():
-            made = render(scene, self.coding.to_engine(pixels), place, self.strength)
-        if self.observe is not None:
-            self.observe(window)
-        return self.coding.from_engine(made, pixels)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Run kernels on this thread alone: libvips has as many of them as there are cores."""
-    import numba
-
-    before = numba.get_num_threads()
-    numba.set_num_threads(1)
-    try:
-        yield
-    finally:
-        numba.set_num_threads(before)
-
-
-def _cached(image: pyvips.Image, tile: int) -> pyvips.Image:
-    """Have each tile rendered once, however sinks and operations overlap what they ask for."""
-    if is_sequential(image):
-        rows = max(16, _STRIP_PIXELS // image.width // 16 * 16)
-        return image.linecache(tile_height=min(rows, 512), access="sequential", threaded=True)
-    columns = -(-image.width // tile)
-    item = DTYPES[str(image.format)].itemsize
-    rows = _CACHE_BYTES // (columns * tile**2 * image.bands * item)
-    return image.tilecache(
-        tile_width=tile, tile_height=tile, max_tiles=max(2, rows) * columns + 2, threaded=True
-    )
 
 
 def _require_image(image: Any) -> pyvips.Image:

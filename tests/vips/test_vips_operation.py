@@ -67,9 +67,8 @@ def test_method_raises_the_librarys_errors() -> None:
         image().drht_correct(strength=1.5)
     with pytest.raises(InputError, match="detail is 'x'"):
         image().drht_correct(detail="x")
-    absent = image().drht_correct(model="/nowhere/w.safetensors")
-    with pytest.raises(InputError, match="model"):
-        vips.run(absent, absent.avg)
+    with pytest.raises(InputError, match=r"/nowhere/w\.safetensors"):
+        image().drht_correct(model="/nowhere/w.safetensors")
     with pytest.raises(InputError, match="cmyk"):
         image().bandjoin(1).copy(interpretation="cmyk").drht_correct()
     with pytest.raises(pyvips.Error, match="does not support optional argument"):

@@ -1,0 +1,173 @@
+"""Renderers of windows, and the lazy images that they make."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy.typing as npt
+import pyvips
+
+from drht_plugin.engine.correct import Corrector
+from drht_plugin.engine.detail import TILE, NetworkRenderer, step_of
+from drht_plugin.engine.render import Strength, Window, render
+from drht_plugin.engine.scene import Scene
+from drht_plugin.engine.tiles import Region
+from drht_plugin.vips._coding import Coding
+from drht_plugin.vips._generate import DTYPES, Header, generate, set_result
+from drht_plugin.vips._survey import is_sequential
+
+Pixels = npt.NDArray[Any]
+Observer = Callable[[Region], None]
+
+_STRIP_PIXELS = 1 << 20
+
+
+class Renderer(Protocol):
+    """Makes windows of the corrected image.
+
+    halo: pixels around a window that it needs. tile: the side of the windows that suit it. cache:
+    bytes of them that are worth keeping. wrap: columns outside the image are given too, as those
+    one turn further.
+    """
+
+    @property
+    def halo(self) -> int: ...
+    @property
+    def tile(self) -> int: ...
+    @property
+    def cache(self) -> int: ...
+    @property
+    def wrap(self) -> bool: ...
+
+    def __call__(self, window: Region, around: Region, pixels: Pixels) -> Pixels:
+        """The window's pixels; `pixels` are those of `around`, the window with its halo."""
+        ...
+
+
+@dataclass(frozen=True)
+class Guided:
+    """Guided detail: each pixel by itself.
+
+    The cache holds eight rows of tiles of an image of 40000 RGB pixels of 8 bits, so that
+    `resize(0.1)`, whose tiles reach over 1280 rows, renders none twice.
+    """
+
+    scene: Callable[[], Scene]
+    coding: Coding
+    strength: Strength
+    observe: Observer | None
+    halo: int = 0
+    tile: int = 256
+    cache: int = 1 << 28
+    wrap: bool = False
+
+    def __call__(self, window: Region, around: Region, pixels: Pixels) -> Pixels:
+        """The window's pixels; see `Renderer`."""
+        scene = self.scene()
+        place = Window(window.top, window.left)
+        with _one_thread():
+            made = render(scene, self.coding.to_engine(pixels), place, self.strength)
+        if self.observe is not None:
+            self.observe(window)
+        return self.coding.from_engine(made, pixels)
+
+
+@dataclass(frozen=True)
+class Detailed:
+    """Network detail, or guided where `detail` is "auto" and the scene is better off with it.
+
+    side: of the tiles that the network sees.
+    """
+
+    scene: Callable[[], Scene]
+    coding: Coding
+    strength: Strength
+    observe: Observer | None
+    corrector: Corrector
+    detail: str
+    wrap: bool
+    side: int = TILE
+    halo: int = NetworkRenderer.halo
+    cache: int = 1 << 29
+
+    @property
+    def tile(self) -> int:
+        """From one of the network's tiles to the next: windows and tiles then coincide."""
+        return step_of(self.side)
+
+    @cached_property
+    def _network(self) -> NetworkRenderer:
+        return self.corrector.network_renderer(self.side)
+
+    def __call__(self, window: Region, around: Region, pixels: Pixels) -> Pixels:
+        """The window's pixels; see `Renderer`."""
+        scene = self.scene()
+        given = self.coding.to_engine(pixels)
+        top, left = window.top - around.top, window.left - around.left
+        inside = slice(top, top + window.height), slice(left, left + window.width)
+        with _one_thread():
+            if self.corrector.detail_for(scene, self.detail) == "guided":
+                place = Window(window.top, window.left)
+                made = render(scene, given[inside], place, self.strength)
+            else:
+                made = self._network.render(scene, given, around, window, self.strength)
+        if self.observe is not None:
+            self.observe(window)
+        return self.coding.from_engine(made, pixels[inside])
+
+
+def rendered_by(renderer: Renderer, image: pyvips.Image) -> pyvips.Image:
+    """A lazy image of what the renderer makes of `image`; each tile is rendered once."""
+    header = Header.of(image)
+    margin = renderer.halo if renderer.wrap else 0
+    source = image
+    if margin:
+        source = image.embed(margin, 0, image.width + 2 * margin, image.height, extend="repeat")
+        header = Header.of(source)
+
+    def moved(window: Region, around: Region, pixels: Pixels | None) -> Pixels:
+        assert pixels is not None
+        return renderer(_to_left(window, margin), _to_left(around, margin), pixels)
+
+    generated = generate(header, moved, source=source, halo=renderer.halo)
+    turn = generated.crop(margin, 0, image.width, image.height) if margin else generated
+    cached = _cached(turn, renderer)
+    set_result(generated, cached)
+    return cached
+
+
+def _to_left(region: Region, by: int) -> Region:
+    return Region(region.top, region.left - by, region.height, region.width)
+
+
+def _cached(image: pyvips.Image, renderer: Renderer) -> pyvips.Image:
+    """Have each tile rendered once, however sinks and operations overlap what they ask for."""
+    if is_sequential(image):
+        rows = renderer.tile
+        if not renderer.halo:
+            rows = min(512, max(16, _STRIP_PIXELS // image.width // 16 * 16))
+        return image.linecache(tile_height=rows, access="sequential", threaded=True)
+    side = renderer.tile
+    columns = -(-image.width // side)
+    item = DTYPES[str(image.format)].itemsize
+    rows = renderer.cache // (columns * side**2 * image.bands * item)
+    return image.tilecache(
+        tile_width=side, tile_height=side, max_tiles=max(2, rows) * columns + 2, threaded=True
+    )
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Run kernels on this thread alone: libvips has as many of them as there are cores."""
+    import numba
+
+    before = numba.get_num_threads()
+    numba.set_num_threads(1)
+    try:
+        yield
+    finally:
+        numba.set_num_threads(before)

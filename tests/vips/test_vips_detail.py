@@ -1,0 +1,94 @@
+"""Network detail in a pipeline, with a network of random weights."""
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import pyvips
+import torch
+from strategies import corrector
+
+from drht_plugin import Corrector, Strength
+from drht_plugin.engine.tiles import Region
+from drht_plugin.errors import InputError
+from drht_plugin.model.detail import DetailNetwork
+from drht_plugin.vips import correct
+from drht_plugin.vips._coding import coding_of
+from drht_plugin.vips._render import Detailed, rendered_by
+
+SIDE = 160
+
+
+class Network:
+    """A detail network whose weights matter everywhere."""
+
+    def __init__(self) -> None:
+        torch.manual_seed(4)
+        self._network = DetailNetwork().eval().requires_grad_(False)
+        torch.nn.init.normal_(self._network.project.weight, std=0.02)
+
+    def __call__(self, planes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        with torch.inference_mode():
+            lacking = self._network(torch.from_numpy(planes).permute(2, 0, 1)[None])
+        return np.ascontiguousarray(lacking[0].permute(1, 2, 0).numpy())
+
+
+@pytest.fixture(scope="module")
+def detailed() -> Corrector:
+    made = corrector()
+    vars(made).update(detail_runner=Network(), has_detail=True)
+    return made
+
+
+@pytest.mark.parametrize("wrap", [False, True])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_equals_arrays(detailed: Corrector, wrap: bool, dtype: str) -> None:
+    """The pixels are those of arrays within one 8-bit code, across the seam too, each once."""
+    random = np.random.default_rng(2)
+    most = int(np.iinfo(dtype).max)
+    array = random.integers(0, most // 3, (210, 330, 3)).astype(dtype)
+    scene = detailed.survey(array, wrap=wrap)
+    strength = Strength(highlights=0.5)
+    expected = detailed.render(scene, array, strength, detail="network")
+    guided = detailed.render(scene, array, strength, detail="guided")
+    assert np.abs(expected.astype(int) - guided).max() > most // 100
+
+    image = pyvips.Image.new_from_array(array)
+    windows: list[Region] = []
+    renderer = Detailed(
+        lambda: scene,
+        coding_of(image, None),
+        strength,
+        windows.append,
+        detailed,
+        "network",
+        wrap,
+        side=SIDE,
+    )
+    got = rendered_by(renderer, image).numpy()
+    assert np.abs(got.astype(int) - expected).max() <= most // 255
+    assert (got == expected).mean() > 0.99
+    assert sum(w.height * w.width for w in windows) == 210 * 330
+    assert all(w.height <= renderer.tile and w.width <= renderer.tile for w in windows)
+
+
+def test_auto_follows_the_scene(detailed: Corrector, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With `auto` the scene decides, when it is known."""
+    array = np.random.default_rng(2).integers(0, 80, (90, 120, 3), np.uint8)
+    image = pyvips.Image.new_from_array(array)
+    scene = detailed.survey(array)
+    for chosen in ("guided", "network"):
+        monkeypatch.setattr(detailed, "detail_for", lambda *_, chosen=chosen: chosen)
+        coding = coding_of(image, None)
+        renderer = Detailed(lambda: scene, coding, Strength(), None, detailed, "auto", False)
+        got = rendered_by(renderer, image).numpy()
+        expected = detailed.render(scene, array, detail=chosen)
+        assert np.abs(got.astype(int) - expected).max() <= (1 if chosen == "network" else 0)
+
+
+def test_model_without_detail_network() -> None:
+    """A model without one is refused at once, by name."""
+    image = pyvips.Image.black(30, 30, bands=3)
+    if Corrector().has_detail:
+        pytest.skip("the shipped model has a detail network")
+    with pytest.raises(InputError, match="no network for detail"):
+        correct(image, detail="network")

@@ -54,6 +54,9 @@ _FIRST = 32
 _WATCHED = 18
 """Pictures that validation looks at, under, normal and over in turn."""
 
+_SHARP = 0.6
+"""Share of views that are sharp to the pixel: views of panoramas are interpolated, and soft."""
+
 _SHORTEST = 16
 """Least side of an overview that stands for that of a larger picture."""
 
@@ -108,7 +111,8 @@ class Cut(NamedTuple):
 
 def harder(shot: Shot, random: np.random.Generator) -> Shot:
     """A shot as full-size pictures are: more often a JPEG, and noisier."""
-    jpeg = int(random.integers(50, 98)) if random.random() < 0.55 else 0
+    least = 50 if random.random() < 0.3 else 80
+    jpeg = int(random.integers(least, 99)) if random.random() < 0.6 else 0
     most = 1e-2 if random.random() < 0.2 else 1e-3
     return replace(
         shot,
@@ -126,32 +130,50 @@ class Sampler:
     def __init__(self, scenes: Sequence[Scene], runner: Runner, seed: int) -> None:
         self._scenes, self._runner = scenes, runner
         self.photographer = Photographer(scenes, seed)
+        # Panoramas as they lie in their files: they hold more pixels than any view of them.
+        self._flat_scenes = [replace(scene, panorama=False) for scene in scenes]
+        self._flat = Photographer(self._flat_scenes, seed)
         self._random = np.random.default_rng(seed)
         self._noise = torch.Generator().manual_seed(seed)
 
     def draw(self) -> list[Sample]:
-        """Two shots of a random view."""
+        """Two shots of a random view; or of a whole image, made smaller, which is sharper."""
         random = self._random
-        plan = self.photographer.view(2)
+        sharp = random.random() < _SHARP
+        photographer = self._flat if sharp else self.photographer
+        plan = photographer.view(2)
         plan = replace(plan, shots=tuple(harder(s, random) for s in plan.shots))
-        root, aspect = random.uniform(224, 384), 2 ** random.uniform(-0.7, 0.7)
-        height, width = (
-            32 * max(4, round(s / 32)) for s in (root * aspect**0.5, root / aspect**0.5)
-        )
+        aspect = 2 ** random.uniform(-0.7, 0.7)
+        if sharp:
+            zoom = random.uniform(0.75, 1)
+            plan = replace(plan, aim=replace(plan.aim, zoom=zoom))
+            rows, columns = self._flat_scenes[plan.scene].radiance.shape[1:]
+            root = (rows * columns / 2) ** 0.5 * zoom / random.uniform(1.15, 2.2)
+        else:
+            root = random.uniform(224, 384)
+        sides = (root * aspect**0.5, root / aspect**0.5)
+        height, width = (32 * max(4, round(side / 32)) for side in sides)
         coarser = 2 ** random.uniform(0, 4) if random.random() < 0.6 else 1.0
-        enlarged = 2 ** random.uniform(0.2, 1.6) if random.random() < 0.4 else 1.0
-        return self.picture(plan, (height, width), coarser, enlarged)
+        soft = not sharp and random.random() < 0.4
+        enlarged = 2 ** random.uniform(0.2, 1.6) if soft else 1.0
+        scenes = self._flat_scenes if sharp else self._scenes
+        return self.picture(plan, (height, width), coarser, enlarged, scenes)
 
     def picture(
-        self, plan: ViewPlan, size: tuple[int, int], coarser: float, enlarged: float
+        self,
+        plan: ViewPlan,
+        size: tuple[int, int],
+        coarser: float,
+        enlarged: float,
+        scenes: Sequence[Scene] | None = None,
     ) -> list[Sample]:
-        """The shots of a view.
+        """The shots of a view of `scenes`, the sampler's own unless given.
 
         coarser: how many times coarser the overview is than the view's own, as if the view were
         a part of a larger picture. enlarged: factor by which a part of the view is interpolated,
         as full-size pictures are soft.
         """
-        triplets = render_triplets(self._scenes, [plan], *size, self._noise)
+        triplets = render_triplets(scenes or self._scenes, [plan], *size, self._noise)
         cuts = self._cuts(triplets, plan.shots, enlarged)
         return [
             self._sample(_pixels(whole), cut, coarser, enlarged)

@@ -1,0 +1,120 @@
+"""Whether results depend on tiles or on the picture's size, on real photographs.
+
+    python -m benchmarks.consistency ../shared/data/photos_dev
+
+Network detail in tiles of 1024 pixels against the picture in one tile, in 8-bit codes, and steps
+across tile borders against steps elsewhere, relative to the same places of the untiled result.
+Then the tone of one picture at 0.25, 1, 4 and 24 megapixels, brought to the smallest size.
+Pictures below 12 megapixels are enlarged, which the table says.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from drht_plugin import Corrector
+from drht_plugin.engine.detail import TILE, NetworkRenderer
+from drht_plugin.io import read_picture, upright
+
+Image = npt.NDArray[np.uint8]
+
+_SIZES = (0.25, 1.0, 4.0, 24.0)
+_SHAPES = {"as it is": None, "5:1": 5.0, "1:3": 1 / 3}
+
+
+def _resized(image: Image, megapixels: float) -> Image:
+    """The picture at a size."""
+    height, width = image.shape[:2]
+    factor = (megapixels * 1e6 / (height * width)) ** 0.5
+    return _to(image, (max(1, round(height * factor)), max(1, round(width * factor))))
+
+
+def _to(image: Image, size: tuple[int, int]) -> Image:
+    """The picture at a height and width; averaged in linear light where it gets smaller."""
+    height, width = size
+    if height >= image.shape[0]:
+        return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_CUBIC))
+    light = (image.astype(np.float32) / 255) ** 2.2
+    small = cv2.resize(light, (width, height), interpolation=cv2.INTER_AREA)
+    return np.rint(255 * small ** (1 / 2.2)).astype(np.uint8)
+
+
+def _shaped(image: Image, aspect: float | None) -> Image:
+    """The middle of a picture, width over height as given."""
+    if aspect is None:
+        return image
+    height, width = image.shape[:2]
+    across, down = min(width, round(height * aspect)), min(height, round(width / aspect))
+    top, left = (height - down) // 2, (width - across) // 2
+    return np.ascontiguousarray(image[top : top + down, left : left + across])
+
+
+def _steps(image: Image, borders: npt.NDArray[Any], axis: int) -> float:
+    """Mean step across border lines over the mean of all steps."""
+    steps = np.abs(np.diff(image.astype(np.int16), axis=axis)).mean(axis=(1 - axis, 2))
+    return float(steps[borders - 1].mean() / max(float(steps.mean()), 1e-9))
+
+
+def tiles(corrector: Corrector, files: list[Path]) -> None:
+    """Tiled against whole."""
+    print("picture                          MP   largest   mean difference   border steps")
+    for file in files:
+        image = np.ascontiguousarray(upright(read_picture(file))[..., :3])
+        native = image.shape[0] * image.shape[1] / 1e6
+        image = image if native >= 12 else _resized(image, 12)
+        scene = corrector.survey(image)
+        tiled = corrector.render(scene, image, detail="network")
+        whole = corrector.render(scene, image, detail="network", tile=2 * max(image.shape))
+        difference = np.abs(tiled.astype(np.int16) - whole)
+        cut = NetworkRenderer.tiling_of(scene.kind, TILE, wrap=False)
+        ratios = []
+        for axis, cuts in ((0, cut.rows), (1, cut.columns)):
+            if cuts.count > 1:
+                borders = np.arange(1, cuts.count) * cuts.step
+                ratios.append(_steps(tiled, borders, axis) / _steps(whole, borders, axis))
+        note = "" if native >= 12 else f" (of {native:.1f} MP)"
+        print(
+            f"{file.stem[:30]:30} {image.shape[0] * image.shape[1] / 1e6:5.1f} "
+            f"{difference.max():8d} {difference.mean():17.5f} {np.mean(ratios):14.4f}{note}"
+        )
+
+
+def sizes(corrector: Corrector, files: list[Path]) -> None:
+    """One picture at several sizes, in guided detail."""
+    print("\npicture                        shape     mean difference from 0.25 MP at 1, 4, 24 MP")
+    for file in files:
+        image = np.ascontiguousarray(upright(read_picture(file))[..., :3])
+        for name, aspect in _SHAPES.items():
+            picture = _resized(_shaped(image, aspect), _SIZES[-1])
+            smallest = _resized(picture, _SIZES[0])
+            reference = corrector.correct(smallest, detail="guided").astype(np.int16)
+            shown = []
+            for size in _SIZES[1:]:
+                given = picture if size == _SIZES[-1] else _resized(picture, size)
+                made = _to(corrector.correct(given, detail="guided"), smallest.shape[:2])
+                shown.append(float(np.abs(made - reference).mean()))
+            print(f"{file.stem[:30]:30} {name:8} " + "  ".join(f"{v:6.2f}" for v in shown))
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("photos", type=Path, help="folder of photographs")
+    parser.add_argument("--count", type=int, default=10, help="largest pictures (default: 10)")
+    parser.add_argument("--model", default="default")
+    options = parser.parse_args()
+    found = [p for p in options.photos.iterdir() if p.suffix.lower() in (".jpg", ".png")]
+    largest = sorted(found, key=lambda p: p.stat().st_size, reverse=True)[: options.count]
+    corrector = Corrector(model=options.model)
+    tiles(corrector, largest)
+    sizes(corrector, largest[:4])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+"""Quality of network detail against guided detail on shots of HDR images.
+
+    python -m benchmarks.detail_quality ../shared/data/hdr_val
+
+Views as `drht evaluate --hdr` draws them (seed 7). PSNR and SSIM against the true LDR; and, on
+shots 3 EV under, the noise of flat patches and what is left of the true gradients at edges.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from drht_plugin import Corrector
+from drht_plugin.evaluation.datasets import unit
+from drht_plugin.evaluation.metrics import psnr, ssim
+from drht_plugin.evaluation.views import Views
+from drht_plugin.training.scenes import load_scenes
+from drht_plugin.training.triplets import Photographer, render_triplets
+
+Picture = npt.NDArray[np.float32]
+
+DETAILS = ("guided", "network")
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+_PATCH = 8
+_FLAT = 0.6 / 255
+"""Largest standard deviation of a patch of the true LDR that counts as flat, a plane left out."""
+
+
+def noise(picture: Picture, truth: Picture) -> float:
+    """Mean standard deviation on flat patches of the truth, in codes; a plane is left out."""
+    flat = _roughness(truth) < _FLAT
+    return float(255 * _roughness(picture)[flat].mean()) if flat.any() else float("nan")
+
+
+def _roughness(picture: Picture) -> npt.NDArray[Any]:
+    """Standard deviation in each patch of luma, about its best plane."""
+    luma = (picture @ _LUMA).astype(np.float64)
+    rows, columns = (side // _PATCH for side in luma.shape)
+    patches = luma[: rows * _PATCH, : columns * _PATCH].reshape(rows, _PATCH, columns, _PATCH)
+    patches = patches.swapaxes(1, 2).reshape(-1, _PATCH * _PATCH)
+    y, x = np.indices((_PATCH, _PATCH)).reshape(2, -1)
+    plane = np.stack([np.ones(_PATCH * _PATCH), y, x], 1)
+    residual = patches - patches @ np.linalg.pinv(plane).T @ plane.T
+    return residual.std(1)
+
+
+def edges(picture: Picture, truth: Picture) -> float:
+    """Share of the true gradient that is left where it is largest (one pixel in twenty)."""
+
+    def gradient(p: Picture) -> npt.NDArray[Any]:
+        luma = (p @ _LUMA).astype(np.float64)
+        return np.stack([luma[1:, :-1] - luma[:-1, :-1], luma[:-1, 1:] - luma[:-1, :-1]])
+
+    wanted, given = gradient(truth), gradient(picture)
+    size = np.hypot(*wanted)
+    strong = size >= np.quantile(size, 0.95)
+    along = (given * wanted).sum(0)[strong] / size[strong]
+    return float(along.sum() / size[strong].sum())
+
+
+def fidelity(corrector: Corrector, folder: Path, count: int) -> None:
+    """Print PSNR and SSIM of each class of exposure."""
+    groups: dict[str, list[list[float]]] = {}
+    for lazy in Views(folder, 7, count).items():
+        item = lazy.load()
+        scene = corrector.survey(item.ldr)
+        row = []
+        for detail in DETAILS:
+            picture = unit(corrector.render(scene, item.ldr, detail=detail))
+            row += [psnr(picture, item.reference), ssim(picture, item.reference)]
+        for group in ("all", item.groups["class"]):
+            groups.setdefault(group, []).append(row)
+    print("class     views   PSNR guided  network   SSIM guided  network")
+    for group, rows in groups.items():
+        p0, s0, p1, s1 = np.mean(rows, 0)
+        print(f"{group:8} {len(rows):6} {p0:13.2f} {p1:8.2f} {s0:13.4f} {s1:8.4f}")
+
+
+def lifted_shadows(corrector: Corrector, folder: Path, count: int) -> None:
+    """Print noise and edges on shots 3 EV under."""
+    scenes = load_scenes(folder)
+    photographer = Photographer(scenes, 7)
+    rows = []
+    for i in range(count):
+        shot = photographer.shot(-3.0)
+        shot = replace(shot, shot_noise=1e-4, read_noise=1e-3, quantised=True, jpeg=0)
+        plan = replace(photographer.view(0, i % len(scenes)), shots=(shot,))
+        generator = torch.Generator().manual_seed(i)
+        triplet = render_triplets(scenes, [plan], 320, 320, generator)
+        ldr, truth = (
+            np.ascontiguousarray(t[0].permute(1, 2, 0).numpy())
+            for t in (triplet.ldr, triplet.true_ldr)
+        )
+        codes = np.rint(ldr * 255).astype(np.uint8)
+        scene = corrector.survey(codes)
+        made = [unit(corrector.render(scene, codes, detail=detail)) for detail in DETAILS]
+        rows.append([noise(p, truth) for p in made] + [edges(p, truth) for p in made])
+    guided, network, guided_edges, network_edges = np.nanmean(rows, 0)
+    print(
+        f"-3 EV, {count} views: noise on flat patches {guided:.2f} codes guided, "
+        f"{network:.2f} network ({100 * network / guided:.0f} %)"
+    )
+    print(
+        f"  true gradient left at edges: {100 * guided_edges:.0f} % guided, "
+        f"{100 * network_edges:.0f} % network"
+    )
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("hdr", type=Path, help="folder of HDR images")
+    parser.add_argument("--count", type=int, default=200, help="views (default: 200)")
+    parser.add_argument("--model", default="default")
+    options = parser.parse_args()
+    corrector = Corrector(model=options.model)
+    fidelity(corrector, options.hdr, options.count)
+    lifted_shadows(corrector, options.hdr, max(1, options.count // 5))
+
+
+if __name__ == "__main__":
+    main()

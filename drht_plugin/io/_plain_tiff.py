@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drht_plugin.io import _ifd
-from drht_plugin.io._atomic import reserve
 from drht_plugin.io._codec import CodecError
+from drht_plugin.io._outflow import Outflow
 from drht_plugin.io._pixels import Pixels
 from drht_plugin.io._rows import Regrouped, Shape
 
@@ -215,13 +215,9 @@ class PlainWriter:
         else:
             self._rows = min(max(_STRIP_BYTES // row_bytes, 1), height)
         self._at = 16 if big else 8
-        self._file = open(path, "xb", buffering=0)  # noqa: SIM115 (closed by `close`)
-        try:
-            reserve(self._file.fileno(), self._at + self._blocks * self._block_bytes)
-            self._file.write(_ifd.head(0, _ORDER, big))
-        except BaseException:
-            self._file.close()
-            raise
+        head = _ifd.head(0, _ORDER, big)
+        self._file = Outflow(path, len(head) + self._blocks * self._block_bytes)
+        self._file.write(memoryview(head))
         # Strips follow each other without a gap, so that only tiles must come in whole rows.
         self._regrouped = Regrouped(shape, dtype, tile[1] if tile else 1, self._encode)
 
@@ -259,11 +255,8 @@ class PlainWriter:
         return np.ascontiguousarray(tiles)
 
     def _put(self, pixels: Pixels) -> None:
-        view = memoryview(pixels.data).cast("B")
-        done = 0
-        while done < len(view):
-            done += self._file.write(view[done:]) or 0
-        self._at += len(view)
+        self._file.write(memoryview(pixels.data).cast("B"))
+        self._at += pixels.nbytes
 
     def finish(self) -> None:
         """Write the directory, and its place into the header."""
@@ -272,12 +265,8 @@ class PlainWriter:
         data = _ifd.serialised(tree, at, _ORDER, self._big)
         if not self._big and at + len(data) > 0xFFFFFFFF:
             raise ValueError("the file outgrew 4 GB")
-        self._file.seek(at)
-        self._put(np.frombuffer(data, np.uint8))
-        self._file.truncate(at + len(data))
-        self._file.seek(0)
-        self._put(np.frombuffer(_ifd.head(at, _ORDER, self._big), np.uint8))
-        self._file.close()
+        self._file.write(memoryview(bytes(at - self._at) + data))
+        self._file.finish(at + len(data), _ifd.head(at, _ORDER, self._big))
 
     def _structure(self) -> dict[int, _ifd.Field]:
         height, width, channels = self._shape

@@ -115,7 +115,7 @@ class Corrector:
         from drht_plugin.model.weights import detail_of, locate
 
         weights = locate(self._model)
-        files = [weights, detail_of(weights)] if self._has_detail else [weights]
+        files = [weights, detail_of(weights)] if self.has_detail else [weights]
         return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
     def survey(

@@ -174,11 +174,37 @@ class Sampler:
         as full-size pictures are soft.
         """
         triplets = render_triplets(scenes or self._scenes, [plan], *size, self._noise)
+        triplets = self._textured(triplets, plan.shots)
         cuts = self._cuts(triplets, plan.shots, enlarged)
         return [
             self._sample(_pixels(whole), cut, coarser, enlarged)
             for whole, cut in zip(triplets.ldr, cuts, strict=True)
         ]
+
+    def _textured(self, triplets: Triplets, shots: Sequence[Shot]) -> Triplets:
+        """The same with finer texture, as photographs have it and compressed HDR images do not.
+
+        What is finer than three pixels is raised, and grain is added to the scene itself: both
+        are light, in the shot and in its clean form alike, not noise.
+        """
+        random, light = self._random, triplets.true_hdr.clamp_min(1e-5).log()
+        fine = light - F.avg_pool2d(F.pad(light, (1, 1, 1, 1), "replicate"), 3, 1)
+        height, width = light.shape[-2:]
+        grain = torch.randn((1, 1, height, width), generator=self._noise)
+        where = torch.rand((1, 1, 5, 5), generator=self._noise) ** 2
+        where = F.interpolate(where, (height, width), mode="bilinear", align_corners=False)
+        most = math.exp(random.uniform(math.log(0.01), math.log(0.25)))
+        texture = random.uniform(0, 2) * fine.clamp(-0.5, 0.5) + most * where * grain
+        radiance = (light + texture).exp().clamp(max=transfer.H_MAX)
+        curve, sensor = cameras(shots, light.device)
+        # Display codes go about with the square root of light.
+        true_ldr = (triplets.true_ldr * (0.5 * texture).exp()).clamp(0, 1)
+        return Triplets(
+            camera.shoot(radiance, curve, sensor, self._noise),
+            radiance,
+            true_ldr,
+            triplets.source_clipped,
+        )
 
     def _cuts(self, triplets: Triplets, shots: Sequence[Shot], enlarged: float) -> list[Cut]:
         """The shots, or parts of them, enlarged."""

@@ -491,11 +491,11 @@ class Dialog:
 
         self._image = Gtk.Image()
         self._image.set_size_request(_PREVIEW_SIDE, _PREVIEW_SIDE * 3 // 4)
-        self._toggle = Gtk.CheckButton.new_with_mnemonic("_Preview")
+        self._toggle = Gtk.CheckButton.new_with_mnemonic("Pre_view")
         self._toggle.set_active(True)
         self._toggle.connect("toggled", lambda _: self._show())
         self._status = Gtk.Label(label="", xalign=0, wrap=True, selectable=True, max_width_chars=60)
-        check = Gtk.Button.new_with_mnemonic("Chec_k setup")
+        check = Gtk.Button.new_with_mnemonic("Check set_up")
         check.connect("clicked", lambda _: self._ask_setup())
         line = Gtk.Box(orientation=Gtk.Orientation.HORIZONTAL, spacing=12)
         line.pack_start(self._toggle, False, False, 0)
@@ -709,7 +709,7 @@ class Drht(Gimp.PlugIn):
         procedure.set_attribution("drht_plugin", "drht_plugin, MIT licence", "2026")
         flags = GObject.ParamFlags.READWRITE
         for argument, label, text in (
-            ("strength", "_Strength", "How much of the correction is applied"),
+            ("strength", "Stren_gth", "How much of the correction is applied"),
             ("shadows", "Sha_dows", "How much of the lift is applied where it gets brighter"),
             ("highlights", "_Highlights", "How much of the recovery is applied where it darkens"),
         ):
@@ -725,10 +725,10 @@ class Drht(Gimp.PlugIn):
         )
         outputs = [(NEW_LAYER, "New layer above"), (IN_PLACE, "This layer")]
         procedure.add_choice_argument(
-            "output", "_Output", "Where the result goes", _choice(outputs), NEW_LAYER, flags
+            "output", "Out_put", "Where the result goes", _choice(outputs), NEW_LAYER, flags
         )
         procedure.add_boolean_argument(
-            "wrap", "360° _panorama", "The left and right edges meet", False, flags
+            "wrap", "360° pa_norama", "The left and right edges meet", False, flags
         )
         procedure.add_layer_return_value("layer", "Layer", "What holds the result", True, flags)
         return procedure

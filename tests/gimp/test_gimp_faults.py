@@ -102,7 +102,7 @@ def test_bad_workers(gimp: Gimp, code: str | None, words: list[str]) -> None:
     for each in words:
         assert each in said, said
     gimp.wait_until_quiet()
-    assert worker_files() <= files
+    wait_until(lambda: worker_files() <= files)
 
 
 def hanging(gimp: Gimp) -> tuple[list[str], Path]:
@@ -119,12 +119,12 @@ def test_gimp_is_killed_in_mid_job(gimp: Gimp) -> None:
     gimp.install(command)
     process = gimp.start(f"OUT = ''\n{script(gimp)}")
     wait_for(busy)
-    assert worker_files() <= files  # while it works, its file has no name
+    wait_until(lambda: worker_files() <= files)  # while it works, its file has no name
     [number] = gimp.running(f"gimp-console-{gimp.version} -idfs")
     os.kill(number, signal.SIGKILL)
     assert process.wait(30) != 0
     gimp.wait_until_quiet()
-    assert worker_files() <= files
+    wait_until(lambda: worker_files() <= files)
 
 
 def test_plug_in_is_killed_in_mid_job(gimp: Gimp) -> None:
@@ -143,7 +143,7 @@ def test_plug_in_is_killed_in_mid_job(gimp: Gimp) -> None:
     assert facts.pop("status") != "success"
     assert facts == {"same": True, "dirty": False, "layers": 1}
     gimp.wait_until_quiet()
-    assert worker_files() <= files
+    wait_until(lambda: worker_files() <= files)
 
 
 def test_worker_is_left_alone_by_gimps_settings(gimp: Gimp) -> None:

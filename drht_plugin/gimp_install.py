@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from drht_plugin import __version__
-from drht_plugin.engine.correct import DETAILS
 from drht_plugin.errors import DrhtError, FileError, InputError, WriteError
 from drht_plugin.worker import frames
 
@@ -50,9 +49,13 @@ def run(options: argparse.Namespace) -> int:
             print(f"{profile}: {'removed' if removed else 'the plug-in is not installed'}")
         return 0
     if options.action == "install":
+        from drht_plugin.engine.correct import Corrector
+        from drht_plugin.worker.session import details_of
+
         command = worker_command(options.model, options.device, options.threads)
+        details = details_of(Corrector(model=options.model))
         for profile in chosen:
-            print(f"{profile}: installed {install(profile, command)}")
+            print(f"{profile}: installed {install(profile, command, details)}")
     program = _gimp_program(options.gimp)
     good = [_report(profile, program) for profile in chosen]
     return 0 if all(good) else 1
@@ -100,8 +103,10 @@ def worker_command(model: str, device: str, threads: int | None) -> list[str]:
     return [sys.executable, "-I", "-m", "drht_plugin.cli", "worker", *settings]
 
 
-def install(profile: Path, command: Sequence[str]) -> Path:
+def install(profile: Path, command: Sequence[str], details: Sequence[str]) -> Path:
     """Put the plug-in into a profile, in place of an older one of ours; where it is.
+
+    command: starts the worker; details: the kinds of detail that it has, the default first.
 
     Raises:
         FileError: a plug-in of this name is there that is not ours.
@@ -114,7 +119,7 @@ def install(profile: Path, command: Sequence[str]) -> Path:
     missing = [p for p in (folder, *folder.parents) if not p.exists()]
     setup = {
         "command": list(command),
-        "details": list(DETAILS),
+        "details": list(details),
         "version": __version__,
         "made": earlier["made"] if earlier else [str(path) for path in missing],
     }

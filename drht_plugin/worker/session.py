@@ -109,7 +109,7 @@ class Session:
             "python": sys.executable,
             "device": str(self._corrector.runner.device),
             "model": self._model,
-            "details": list(DETAILS),
+            "details": details_of(self._corrector),
         }
 
     def _allocate(self, height: Any, width: Any, channels: Any, dtype: Any) -> Message:
@@ -196,6 +196,11 @@ _FIELDS = {
     "survey": ("picture", "transfer", "wrap"),
     "render": ("picture", "strength", "shadows", "highlights", "detail"),
 }
+
+
+def details_of(corrector: Corrector) -> list[str]:
+    """The kinds of detail that a corrector's model can render."""
+    return [each for each in DETAILS if each != "network" or corrector.has_detail]
 
 
 def _for_picture(scene: Scene, picture: SharedPicture) -> Scene:

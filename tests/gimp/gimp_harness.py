@@ -49,7 +49,7 @@ class Gimp:
     version: str
     place: Path
     folder: Path
-    seconds: float = 300
+    seconds: float = 600
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @property
@@ -69,7 +69,7 @@ class Gimp:
 
     def install(self, worker: Sequence[str] = WORKER, *, direct: bool = False) -> None:
         """Put the plug-in into the profile, with a worker of the host, or directly of the root."""
-        install(self.profile, worker if direct else root.on_host(worker))
+        install(self.profile, worker if direct else root.on_host(worker), ["auto", "guided"])
 
     def command(self, program: Sequence[str | Path], **environment: str) -> list[str]:
         """The command that runs a program in the root, on the profile."""

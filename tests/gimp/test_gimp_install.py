@@ -112,13 +112,13 @@ def test_uninstall_leaves_what_is_not_ours(tmp_path: Path) -> None:
     (tmp_path / "plug-ins/other").mkdir(parents=True)
     (tmp_path / "plug-ins/other/other.py").write_text("theirs")
     before = tree(tmp_path)
-    plugin = install(tmp_path, COMMAND)
+    plugin = install(tmp_path, COMMAND, ["auto"])
     assert os.access(plugin, os.X_OK)
-    install(tmp_path, COMMAND)
+    install(tmp_path, COMMAND, ["auto"])
     assert uninstall(tmp_path)
     assert tree(tmp_path) == before
 
-    install(tmp_path, COMMAND)
+    install(tmp_path, COMMAND, ["auto"])
     (plugin.parent / "notes.txt").write_text("mine")
     assert uninstall(tmp_path)
     expected = {**before, "plug-ins/drht": None, "plug-ins/drht/notes.txt": b"mine"}
@@ -131,7 +131,7 @@ def test_install_does_not_replace_a_stranger(tmp_path: Path) -> None:
     (tmp_path / "plug-ins/drht/drht.py").write_text("theirs")
     before = tree(tmp_path)
     with pytest.raises(FileError, match="did not put there"):
-        install(tmp_path, COMMAND)
+        install(tmp_path, COMMAND, ["auto"])
     assert not uninstall(tmp_path)
     assert tree(tmp_path) == before
 

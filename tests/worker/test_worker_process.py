@@ -109,7 +109,8 @@ def test_a_picture_is_corrected() -> None:
             worker.ask(type="survey", picture=0, transfer="linear", wrap=True)
             assert not Path(place["path"]).exists()
             settings: Any
-            for settings in ({}, {"shadows": 0.3}, {"strength": 0.0}):
+            details = [{"detail": each} for each in status["details"]]
+            for settings in (*details, {"shadows": 0.3}, {"strength": 0.0}):
                 assert worker.render(**settings)["type"] == "done"
                 file.seek(place["result"])
                 result = np.frombuffer(file.read(), image.dtype).reshape(image.shape)

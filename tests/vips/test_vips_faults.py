@@ -153,7 +153,7 @@ from drht_plugin import vips
 from drht_plugin.vips import _generate, _survey
 pyvips.cache_set_max(0)
 vips.register()
-array = np.random.default_rng(0).integers(0, 90, (400, 500, 3), np.uint8)
+array = np.random.default_rng(0).integers(0, 90, (1000, 1000, 3), np.uint8)
 def resident():
     gc.collect()
     with open("/proc/self/statm") as file:
@@ -180,5 +180,5 @@ def test_hundred_pipelines() -> None:
     assert process.returncode == 0, errors
     works, surveys, growth = map(int, said.split())
     assert (works, surveys) == (0, 0)
-    # A hundred such pictures would be 60 MB, before anything is made of them.
-    assert growth < 25e6
+    # A hundred such pictures are 300 MB, before anything is made of them; the rest is allocators'.
+    assert growth < 100e6

@@ -1,0 +1,99 @@
+"""A gigapixel JPEG to a corrected tiled TIFF through libvips, against libvips' own copy.
+
+    python benchmarks/vips_gigapixel.py [--folder FOLDER] [--repeats N]
+
+Makes a JPEG of 40000×25000 pixels and one of a tenth of that, from the shipped example enlarged,
+with noise (3.5 GB of room are needed; all is removed afterwards). Each run is a process of its
+own: the copy and the correction in turn, and the correction of the smaller file for its memory.
+Prints wall time, CPU time and peak memory of each, and the two ratios.
+"""
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+EXAMPLE = Path(__file__).parents[1] / "examples" / "pictures" / "golden_gate_dark.jpg"
+SIZES = {"gigapixel": (40000, 25000), "tenth": (12650, 7905)}
+
+
+def make(path: Path, width: int, height: int) -> None:
+    """Write a JPEG of real content and noise."""
+    import pyvips
+
+    image = pyvips.Image.new_from_file(str(EXAMPLE))
+    large = image.resize(width / image.width, vscale=height / image.height, kernel="linear")
+    noise = pyvips.Image.gaussnoise(2048, 2048, mean=0, sigma=3)
+    noise = noise.replicate(-(-width // 2048), -(-height // 2048)).crop(0, 0, width, height)
+    (large + noise).cast("uchar").copy(interpretation="srgb").write_to_file(str(path), Q=90)
+
+
+def work(what: str, source: str, target: str) -> None:
+    """Run one conversion and print its figures."""
+    import pyvips
+
+    start = time.perf_counter()
+    image = pyvips.Image.new_from_file(source, access="sequential")
+    if what == "correct":
+        from drht_plugin import vips
+
+        vips.write(vips.correct(image, detail="guided"), target, tile=True)
+    else:
+        image.write_to_file(target, tile=True)
+    seconds = time.perf_counter() - start
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    cpu, peak = usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024
+    print(json.dumps({"wall": seconds, "cpu": cpu, "peak": peak}))
+
+
+def run(what: str, source: Path, target: Path) -> dict[str, float]:
+    """One conversion in a process of its own."""
+    command = [sys.executable, __file__, "--work", what, str(source), str(target)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    target.unlink()
+    figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    print(
+        f"{what:8} {source.stem:9} {figures['wall']:6.1f} s wall {figures['cpu']:6.1f} s CPU "
+        f"{figures['peak'] / 1e6:6.0f} MB",
+        flush=True,
+    )
+    return figures
+
+
+def main() -> None:
+    """Make the files, measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--folder", help="where to put the files (default: a temporary folder)")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--work", nargs=3, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.work:
+        work(*arguments.work)
+        return
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
+        files = {name: Path(folder, f"{name}.jpg") for name in SIZES}
+        for name, path in files.items():
+            make(path, *SIZES[name])
+            print(f"{name}: {SIZES[name][0]}×{SIZES[name][1]}, {path.stat().st_size / 1e6:.0f} MB")
+        target = Path(folder, "out.tif")
+        run("correct", files["tenth"], target)  # compiles kernels, where they are not cached
+        smaller = run("correct", files["tenth"], target)
+        pairs = [
+            (run("copy", files["gigapixel"], target), run("correct", files["gigapixel"], target))
+            for _ in range(arguments.repeats)
+        ]
+    ratio = statistics.median(ours["wall"] / theirs["wall"] for theirs, ours in pairs)
+    cpu = statistics.median(ours["cpu"] / theirs["cpu"] for theirs, ours in pairs)
+    peak = max(ours["peak"] for _, ours in pairs)
+    print(f"wall time: {ratio:.2f} times the copy's (CPU {cpu:.2f} times), {os.cpu_count()} cores")
+    print(f"peak memory: {peak / 1e6:.0f} MB, {peak / smaller['peak']:.2f} times the tenth's")
+
+
+if __name__ == "__main__":
+    main()

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import pyvips
 
+from drht_plugin.engine.tiles import Region
 from drht_plugin.io._codec import CodecError, one_line
 from drht_plugin.io._pixels import Pixels
 from drht_plugin.io._rows import Shape
-from drht_plugin.vips._generate import Area, Header, generate
+from drht_plugin.vips._generate import Header, generate
 
 _HEAD = 1 << 16
 """More bytes than come before a file's pixels, when libvips writes no metadata."""
@@ -84,7 +85,7 @@ class Encoder:
             self._done = True
             self._changed.notify_all()
 
-    def _asked(self, window: Area, _area: Area, _source: Pixels | None) -> Pixels:
+    def _asked(self, window: Region, _around: Region, _source: Pixels | None) -> Pixels:
         """Give the encoder its rows when they have come."""
         top, bottom = window.top, window.top + window.height
         with self._changed:

@@ -28,7 +28,6 @@ from drht_plugin.errors import Cancelled, InputError
 from drht_plugin.vips._lib import adopt, ffi, library, to_c
 
 Pixels = npt.NDArray[Any]
-Area = Region
 Result = TypeVar("Result")
 
 DTYPES: dict[str, np.dtype[Any]] = {

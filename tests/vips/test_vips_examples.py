@@ -38,7 +38,8 @@ def loaded(name: str) -> ModuleType:
 def test_pipeline(source: Path, tmp_path: Path) -> None:
     """The pipeline writes a picture of the width that was asked for."""
     target = tmp_path / "out.jpg"
-    command = [sys.executable, EXAMPLES / "vips_pipeline.py", source, target, "--width", "200"]
+    script = str(EXAMPLES / "vips_pipeline.py")
+    command = [sys.executable, script, str(source), str(target), "--width", "200"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     written = pyvips.Image.new_from_file(str(target))

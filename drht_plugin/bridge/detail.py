@@ -1,4 +1,4 @@
-"""The numba kernels around the detail network: its input planes, and its output into pixels."""
+"""The numba kernels around the detail network: its input planes, and its output into a sum."""
 
 from __future__ import annotations
 
@@ -10,15 +10,7 @@ import numpy.typing as npt
 
 from drht_plugin.bridge.jit import kernel
 from drht_plugin.bridge.layout import PLANES
-from drht_plugin.bridge.scalars import (
-    LUMA_B,
-    LUMA_G,
-    LUMA_R,
-    between_rows,
-    code,
-    grid_columns,
-    share_applied,
-)
+from drht_plugin.bridge.scalars import between_rows, grid_columns
 
 Array = npt.NDArray[Any]
 
@@ -97,38 +89,3 @@ def add_tile(
             for c in range(3):
                 value = guided[row, column, c] + lacking[row >> 1, column >> 1, n + c]
                 total[i, j, c] += weight * value
-
-
-@kernel
-def finish(pixels: Array, corrected: Array, settings: Array, out: Array) -> None:
-    """Mix corrected pixels with the input by strength, and encode.
-
-    pixels, out: R×C×K of one dtype, K = 1…4; the last of 2 and 4 channels is copied. corrected:
-    R×C×3 float32, T, of which gray pixels take the luma. settings: as of `tone.slice_grid`.
-    """
-    rows, columns, channels = pixels.shape
-    scale, rounding, ceiling = settings[0], settings[1], settings[2]
-    strength, shadows, highlights = settings[3], settings[4], settings[5]
-    to_display = _f32(1) / scale
-    zero, one = _f32(0), _f32(1)
-    colours = 3 if channels >= 3 else 1
-    for i in numba.prange(rows):
-        change = np.empty(3, np.float32)
-        for j in range(columns):
-            if colours == 3:
-                for c in range(3):
-                    x = min(max(_f32(pixels[i, j, c]) * to_display, zero), one)
-                    change[c] = min(max(corrected[i, j, c], zero), ceiling) - x
-                luma = LUMA_R * change[0] + LUMA_G * change[1] + LUMA_B * change[2]
-            else:
-                x = min(max(_f32(pixels[i, j, 0]) * to_display, zero), one)
-                tone = LUMA_R * corrected[i, j, 0] + LUMA_G * corrected[i, j, 1]
-                tone += LUMA_B * corrected[i, j, 2]
-                luma = min(max(tone, zero), ceiling) - x
-                change[0] = luma
-            share = share_applied(luma, strength, shadows, highlights)
-            for c in range(colours):
-                value = _f32(pixels[i, j, c]) * to_display
-                out[i, j, c] = code(value + share * change[c], scale, rounding)
-            if channels > colours:
-                out[i, j, colours] = pixels[i, j, colours]

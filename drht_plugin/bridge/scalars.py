@@ -82,10 +82,3 @@ def between_rows(plane: Any, position: Any, out: Any) -> None:
         for k in range(plane.shape[2]):
             value = plane[low, a, k]
             out[a, k] = fma(share, plane[high, a, k] - value, value)
-
-
-@inline
-def code(value: Any, scale: Any, rounding: Any) -> Any:
-    """A display value to its code: rounded and clamped for integers (rounding 0.5)."""
-    coded = fma(value, scale, rounding)
-    return clamp(coded, _f32(0), scale) if rounding > _f32(0) else coded

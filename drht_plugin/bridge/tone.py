@@ -1,4 +1,4 @@
-"""The tone grid sliced at every pixel: guided detail, from input pixels to output pixels.
+"""From input pixels to output pixels: the tone grid sliced at every one, or a given T mixed in.
 
 A row of pixels goes through three passes, each of which vectorises: codes to planes of display
 values; the transforms and what is made of them; planes to codes. A tone grid is linear along x
@@ -109,18 +109,22 @@ def _slice(
     runs, shares = _runs(columns, left, width, transforms.shape[1], wrap)
     near, far, side_shares = _sides(columns, left, width, residual.shape[1], wrap)
     hinges = np.empty((len(runs) - 1, 2 * transforms.shape[2]), np.float32)
+    hinge_columns = np.empty(transforms.shape[1:], np.float32)
     planes = np.empty(9 * _PLANE, np.float32)
     above = np.empty((colours, columns), np.float32)
     below = np.empty((colours, columns), np.float32)
-    have = -1
+    have = below_is = -1
     for i in range(rows):
         y = (top + i + 0.5) / height
-        _hinges(transforms, y * transforms.shape[0] - 0.5, runs, hinges)
+        _hinges(transforms, y * transforms.shape[0] - 0.5, runs, hinge_columns, hinges)
         high, low, share = grid_rows(y * residual.shape[0] - 0.5, residual.shape[0])
         if high != have:
-            _expand(residual[high], near, far, side_shares, above)
+            if high == below_is:
+                above, below = below, above
+            else:
+                _expand(residual[high], near, far, side_shares, above)
             _expand(residual[low], near, far, side_shares, below)
-            have = high
+            have, below_is = high, low
         run = 0
         for start in range(0, columns, _SEGMENT):
             stop = min(start + _SEGMENT, columns)
@@ -179,29 +183,36 @@ def _sides(columns: Any, left: Any, width: Any, count: Any, wrap: Any) -> Any:
 
 
 @inline
-def _hinges(transforms: Any, position: Any, runs: Any, hinges: Any) -> None:
+def _hinges(transforms: Any, position: Any, runs: Any, columns: Any, hinges: Any) -> None:
     """What each run's transforms are made of, at a fractional row of the grid.
 
     hinges: of each run the transform at black, and how much its slope along luma changes it within
     each of the other levels; then how all of these change from the column before to that behind.
+    columns: room for the former, of every column of the grid.
     """
     high, low, share = grid_rows(position, transforms.shape[0])
     size = transforms.shape[2]
     step = size // LEVELS
     slab = np.empty(size, np.float32)
-    side = np.empty((2, size), np.float32)
-    for run in range(len(hinges)):
-        for k in range(2):
-            upper, lower = transforms[high, runs[run, 1 + k]], transforms[low, runs[run, 1 + k]]
+    count = len(hinges)
+    done = -1
+    for run in range(count):
+        for k in range(1, 3):
+            x = runs[run, k]
+            if x == done:
+                continue
+            upper, lower, column = transforms[high, x], transforms[low, x], columns[x]
             for n in range(size):
                 slab[n] = fma(share, lower[n] - upper[n], upper[n])
             for n in range(step):
-                side[k, n] = slab[n]
+                column[n] = slab[n]
             for n in range(size - step):
-                side[k, n + step] = slab[n + step] - slab[n]
+                column[n + step] = slab[n + step] - slab[n]
+            done = x
+        before, behind, made = columns[runs[run, 1]], columns[runs[run, 2]], hinges[run]
         for n in range(size):
-            hinges[run, n] = side[0, n]
-            hinges[run, size + n] = side[1, n] - side[0, n]
+            made[n] = before[n]
+            made[size + n] = behind[n] - before[n]
 
 
 @inline
@@ -213,67 +224,77 @@ def _expand(row: Any, near: Any, far: Any, shares: Any, out: Any) -> None:
             out[c, j] = fma(shares[j], row[far[j], c] - value, value)
 
 
+def _taker(channels: int, colours: int) -> Any:
+    """A function from interleaved codes to planes of display values, those of alpha left out.
+
+    One for each layout: with a constant stride the loop vectorises.
+    """
+
+    @inline
+    def take(source: Any, scale: Any, planes: Any) -> None:
+        for j in range(source.size // channels):
+            planes[j] = _f32(source[channels * j]) * scale
+            if colours == 3:
+                planes[_PLANE + j] = _f32(source[channels * j + 1]) * scale
+                planes[2 * _PLANE + j] = _f32(source[channels * j + 2]) * scale
+
+    return take
+
+
+def _putter(channels: int, colours: int) -> Any:
+    """A function from planes 6 to 8 to interleaved codes; alpha is copied."""
+
+    @inline
+    def put(
+        planes: Any, source: Any, scale: Any, rounding: Any, least: Any, most: Any, target: Any
+    ) -> None:
+        corrected = planes[6 * _PLANE :]
+        for j in range(target.size // channels):
+            target[channels * j] = clamp(fma(corrected[j], scale, rounding), least, most)
+            if colours == 3:
+                g, b = corrected[_PLANE + j], corrected[2 * _PLANE + j]
+                target[channels * j + 1] = clamp(fma(g, scale, rounding), least, most)
+                target[channels * j + 2] = clamp(fma(b, scale, rounding), least, most)
+            if channels > colours:
+                target[channels * j + colours] = source[channels * j + colours]
+
+    return put
+
+
+_take_gray, _take_gray_alpha = _taker(1, 1), _taker(2, 1)
+_take_rgb, _take_rgb_alpha = _taker(3, 3), _taker(4, 3)
+_put_gray, _put_gray_alpha = _putter(1, 1), _putter(2, 1)
+_put_rgb, _put_rgb_alpha = _putter(3, 3), _putter(4, 3)
+
+
 @inline
 def _decode(source: Any, channels: Any, scale: Any, planes: Any) -> None:
-    """Interleaved codes to planes of display values, those of alpha left out."""
-    # Constant numbers of channels: loops over them vectorise.
+    """Interleaved codes to planes 0 to 2."""
     if channels == 3:
-        _take(source, _N[3], _N[3], scale, planes)
+        _take_rgb(source, scale, planes)
     elif channels == 4:
-        _take(source, _N[4], _N[3], scale, planes)
+        _take_rgb_alpha(source, scale, planes)
     elif channels == 1:
-        _take(source, _N[1], _N[1], scale, planes)
+        _take_gray(source, scale, planes)
     else:
-        _take(source, _N[2], _N[1], scale, planes)
-
-
-@inline
-def _take(source: Any, channels: Any, colours: Any, scale: Any, planes: Any) -> None:
-    for j in range(source.size // channels):
-        planes[j] = _f32(source[channels * j]) * scale
-        if colours == 3:
-            planes[_PLANE + j] = _f32(source[channels * j + 1]) * scale
-            planes[2 * _PLANE + j] = _f32(source[channels * j + 2]) * scale
+        _take_gray_alpha(source, scale, planes)
 
 
 @inline
 def _encode(
     planes: Any, source: Any, channels: Any, scale: Any, rounding: Any, target: Any
 ) -> None:
-    """Planes of corrected values to interleaved codes; alpha is copied."""
+    """Planes 6 to 8 to interleaved codes, rounded and clamped for integers (rounding 0.5)."""
     least = _f32(0) if rounding > 0 else _f32(-np.inf)
     most = scale if rounding > 0 else _f32(np.inf)
     if channels == 3:
-        _put(planes, source, _N[3], _N[3], scale, rounding, least, most, target)
+        _put_rgb(planes, source, scale, rounding, least, most, target)
     elif channels == 4:
-        _put(planes, source, _N[4], _N[3], scale, rounding, least, most, target)
+        _put_rgb_alpha(planes, source, scale, rounding, least, most, target)
     elif channels == 1:
-        _put(planes, source, _N[1], _N[1], scale, rounding, least, most, target)
+        _put_gray(planes, source, scale, rounding, least, most, target)
     else:
-        _put(planes, source, _N[2], _N[1], scale, rounding, least, most, target)
-
-
-@inline
-def _put(
-    planes: Any,
-    source: Any,
-    channels: Any,
-    colours: Any,
-    scale: Any,
-    rounding: Any,
-    least: Any,
-    most: Any,
-    target: Any,
-) -> None:
-    corrected = planes[6 * _PLANE :]
-    for j in range(target.size // channels):
-        target[channels * j] = clamp(fma(corrected[j], scale, rounding), least, most)
-        if colours == 3:
-            g, b = corrected[_PLANE + j], corrected[2 * _PLANE + j]
-            target[channels * j + 1] = clamp(fma(g, scale, rounding), least, most)
-            target[channels * j + 2] = clamp(fma(b, scale, rounding), least, most)
-        if channels > colours:
-            target[channels * j + colours] = source[channels * j + colours]
+        _put_gray_alpha(planes, source, scale, rounding, least, most, target)
 
 
 @inline
@@ -324,6 +345,77 @@ def _correct_gray(hinges: Any, planes: Any, shares: Any, count: Any, settings: A
         change = clamp(fma(_number(hinges, _N[0], _N[2], at), x, t), zero, ceiling) - x
         share = share_applied(change, strength, shadows, highlights)
         planes[6 * _PLANE + j] = fma(share, change, v)
+
+
+def finish(pixels: Array, corrected: Array, settings: Array, out: Array) -> None:
+    """Mix corrected pixels with the input by strength, and encode.
+
+    Args:
+        pixels: R×C×K of uint8, uint16 or float32: gray, RGB, and alpha, which is copied.
+        corrected: R×C×3 float32, T, of which gray pixels take the luma.
+        settings: as of `slice_grid`.
+        out: R×C×K of the same dtype; may not overlap `pixels`.
+    """
+    target = out if has_plain_rows(out) else np.empty(out.shape, out.dtype)
+
+    def encode(first: int, last: int) -> None:
+        _finish(
+            *flat_rows(pixels[first:last]),
+            *flat_rows(corrected[first:last]),
+            *flat_target(target[first:last]),
+            (last - first, *pixels.shape[1:]),
+            settings,
+        )
+
+    share_rows(pixels.shape[0], pixels.shape[1], encode)
+    if target is not out:
+        out[...] = target
+
+
+@rows_kernel
+def _finish(
+    pixels: Array,
+    pitch: int,
+    corrected: Array,
+    corrected_pitch: int,
+    out: Array,
+    out_pitch: int,
+    shape: tuple[int, int, int],
+    settings: Array,
+) -> None:
+    """`finish` on flat rows, see `rows`."""
+    rows, columns, channels = shape
+    ceiling, strength = settings[2], settings[3]
+    shadows, highlights = settings[4], settings[5]
+    zero, one = _f32(0), _f32(1)
+    planes = np.empty(9 * _PLANE, np.float32)
+    for i in range(rows):
+        for start in range(0, columns, _SEGMENT):
+            stop = min(start + _SEGMENT, columns)
+            source = pixels[i * pitch + start * channels : i * pitch + stop * channels]
+            target = out[i * out_pitch + start * channels : i * out_pitch + stop * channels]
+            row = i * corrected_pitch
+            _decode(source, channels, one / settings[0], planes)
+            _take_rgb(corrected[row + 3 * start : row + 3 * stop], one, planes[3 * _PLANE :])
+            if channels >= 3:
+                for j in range(stop - start):
+                    v0, v1, v2 = planes[j], planes[_PLANE + j], planes[2 * _PLANE + j]
+                    d0 = clamp(planes[3 * _PLANE + j], zero, ceiling) - clamp(v0, zero, one)
+                    d1 = clamp(planes[4 * _PLANE + j], zero, ceiling) - clamp(v1, zero, one)
+                    d2 = clamp(planes[5 * _PLANE + j], zero, ceiling) - clamp(v2, zero, one)
+                    change = fma(LUMA_B, d2, fma(LUMA_G, d1, LUMA_R * d0))
+                    share = share_applied(change, strength, shadows, highlights)
+                    planes[6 * _PLANE + j] = fma(share, d0, v0)
+                    planes[7 * _PLANE + j] = fma(share, d1, v1)
+                    planes[8 * _PLANE + j] = fma(share, d2, v2)
+            else:
+                for j in range(stop - start):
+                    t0, t1 = planes[3 * _PLANE + j], planes[4 * _PLANE + j]
+                    t = fma(LUMA_B, planes[5 * _PLANE + j], fma(LUMA_G, t1, LUMA_R * t0))
+                    change = clamp(t, zero, ceiling) - clamp(planes[j], zero, one)
+                    share = share_applied(change, strength, shadows, highlights)
+                    planes[6 * _PLANE + j] = fma(share, change, planes[j])
+            _encode(planes, source, channels, settings[0], settings[1], target)
 
 
 @inline

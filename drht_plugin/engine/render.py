@@ -114,15 +114,15 @@ def finish(
 
     source, out: R×C×K of the image's dtype; alpha is copied.
     """
-    from drht_plugin.bridge import detail
+    from drht_plugin.bridge.tone import finish as encode
 
     if _wide(kind):
         display = to_display(source, kind)
         result = np.empty_like(display)
-        detail.finish(display, corrected, _settings(1.0, 0.0, 1.0, strength), result)
+        encode(display, corrected, _settings(1.0, 0.0, 1.0, strength), result)
         _from_display(result, source, kind, out)
     else:
-        detail.finish(source, corrected, _coded(kind, strength), out)
+        encode(source, corrected, _coded(kind, strength), out)
 
 
 def _wide(kind: Kind) -> bool:

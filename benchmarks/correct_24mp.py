@@ -1,16 +1,15 @@
 """Time and memory of `correct()` on a 24-megapixel 8-bit picture.
 
-    python benchmarks/correct_24mp.py
-
-Prints the time to load the networks, of the first call with an empty cache of compiled kernels, of
-the first call of a later process, the median of warm calls (survey and render apart), that of
-OpenCV's CLAHE on LAB lightness in the same run, and the peak memory over input and output.
+Measures the time to load the networks, of the first call with an empty cache of compiled kernels,
+of the first call of a later process, the median of warm calls (survey and render apart) taken in
+turn with OpenCV's CLAHE on LAB lightness, and the peak memory over input and output.
 """
+
+from __future__ import annotations
 
 import json
 import os
 import resource
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -19,7 +18,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-HEIGHT, WIDTH, REPEATS = 4000, 6000, 5
+from benchmarks.suite import Benchmark, CannotRun, Figure, Setting, in_turn
+
+HEIGHT, WIDTH = 4000, 6000
 
 
 def picture() -> np.ndarray:
@@ -43,12 +44,6 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def median(work: Callable[[], object]) -> float:
-    """Median wall time of warm calls."""
-    work()
-    return statistics.median(seconds(work) for _ in range(REPEATS))
-
-
 def measure_cold() -> dict[str, float]:
     """Times of a new process: loading, and the first call."""
     from drht_plugin import Corrector
@@ -57,7 +52,7 @@ def measure_cold() -> dict[str, float]:
     image[:] = (np.arange(WIDTH) // 24 % 256).astype(np.uint8)[:, None]
     corrector = Corrector()
     load = seconds(lambda: corrector.runner)
-    return {"load": load, "first call": seconds(lambda: corrector.correct(image))}
+    return {"load": load, "first call": seconds(lambda: corrector.correct(image, detail="guided"))}
 
 
 def measure_warm() -> dict[str, float]:
@@ -69,7 +64,7 @@ def measure_warm() -> dict[str, float]:
     image = picture()
     out = np.empty_like(image)
     corrector = Corrector()
-    corrector.correct(image, out=out)
+    corrector.correct(image, out=out, detail="guided")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     scene = corrector.survey(image)
 
@@ -78,11 +73,18 @@ def measure_warm() -> dict[str, float]:
         lab[..., 0] = cv2.createCLAHE(2.0, (8, 8)).apply(np.ascontiguousarray(lab[..., 0]))
         cv2.cvtColor(lab, cv2.COLOR_LAB2RGB)
 
+    correct, seen, rendered, compared = in_turn(
+        lambda: corrector.correct(image, out=out, detail="guided"),
+        lambda: corrector.survey(image),
+        lambda: corrector.render(scene, image, out=out),
+        clahe,
+        repeats=9,
+    )
     return {
-        "correct": median(lambda: corrector.correct(image, out=out)),
-        "survey": median(lambda: corrector.survey(image)),
-        "render": median(lambda: corrector.render(scene, image, out=out)),
-        "clahe": median(clahe),
+        "correct": correct,
+        "survey": seen,
+        "render": rendered,
+        "clahe": compared,
         "peak MiB over input and output": peak - 2 * image.nbytes / 2**20,
     }
 
@@ -90,7 +92,7 @@ def measure_warm() -> dict[str, float]:
 def in_new_process(name: str, **environment: str) -> dict[str, float]:
     """One of the measurements above, in a process of its own."""
     done = subprocess.run(
-        [sys.executable, __file__, name],
+        [sys.executable, "-m", "benchmarks.correct_24mp", name],
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
@@ -100,23 +102,32 @@ def in_new_process(name: str, **environment: str) -> dict[str, float]:
     return result
 
 
-def main() -> None:
-    """Print all figures as JSON."""
+def run(_: Setting) -> list[Figure]:
+    """All figures, each measurement in a process of its own."""
+    try:
+        import cv2  # noqa: F401
+    except ImportError as error:
+        raise CannotRun("OpenCV is not installed") from error
     with tempfile.TemporaryDirectory() as cache:
         empty = in_new_process("cold", NUMBA_CACHE_DIR=cache)
         filled = in_new_process("cold", NUMBA_CACHE_DIR=cache)
-    report = {
-        "load networks": filled["load"],
-        "first call, kernels not compiled yet": empty["first call"],
-        "first call, kernels compiled": filled["first call"],
-        **in_new_process("warm"),
-    }
-    print(json.dumps({name: round(value, 3) for name, value in report.items()}, indent=1))
+    warm = in_new_process("warm")
+    clahe = warm["clahe"]
+    return [
+        Figure("load networks", filled["load"], "s"),
+        Figure("first call, kernels not compiled yet", empty["first call"], "s"),
+        Figure("first call, kernels compiled", filled["first call"], "s"),
+        Figure("correct, warm", warm["correct"], "s", "CLAHE", warm["correct"] / clahe),
+        Figure("of which survey", warm["survey"], "s", "CLAHE", warm["survey"] / clahe),
+        Figure("of which render", warm["render"], "s", "CLAHE", warm["render"] / clahe),
+        Figure("CLAHE on LAB lightness (OpenCV)", clahe, "s"),
+        Figure("peak over input and output", warm["peak MiB over input and output"], "MiB"),
+    ]
 
+
+BENCHMARKS = (
+    Benchmark("correct-24mp", "correct() on 24 megapixels of 8 bits, beside OpenCV's CLAHE", run),
+)
 
 if __name__ == "__main__":
-    kinds = {"cold": measure_cold, "warm": measure_warm}
-    if len(sys.argv) > 1:
-        print(json.dumps(kinds[sys.argv[1]]()))
-    else:
-        main()
+    print(json.dumps({"cold": measure_cold, "warm": measure_warm}[sys.argv[1]]()))

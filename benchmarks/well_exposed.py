@@ -1,6 +1,6 @@
 """What correction does to pictures that were good already.
 
-    python benchmarks/well_exposed.py RESULT.json [--above 25]
+    python -m benchmarks.well_exposed RESULT.json [--above 25]
 
 RESULT.json comes from `drht evaluate --methods drht,identity --metrics psnr,luma-change --json`.
 Prints, of the items whose input is within `--above` dB of its reference, how many there are, the

@@ -1,4 +1,4 @@
 """Timings of the library beside the ceilings of the machine: `python -m benchmarks --help`.
 
-Each module here that has `BENCHMARKS` takes part: a tuple of `suite.Benchmark`.
+`suite.MODULES` names those that take part; the others are commands of their own.
 """

@@ -1,7 +1,7 @@
 """Time and memory of the GIMP plug-in on a 24-megapixel 8-bit layer, guided.
 
     python tests/gimp/root.py 3.0
-    python benchmarks/gimp_24mp.py
+    python -m benchmarks.gimp_24mp
 
 In turns, in real GIMP and in a process of its own: from the procedure's call to the merged result,
 and from the process's start to the corrected array, as `drht correct` needs it without file I/O.
@@ -22,8 +22,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "gimp"))
 
 import root
-from correct_24mp import HEIGHT, WIDTH, picture
 from gimp_harness import Gimp
+
+from benchmarks.correct_24mp import HEIGHT, WIDTH, picture
 
 REPEATS = 3
 

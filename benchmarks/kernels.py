@@ -70,7 +70,8 @@ def _slices() -> list[Figure]:
 
         given = pixels, transforms, residual, settings, out
         name = f"slice, {'RGB' if colours == 3 else 'gray'} {dtype}"
-        figures.append(_figure(name, lambda work=work, given=given: work(*given), "slice"))
+        known = "slice" if colours == 3 else ""
+        figures.append(_figure(name, lambda work=work, given=given: work(*given), known))
     return figures
 
 
@@ -90,15 +91,15 @@ def _overviews() -> list[Figure]:
 
 
 def _curves() -> list[Figure]:
-    """Of one channel: a number is a pixel."""
+    """Of RGB pixels, three numbers each."""
     from drht_plugin.bridge import kernels
 
-    values = np.random.default_rng(2).random(HEIGHT * WIDTH, dtype=np.float32)
+    values = np.random.default_rng(2).random(3 * HEIGHT * WIDTH, dtype=np.float32)
     out = np.empty_like(values)
     return [
-        _figure("bridge, y to H", lambda: kernels.to_radiance(values, out), "bridge"),
-        _figure("sRGB encode", lambda: kernels.srgb_encode(values, out), "encode"),
-        _figure("sRGB decode", lambda: kernels.srgb_decode(values, out)),
+        _figure("bridge, y to H, RGB", lambda: kernels.to_radiance(values, out), "bridge"),
+        _figure("sRGB encode, RGB", lambda: kernels.srgb_encode(values, out), "encode"),
+        _figure("sRGB decode, RGB", lambda: kernels.srgb_decode(values, out)),
     ]
 
 

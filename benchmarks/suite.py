@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import json
 import os
-import pkgutil
 import platform
 import statistics
 import sys
@@ -15,7 +14,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import benchmarks
+MODULES = ("ceilings", "correct_24mp", "kernels", "detail", "overview")
+"""The modules that take part; each has `BENCHMARKS`, a tuple of `Benchmark`."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +58,9 @@ class CannotRun(Exception):
 
 
 def all_benchmarks() -> Iterator[Benchmark]:
-    """The benchmarks of every module of this package; the ceilings come first."""
-    names = sorted(m.name for m in pkgutil.iter_modules(benchmarks.__path__))
-    for name in sorted(names, key=lambda name: name != "ceilings"):
-        if name != "__main__":
-            yield from getattr(importlib.import_module(f"benchmarks.{name}"), "BENCHMARKS", ())
+    """The benchmarks of all `MODULES`, the ceilings first."""
+    for name in MODULES:
+        yield from importlib.import_module(f"benchmarks.{name}").BENCHMARKS
 
 
 def wall(work: Callable[[], object], repeats: int = 5) -> float:

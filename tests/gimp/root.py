@@ -28,6 +28,8 @@ CACHE = Path(__file__).parents[2] / ".cache" / "gimp"
 HOST = Path("/host")
 """Where a program inside finds the host's root."""
 
+_CHROOT = "/usr/sbin/chroot"  # not on an ordinary user's path
+
 _PACKAGES = (
     *("gimp", "gir1.2-gimp-3.0", "python3-gi"),
     # What maintainer scripts and GIMP's start-up call.
@@ -103,7 +105,7 @@ def command(
         script.append(f"mkdir -p {target}; mount --{how} {shlex.quote(str(path))} {target}")
     settings = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "LANG": "C.UTF-8", **(environment or {})}
     assignments = [shlex.quote(f"{name}={value}") for name, value in settings.items()]
-    entry = ["exec", "chroot", shlex.quote(str(root)), "/usr/bin/env", "-i", *assignments, '"$@"']
+    entry = ["exec", _CHROOT, shlex.quote(str(root)), "/usr/bin/env", "-i", *assignments, '"$@"']
     script.append(" ".join(entry))
     user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
     space = ["unshare", *user, "--mount", "--propagation", "private"]
@@ -112,7 +114,7 @@ def command(
 
 def on_host(program: Sequence[str | Path]) -> list[str]:
     """The command that runs a program of the host, for one that runs inside."""
-    return ["/usr/sbin/chroot", str(HOST), *map(str, program)]
+    return [_CHROOT, str(HOST), *map(str, program)]
 
 
 def _mark(root: Path) -> Path:

@@ -67,8 +67,14 @@ class Screen:
 
     def window(self, name: str) -> str:
         """The number of a window that is to appear."""
-        wait_until(lambda: bool(self._windows(name)), _SECONDS)
-        return self._windows(name)[0]
+        found: list[str] = []
+
+        def look() -> bool:
+            found[:] = self._windows(name)[:1]
+            return bool(found)
+
+        wait_until(look, _SECONDS)
+        return found[0]
 
     def is_open(self, name: str) -> bool:
         """Whether a window is there."""

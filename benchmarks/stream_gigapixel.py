@@ -120,11 +120,11 @@ def kill(folder: Path, kills: int, width: int, height: int) -> dict[str, object]
     scratch = folder / ".out.tif.drht-resume"
     chance, killed, last, at = random.Random(1), 0, 0, []
     while killed < kills:
+        target.unlink(missing_ok=True)  # killed when all was done but its exit
         process = subprocess.Popen(command(target, "--resume", "--quiet"))
         # From while it loads until just after it should be done.
         time.sleep(chance.random() * undisturbed * 1.3)
-        if process.poll() is not None:
-            target.unlink()  # done before it was killed: begin anew
+        if process.poll() is not None:  # done before it was killed: begin anew
             continue
         process.send_signal(signal.SIGKILL)
         process.wait()

@@ -184,6 +184,29 @@ def test_plain_tiff(kind: dict[str, Any], top: int, bottom: int, step: int, tmp_
     np.testing.assert_array_equal(made.stored(target).reshape(pixels.shape), pixels)
 
 
+@here
+@given(
+    rows=st.integers(1, 40),
+    tile=st.sampled_from([None, (16, 16), (32, 48)]),
+    parts=st.lists(
+        st.tuples(st.integers(0, 79), st.integers(1, 80), st.integers(1, 50)),
+        min_size=1,
+        max_size=6,
+    ),
+)
+def test_blocks(rows: int, tile: Any, parts: list[tuple[int, int, int]], tmp_path: Path) -> None:
+    """Compressed strips and tiles give any rows in any order, those of two requests too."""
+    pixels = made.values(3, "uint16", 80, 21)
+    options: dict[str, Any] = {"tile": tile} if tile else {"rowsperstrip": rows}
+    made.tiff(tmp_path / "a.tif", pixels, compression="zlib", **options)
+    with io.open_picture(tmp_path / "a.tif") as file:
+        for top, count, step in parts:
+            wanted = slice(top, min(top + count, 80), step)
+            np.testing.assert_array_equal(file[wanted], pixels[wanted])
+        for top in range(0, 80, 7):
+            np.testing.assert_array_equal(file[top : top + 7], pixels[top : top + 7])
+
+
 def test_tiff_that_declares_more_than_it_has(tmp_path: Path) -> None:
     """Absurd sizes in a header are refused by name before any pixel is read."""
     made.tiff(tmp_path / "a.tif", made.values(3, "uint8"))

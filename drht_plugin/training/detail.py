@@ -113,14 +113,17 @@ def harder(shot: Shot, random: np.random.Generator) -> Shot:
     """A shot as full-size pictures are: more often a JPEG, and noisier."""
     least = 50 if random.random() < 0.3 else 80
     jpeg = int(random.integers(least, 99)) if random.random() < 0.6 else 0
-    most = 1e-2 if random.random() < 0.2 else 1e-3
+    # Half of the shots have next to no noise, the dark ones too: dark does not mean noisy.
+    most_shot, most_read = (1e-2, 4e-3) if random.random() < 0.2 else (1e-3, 2e-3)
+    if random.random() < 0.5:
+        most_shot, most_read = 4e-6, 1.5e-4
     return replace(
         shot,
         jpeg=jpeg,
         halved=bool(random.random() < 0.6),
         quantised=bool(random.random() < 0.85),
-        shot_noise=math.exp(random.uniform(math.log(2e-6), math.log(most))),
-        read_noise=math.exp(random.uniform(math.log(1e-4), math.log(4e-3))),
+        shot_noise=math.exp(random.uniform(math.log(1e-6), math.log(most_shot))),
+        read_noise=math.exp(random.uniform(math.log(5e-5), math.log(most_read))),
     )
 
 

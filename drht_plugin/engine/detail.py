@@ -131,7 +131,9 @@ class NetworkRenderer:
         if not given.holds(needed):
             raise InputError(f"{window} needs the pixels of {needed}; given are those of {given}")
         source = as_channels(pixels)
-        require_finite(source, given.top, left=given.left)
+        down, left = needed.top - given.top, needed.left - given.left
+        seen = source[down : down + needed.height, left : left + needed.width]
+        require_finite(seen, needed.top, left=needed.left)
         down, left = window.top - given.top, window.left - given.left
         own = source[down : down + window.height, left : left + window.width]
         if out is None:

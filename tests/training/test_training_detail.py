@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drht_plugin import InputError, ReadError
+from drht_plugin.camera import Scene
 from drht_plugin.io import write_hdr
 from drht_plugin.model.detail import DetailNetwork
 from drht_plugin.model.runner import Runner
@@ -80,16 +81,20 @@ def test_a_run_is_resumed_or_refused(finished: Path, data: Path, tmp_path: Path)
         train_detail(data, tmp_path, replace(TINY, minutes=0), device="cpu")
 
 
-def test_steps_bring_noise_down(sampler: Sampler, tmp_path: Path) -> None:
-    """On crops that it sees again and again the network comes closer to the clean picture."""
+def test_steps_bring_noise_down(tmp_path: Path) -> None:
+    """On a noisy shot of a smooth scene the network comes closer to the clean picture."""
+    light = torch.linspace(0.05, 1, 160).expand(3, 128, 160)
+    smooth = Scene("smooth", torch.cat([light, torch.zeros(1, 128, 160)]).half(), False)
+    sampler = Sampler([smooth], Runner("default", "cpu"), 3)
+    shot = replace(sampler.photographer.shot(-2.0), shot_noise=1e-2, read_noise=5e-3, jpeg=0)
+    plan = replace(sampler.photographer.view(0), shots=(shot,))
+    (sample,) = sampler.picture(plan, (128, 160), 1.0, 1.0)
     recipe = replace(TINY, minutes=10, learning_rate=3e-4)
     trainer = DetailTrainer(recipe, tmp_path, torch.device("cpu"))
-    pool = Pool(recipe, sampler, 1)
-    pool.fill(2)
-    batch = pool.batch()
     trainer.progress.seconds = 60.0
-    values = [trainer.step(batch) for _ in range(25)]
-    assert values[-1] < 0.99 * values[0]
+    batch = Sample(*(part[None] for part in sample))
+    values = [trainer.step(batch) for _ in range(30)]
+    assert values[-1] < 0.95 * values[0]
 
 
 def test_what_the_network_sees_is_what_render_gives_it(sampler: Sampler) -> None:

@@ -76,7 +76,7 @@ def measure_warm() -> dict[str, float]:
     correct, seen, rendered, compared = in_turn(
         lambda: corrector.correct(image, out=out, detail="guided"),
         lambda: corrector.survey(image),
-        lambda: corrector.render(scene, image, out=out),
+        lambda: corrector.render(scene, image, detail="guided", out=out),
         clahe,
         repeats=9,
     )

@@ -30,11 +30,6 @@ _TILES = (TILE, 768, 512, 384, 256)
 _MEMORY = 768 << 20
 """Bytes of pixels that are on their way at once, unless told otherwise."""
 
-_LIFT = 0.5
-"""Stops of codes."""
-
-_LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
-
 RAMP = 16
 """Pixels over which neighbouring tiles fade into one another."""
 
@@ -397,19 +392,6 @@ def step_of(tile: int) -> int:
         InputError: an impossible tile.
     """
     return tiling(1, 1, tile, halo=HALO, ramp=RAMP, stride=STRIDE, wrap=False).rows.step
-
-
-def best_detail(scene: Scene) -> str:
-    """Network detail where the picture's shadows are lifted far enough for their noise to show.
-
-    The rule: the mean over the overview of how many stops T lies above x in luma, as far as it
-    does, is at least `_LIFT`.
-    """
-    before = np.maximum(scene.ldr @ _LUMA, 1 / 255)
-    after = np.maximum(scene.corrected @ _LUMA, 1 / 255)
-    lift = np.log2(after / before).clip(0, None)
-    total = max(float(scene.weight.sum()), 1e-9)
-    return "network" if float((lift * scene.weight).sum()) / total >= _LIFT else "guided"
 
 
 def _aligned(start: int, stop: int) -> tuple[int, int]:

@@ -19,7 +19,7 @@ Method = Callable[[Item], FloatArray]
 OURS = "drht"
 """The product as it comes; its pictures are the ones that reports show."""
 
-_MODES = {OURS: "auto", "drht-guided": "guided", "drht-network": "network"}  # method → detail
+_MODES = {OURS: "auto", "drht-network": "network"}  # method → detail
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pyvips
 
-from drht_plugin.engine.correct import require_detail, shared_corrector
+from drht_plugin.engine.correct import AUTO, require_detail, shared_corrector
 from drht_plugin.engine.pixels import kind_of
 from drht_plugin.engine.render import Strength
 from drht_plugin.engine.scene import Scene
@@ -74,10 +74,10 @@ def correct(
 
     if applied.strength == 0:
         return image.copy()
-    if detail == "guided" or (detail == "auto" and not corrector.has_detail):
+    if (AUTO if detail == "auto" else detail) == "guided":
         renderer: Renderer = Guided(make_scene, coding, applied, observe)
     else:
-        if detail == "network" and not corrector.has_detail:
+        if not corrector.has_detail:
             _ = corrector.detail_runner  # says what is missing
         renderer = Detailed(make_scene, coding, applied, observe, corrector, detail, wrap)
     rendered = rendered_by(renderer, rgb)

@@ -161,7 +161,9 @@ class Session:
         if self._scene is None:
             raise InputError("no picture is surveyed; expected a survey before render")
         scene = _for_picture(self._scene, shared)
-        self._corrector.render(scene, shared.pixels, applied, out=shared.result, progress=progress)
+        self._corrector.render(
+            scene, shared.pixels, applied, detail=detail, out=shared.result, progress=progress
+        )
         return {}
 
     def _warm_up(self) -> None:

@@ -74,10 +74,11 @@ def correct(
 
     if applied.strength == 0:
         return image.copy()
+    has_detail = corrector.has_detail  # also refuses, before any pixel is asked for, no such model
     if (AUTO if detail == "auto" else detail) == "guided":
         renderer: Renderer = Guided(make_scene, coding, applied, observe)
     else:
-        if not corrector.has_detail:
+        if not has_detail:
             _ = corrector.detail_runner  # says what is missing
         renderer = Detailed(make_scene, coding, applied, observe, corrector, detail, wrap)
     rendered = rendered_by(renderer, rgb)

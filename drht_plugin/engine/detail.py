@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from drht_plugin.bridge.layout import CELL, HALO, PLANES, STRIDE
-from drht_plugin.engine.bands import Demand, plan_bands
+from drht_plugin.engine.bands import Demand, guided_demand, plan_bands
 from drht_plugin.engine.pixels import Kind, require_finite
 from drht_plugin.engine.render import FULL, Strength, Window, finish, to_display, tone
 from drht_plugin.engine.scene import Scene
@@ -222,7 +222,7 @@ class NetworkRenderer:
         height, width = display.shape[:2]
         if max(height, width) <= self._most:
             try:
-                return self._network(_planes(scene, display, guided, rows, columns))
+                return self._network(network_planes(scene, display, guided, rows, columns))
             except _out_of_memory() as error:
                 self._halve(max(height, width), error)
         axis, side = (0, height) if height >= width else (1, width)
@@ -321,7 +321,7 @@ class NetworkBands:
     @property
     def demand(self) -> Demand:
         """See `BandRenderer`: bands are rows of tiles."""
-        row = network_row(self._scene.kind)
+        row = guided_demand(self._scene.kind).row_in
         return Demand(self._renderer.halo, self._cut.rows.step, row, row, 0)
 
     @property
@@ -360,11 +360,6 @@ class NetworkBands:
                 yield first, last
 
 
-def network_row(kind: Kind) -> int:
-    """Bytes of a row of an image."""
-    return kind.width * (kind.colours + (kind.alpha >= 0)) * kind.dtype.itemsize
-
-
 def fitting_tile(kind: Kind, memory: int | str | None) -> int:
     """The largest usual tile whose rows fit the memory, at most `TILE`.
 
@@ -373,7 +368,7 @@ def fitting_tile(kind: Kind, memory: int | str | None) -> int:
     """
     for tile in _TILES:
         rows = NetworkRenderer.tiling_of(kind, tile, wrap=False).rows.step
-        row = network_row(kind)
+        row = guided_demand(kind).row_in
         demand = Demand(HALO + STRIDE + RAMP, rows, row, row, 0)
         try:
             plan_bands(kind, demand, memory=_MEMORY if memory is None else memory, tile=rows)
@@ -399,13 +394,17 @@ def _aligned(start: int, stop: int) -> tuple[int, int]:
     return start // STRIDE * STRIDE - HALO, -(-stop // STRIDE) * STRIDE + HALO
 
 
-def _planes(
+def network_planes(
     scene: Scene,
     display: FloatArray,
     guided: FloatArray,
     rows: npt.NDArray[np.int64],
     columns: npt.NDArray[np.int64],
 ) -> FloatArray:
+    """What the network sees of R×C×3 pixels and their guided T: (R/2)×(C/2)×64 float32.
+
+    rows, columns: the pixels' coordinates in the scene; see `bridge.detail.detail_planes`.
+    """
     from drht_plugin.bridge.detail import detail_planes
 
     shape = (len(rows) // CELL, len(columns) // CELL, PLANES * CELL * CELL)

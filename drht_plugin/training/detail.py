@@ -17,11 +17,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from drht_plugin import camera
-from drht_plugin.bridge import detail as kernels
 from drht_plugin.bridge import transfer
-from drht_plugin.bridge.layout import CELL, PLANES, STRIDE
+from drht_plugin.bridge.layout import CELL, STRIDE
 from drht_plugin.camera import Scene
 from drht_plugin.engine import survey
+from drht_plugin.engine.detail import network_planes
 from drht_plugin.engine.grid import fit
 from drht_plugin.engine.pixels import kind_of
 from drht_plugin.engine.render import Window, render
@@ -269,17 +269,12 @@ def _laid_out(scene: SurveyScene, cut: Cut) -> Sample:
     guided = render(scene, pixels, place)
     clean = render(scene, _pixels(cut.clean), place)
     rows, columns = pixels.shape[:2]
-    planes = np.empty((rows // CELL, columns // CELL, PLANES * CELL * CELL), np.float32)
-    kernels.detail_planes(
+    planes = network_planes(
+        scene,
         pixels,
         guided,
         np.arange(cut.top, cut.top + rows),
         np.arange(cut.left, cut.left + columns),
-        np.concatenate([scene.ldr, scene.corrected, scene.y], -1),
-        scene.kind.height,
-        scene.kind.width,
-        scene.wrap,
-        planes,
     )
     pictures = (torch.from_numpy(p).permute(2, 0, 1) for p in (guided, clean))
     return Sample(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import time
 from collections.abc import Iterator, Sequence
@@ -26,11 +25,12 @@ from drht_plugin.engine.grid import fit
 from drht_plugin.engine.pixels import kind_of
 from drht_plugin.engine.render import Window, render
 from drht_plugin.engine.scene import Scene as SurveyScene
-from drht_plugin.errors import InputError, ReadError
+from drht_plugin.errors import InputError
 from drht_plugin.model.detail import DetailNetwork
 from drht_plugin.model.device import choose_device, tune_allocator
 from drht_plugin.model.runner import Runner
 from drht_plugin.model.weights import DETAIL_ARCHITECTURE, save_model
+from drht_plugin.training.checkpoint import Run
 from drht_plugin.training.loop import append_row, schedule
 from drht_plugin.training.losses import ssim
 from drht_plugin.training.scenes import load_scenes
@@ -333,52 +333,11 @@ class Progress:
     seconds: float = 0.0
 
 
-class DetailTrainer:
-    """Network, its average, optimiser and progress of one run in one folder."""
+class DetailTrainer(Run[DetailNetwork, DetailRecipe, Progress]):
+    """A run of the detail network."""
 
     def __init__(self, recipe: DetailRecipe, folder: Path, device: torch.device) -> None:
-        torch.manual_seed(recipe.seed)
-        self.recipe, self.folder, self.device = recipe, folder, device
-        self.model = DetailNetwork().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
-        self.optimiser = torch.optim.Adam(self.model.parameters(), recipe.learning_rate)
-        self.progress = Progress()
-
-    @property
-    def fraction(self) -> float:
-        """Share of the budget that is spent, 0..1."""
-        return min(1.0, self.progress.seconds / (60 * self.recipe.minutes))
-
-    def save(self) -> None:
-        """Write the checkpoint, replacing the last one only when it is whole."""
-        path = self.folder / "checkpoint.pt"
-        state = {
-            "model": self.model.state_dict(),
-            "average": self.average.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "progress": asdict(self.progress),
-        }
-        torch.save(state, path.with_suffix(".partial"))
-        path.with_suffix(".partial").replace(path)
-
-    def resume(self) -> None:
-        """Go on from the folder's checkpoint.
-
-        Raises:
-            InputError: there is none.
-            ReadError: it cannot be read.
-        """
-        path = self.folder / "checkpoint.pt"
-        if not path.exists():
-            raise InputError(f"{self.folder}: no checkpoint to resume from")
-        try:
-            state = torch.load(path, map_location=self.device, weights_only=True)
-            self.progress = Progress(**state["progress"])
-            self.model.load_state_dict(state["model"])
-            self.average.load_state_dict(state["average"])
-            self.optimiser.load_state_dict(state["optimiser"])
-        except Exception as error:
-            raise ReadError(f"{path}: not a checkpoint of this training ({error})") from error
+        super().__init__(DetailNetwork, recipe, Progress(), folder, device)
 
     def step(self, batch: Sample) -> float:
         """One optimiser step on a batch of crops; the loss."""
@@ -469,9 +428,9 @@ def train_detail(
     tune_allocator()
     folder.mkdir(parents=True, exist_ok=True)
     trainer = DetailTrainer(recipe, folder, chosen)
-    if resume:
-        trainer.resume()
-    elif (folder / "checkpoint.pt").exists():
+    if resume and not trainer.resume():
+        raise InputError(f"{folder}: no checkpoint to resume from")
+    if not resume and (folder / "checkpoint.pt").exists():
         raise InputError(f"{folder}: holds a run already; resume it or name another folder")
     runner = Runner(model, device)
     scenes = load_scenes(data, free_only=True)

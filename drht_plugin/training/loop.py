@@ -15,10 +15,11 @@ import torch
 from torch import Tensor, nn
 
 from drht_plugin.camera import Scene
-from drht_plugin.errors import InputError, ReadError
+from drht_plugin.errors import InputError
 from drht_plugin.model.device import choose_device, tune_allocator
 from drht_plugin.model.networks import STRIDE, Drht, Estimate, fold_normalisation
 from drht_plugin.model.weights import save_model
+from drht_plugin.training.checkpoint import Run
 from drht_plugin.training.losses import losses, ssim
 from drht_plugin.training.scenes import load_scenes
 from drht_plugin.training.triplets import Photographer, Triplets, render_triplets
@@ -66,56 +67,16 @@ class Progress:
     fixed_at: int = -1
 
 
-class Trainer:
-    """Networks, their average, optimiser and progress of one run in one folder."""
+class Trainer(Run[Drht, Recipe, Progress]):
+    """A run of the two survey networks."""
 
     def __init__(self, recipe: Recipe, folder: Path, device: torch.device) -> None:
-        torch.manual_seed(recipe.seed)
-        self.recipe, self.folder, self.device = recipe, folder, device
-        self.model = Drht().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
-        self.optimiser = torch.optim.Adam(self.model.parameters(), recipe.learning_rate)
-        self.progress = Progress()
+        super().__init__(Drht, recipe, Progress(), folder, device)
 
-    @property
-    def fraction(self) -> float:
-        """Share of the budget that is spent, 0..1."""
-        return min(1.0, self.progress.seconds / (60 * self.recipe.minutes))
-
-    def save(self) -> Path:
-        """Write the checkpoint, replacing the last one only when it is whole."""
-        path = self.folder / "checkpoint.pt"
-        state = {
-            "model": self.model.state_dict(),
-            "average": self.average.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "progress": asdict(self.progress),
-        }
-        partial = path.with_suffix(".partial")
-        torch.save(state, partial)
-        partial.replace(path)
-        return path
-
-    def resume(self) -> bool:
-        """Go on from the folder's checkpoint; False where there is none.
-
-        Raises:
-            ReadError: there is one and it cannot be read.
-        """
-        path = self.folder / "checkpoint.pt"
-        if not path.exists():
-            return False
-        try:
-            state = torch.load(path, map_location=self.device, weights_only=True)
-            self.progress = Progress(**state["progress"])
-            if self.progress.fixed_at >= 0:
-                self.fix_normalisation(self.progress.fixed_at)
-            self.model.load_state_dict(state["model"])
-            self.average.load_state_dict(state["average"])
-            self.optimiser.load_state_dict(state["optimiser"])
-        except Exception as error:
-            raise ReadError(f"{path}: not a checkpoint of this training ({error})") from error
-        return True
+    def prepare(self) -> None:
+        """See `Run`: from some step on the normalisation is fixed."""
+        if self.progress.fixed_at >= 0:
+            self.fix_normalisation(self.progress.fixed_at)
 
     def fix_normalisation(self, step: int) -> None:
         """Go on from the averaged networks with their statistics folded in, as at inference."""

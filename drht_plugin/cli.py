@@ -236,6 +236,22 @@ def _correct_one(
             print(f"{source} -> {report.hdr}", flush=True)
 
 
+def _add_run(parser: argparse.ArgumentParser, *, minutes: float) -> None:
+    """What every training is told."""
+    parser.add_argument("data", type=Path, help="folder of .exr or .hdr images, or a pack")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the run")
+    parser.add_argument(
+        "--minutes", type=float, default=minutes, help=f"training time (default: {minutes:g})"
+    )
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--validation", type=Path, help="folder or pack to watch, not trained on")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
+    parser.add_argument(
+        "--report", type=float, default=120.0, help="seconds between reports (default: 120)"
+    )
+    _add_device(parser)
+
+
 def _add_train(commands: Any) -> None:
     parser = commands.add_parser(
         "train",
@@ -245,20 +261,16 @@ def _add_train(commands: Any) -> None:
         "and at the end weights.safetensors with weights.json, for --model. The defaults are the "
         "recipe of the shipped weights.",
     )
-    parser.add_argument("data", type=Path, help="folder of .exr or .hdr images, or a pack")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the run")
-    parser.add_argument("--minutes", type=float, default=85.0, help="training time (default: 85)")
-    parser.add_argument("--seed", type=int, default=1)
+    _add_run(parser, minutes=85.0)
+    parser.add_argument(
+        "--start",
+        default="",
+        help="model name or .safetensors file to begin from (default: fresh weights)",
+    )
     parser.add_argument("--learning-rate", type=float, default=2e-3, help="peak (default: 2e-3)")
     parser.add_argument(
         "--megapixels", type=float, default=0.3, help="size of a batch (default: 0.3; GPU: 8)"
     )
-    parser.add_argument("--validation", type=Path, help="folder or pack to watch, not trained on")
-    parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
-    parser.add_argument(
-        "--report", type=float, default=120.0, help="seconds between reports (default: 120)"
-    )
-    _add_device(parser)
     parser.set_defaults(run=_train)
 
 
@@ -270,6 +282,7 @@ def _train(options: argparse.Namespace) -> int:
         seed=options.seed,
         learning_rate=options.learning_rate,
         megapixels=options.megapixels,
+        start=options.start,
     )
     weights = train(
         options.data,
@@ -294,17 +307,8 @@ def _add_train_detail(commands: Any) -> None:
         "NAME.safetensors and named NAME-detail.safetensors they give that model network detail. "
         "The defaults are the recipe of the shipped weights.",
     )
-    parser.add_argument("data", type=Path, help="folder of .exr or .hdr images, or a pack")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the run")
-    parser.add_argument("--minutes", type=float, default=60.0, help="training time (default: 60)")
-    parser.add_argument("--seed", type=int, default=1)
+    _add_run(parser, minutes=60.0)
     parser.add_argument("--model", default="default", help="whose surveys to train with")
-    parser.add_argument("--validation", type=Path, help="folder or pack to watch, not trained on")
-    parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
-    parser.add_argument(
-        "--report", type=float, default=120.0, help="seconds between reports (default: 120)"
-    )
-    _add_device(parser)
     parser.set_defaults(run=_train_detail)
 
 

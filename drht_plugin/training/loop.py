@@ -18,7 +18,7 @@ from drht_plugin.camera import Scene
 from drht_plugin.errors import InputError
 from drht_plugin.model.device import choose_device, tune_allocator
 from drht_plugin.model.networks import STRIDE, Drht, Estimate, fold_normalisation
-from drht_plugin.model.weights import save_model
+from drht_plugin.model.weights import load_model, save_model
 from drht_plugin.training.checkpoint import Run
 from drht_plugin.training.losses import losses, ssim
 from drht_plugin.training.scenes import load_scenes
@@ -38,6 +38,8 @@ class Recipe:
     from then on a batch holds few views, the statistics of the normalisation stay fixed, and the
     learning rate is multiplied by `fixed_rate`.
     shots: LDR pictures taken of each view. averaging: decay of the weights' moving average.
+    start: a shipped model's name or a .safetensors file to begin from, in place of fresh weights:
+    its normalisation is fixed, so `grow` counts as 0.
     """
 
     minutes: float = 85.0
@@ -52,6 +54,7 @@ class Recipe:
     shots: int = 2
     averaging: float = 0.998
     clip_gradient: float = 1.0
+    start: str = ""
 
 
 @dataclass
@@ -72,11 +75,22 @@ class Trainer(Run[Drht, Recipe, Progress]):
 
     def __init__(self, recipe: Recipe, folder: Path, device: torch.device) -> None:
         super().__init__(Drht, recipe, Progress(), folder, device)
+        if recipe.start:
+            started = load_model(recipe.start).to(device).state_dict()
+            fold_normalisation(self.model)
+            fold_normalisation(self.average)
+            self.average.load_state_dict(started)
+            self.fix_normalisation(0)
 
     def prepare(self) -> None:
         """See `Run`: from some step on the normalisation is fixed."""
         if self.progress.fixed_at >= 0:
             self.fix_normalisation(self.progress.fixed_at)
+
+    @property
+    def grown(self) -> bool:
+        """Whether few large views make a batch now, rather than many small ones."""
+        return bool(self.recipe.start) or self.fraction >= self.recipe.grow
 
     def fix_normalisation(self, step: int) -> None:
         """Go on from the averaged networks with their statistics folded in, as at inference."""
@@ -89,7 +103,7 @@ class Trainer(Run[Drht, Recipe, Progress]):
     def step(self, batch: Triplets) -> dict[str, float]:
         """One optimiser step; the loss terms as numbers."""
         recipe = self.recipe
-        if self.fraction >= recipe.grow and self.progress.fixed_at < 0:
+        if self.grown and self.progress.fixed_at < 0:
             self.fix_normalisation(self.progress.step)
         rate = recipe.learning_rate * schedule(self.fraction, recipe.warm_up)
         if self.progress.fixed_at >= 0:
@@ -128,9 +142,12 @@ def schedule(fraction: float, warm_up: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * (fraction - warm_up) / (1 - warm_up)))
 
 
-def draw_size(random: np.random.Generator, recipe: Recipe, fraction: float) -> tuple[int, int]:
-    """Height and width of a batch's views: aspects 1:2 to 2:1, multiples of the stride."""
-    root = random.uniform(*(recipe.small if fraction < recipe.grow else recipe.large))
+def draw_size(random: np.random.Generator, roots: tuple[int, int]) -> tuple[int, int]:
+    """Height and width of a batch's views: aspects 1:2 to 2:1, multiples of the stride.
+
+    roots: the range of the square root of their area.
+    """
+    root = random.uniform(*roots)
     aspect = 2 ** random.uniform(-1, 1)
     height = max(STRIDE, STRIDE * round(root * aspect**0.5 / STRIDE))
     width = max(STRIDE, STRIDE * round(root / aspect**0.5 / STRIDE))
@@ -192,7 +209,7 @@ def _run(
     reported = time.monotonic()
     while trainer.fraction < 1:
         started = time.monotonic()
-        height, width = draw_size(random, recipe, trainer.fraction)
+        height, width = draw_size(random, recipe.large if trainer.grown else recipe.small)
         views = max(1, round(recipe.megapixels * 1e6 / (height * width * recipe.shots)))
         plans = [photographer.view(recipe.shots) for _ in range(views)]
         batch = render_triplets(scenes, plans, height, width, noise)

@@ -50,7 +50,7 @@ def losses(estimate: Estimate, truth: Triplets) -> Losses:
 
     error = estimate.corrected - truth.true_ldr
     weight = torch.where(error < 0, 1.6, 0.8) * clipped + (1 - clipped)
-    ldr = (error.abs() * weight).mean() + 0.15 * (1 - ssim(estimate.corrected, truth.true_ldr))
+    ldr = (error.abs() * weight).mean() + 0.25 * (1 - ssim(estimate.corrected, truth.true_ldr))
     return Losses(hdr, clip, ldr)
 
 

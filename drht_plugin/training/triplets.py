@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from drht_plugin import camera
 from drht_plugin.bridge.transfer import H_MAX
 from drht_plugin.camera import Aim, Curve, Scene, Sensor
-from drht_plugin.training.tonemap import base_detail
+from drht_plugin.training.tonemap import fusion
 
 
 @dataclass(frozen=True)
@@ -128,8 +128,8 @@ class Photographer:
         kind = random.random()
         own_target = highlights = False
         if stops is None:
-            if kind < 0.12:
-                own_target, stops = True, random.uniform(-0.25, 0.25)
+            if kind < 0.14:
+                own_target, stops = True, random.uniform(-0.4, 0.4)
             elif kind < 0.22:
                 highlights, stops = True, random.uniform(-1.0, 1.5)
             elif kind < 0.52:
@@ -174,7 +174,7 @@ def render_triplets(
     height: int,
     width: int,
     generator: torch.Generator,
-    true_ldr: Callable[[Tensor], Tensor] = base_detail,
+    true_ldr: Callable[[Tensor], Tensor] = fusion,
 ) -> Triplets:
     """Take every shot of every plan; the shots of a view share its true LDR.
 

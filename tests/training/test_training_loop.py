@@ -199,11 +199,30 @@ def test_schedule() -> None:
     assert abs(rates[-1]) < 1e-9
 
 
+def test_start_begins_from_a_model(data: Path, tmp_path: Path) -> None:
+    """A run from a model's weights begins with them, folded, and goes on with them when resumed."""
+    recipe = replace(TINY, start="default")
+    trainer = Trainer(recipe, tmp_path, torch.device("cpu"))
+    shipped = load_model("default").state_dict()
+    for network in (trainer.model, trainer.average):
+        state = network.state_dict()
+        assert state.keys() == shipped.keys()
+        assert all(torch.equal(state[name], shipped[name]) for name in shipped)
+    assert trainer.grown
+    trainer.step(fixed_batch(data))
+    trainer.save()
+    resumed = Trainer(recipe, tmp_path, torch.device("cpu"))
+    assert resumed.resume()
+    changed = resumed.model.state_dict()
+    assert all(torch.equal(v, changed[k]) for k, v in trainer.model.state_dict().items())
+    assert any(not torch.equal(v, shipped[k]) for k, v in changed.items())
+
+
 def test_sizes() -> None:
-    """Views are multiples of 32, between 1:2 and 2:1 or so, of the recipe's area; larger later."""
+    """Views are multiples of 32, between 1:2 and 2:1 or so, of the recipe's area."""
     random, recipe = np.random.default_rng(0), Recipe()
-    for fraction, limits in ((0.0, recipe.small), (1.0, recipe.large)):
-        sizes = [draw_size(random, recipe, fraction) for _ in range(200)]
+    for limits in (recipe.small, recipe.large):
+        sizes = [draw_size(random, limits) for _ in range(200)]
         assert all(side % 32 == 0 for size in sizes for side in size)
         roots = [(h * w) ** 0.5 for h, w in sizes]
         assert limits[0] - 24 < min(roots)

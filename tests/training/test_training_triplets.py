@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 from functools import cache
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -16,7 +17,8 @@ from torch import Tensor
 from drht_plugin import camera
 from drht_plugin.bridge import transfer
 from drht_plugin.camera import Aim, Scene
-from drht_plugin.training.tonemap import base_detail, fusion, guided_base, shoulder
+from drht_plugin.training import tonemap
+from drht_plugin.training.tonemap import fusion
 from drht_plugin.training.triplets import (
     Photographer,
     Shot,
@@ -111,7 +113,7 @@ def test_shots_are_possible(seed: int) -> None:
         assert 0.10 <= shot.middle <= 0.15
         assert shot.middle**shot.exponent < 0.5
         assert shot.jpeg == 0 or 60 <= shot.jpeg <= 96
-        assert not shot.own_target or abs(shot.stops) <= 0.25
+        assert not shot.own_target or abs(shot.stops) <= 0.4
     assert photographer.shot(-2.5).stops == -2.5
     assert photographer.view(3, 1).scene == 1
     assert len(photographer.view(3).shots) == 3
@@ -197,53 +199,53 @@ def radiance(stops: float, count: int = 2) -> Tensor:
     return torch.exp2(stops * (noise - low) / (high - low))
 
 
-@pytest.mark.parametrize("operator", [base_detail, fusion])
 @pytest.mark.parametrize("stops", [0.5, 4, 14])
-def test_operators_give_codes(operator: object, stops: float) -> None:
-    """True-LDR operators give codes in 0..1, that a picture's batch does not change."""
-    assert callable(operator)
+def test_fusion_gives_codes(stops: float) -> None:
+    """The true LDR lies in 0..1, is neither dark nor bright, and its batch does not change it."""
     scene = radiance(stops)
-    result = operator(scene)
+    result = fusion(scene)
     assert result.shape == scene.shape
     assert result.min() >= 0
     assert result.max() <= 1
     assert 0.15 < result.mean() < 0.75
-    assert torch.allclose(operator(scene[1:]), result[1:], atol=1e-5)
+    assert torch.allclose(fusion(scene[1:]), result[1:], atol=1e-5)
 
 
-@pytest.mark.parametrize("operator", [base_detail, fusion])
 @pytest.mark.parametrize("light", [0.0, 1e-9, 1.0, 6e4])
-def test_operators_on_flat_scenes(operator: object, light: float) -> None:
+def test_fusion_of_flat_scenes(light: float) -> None:
     """Scenes of one light, black among them, give finite and even codes."""
-    assert callable(operator)
-    result = operator(torch.full((1, 3, 32, 40), light))
+    flat = torch.full((1, 3, 32, 40), light)
+    result = fusion(flat)
     assert result.isfinite().all()
     assert result.max() - result.min() < 1e-3
-    half = torch.full((1, 3, 32, 40), light)
+    half = flat.clone()
     half[..., 20:] = 0
-    assert operator(half).isfinite().all()
+    assert fusion(half).isfinite().all()
 
 
 @given(st.integers(-14, 14), st.sampled_from([2.0, 12.0]))
 def test_unit_of_radiance_is_free(power: int, stops: float) -> None:
     """Radiance in another unit gives the same picture."""
     scene = radiance(stops)
-    assert torch.allclose(base_detail(scene * 2.0**power), base_detail(scene), atol=2e-3)
+    assert torch.allclose(fusion(scene * 2.0**power), fusion(scene), atol=2e-3)
 
 
-def test_low_range_is_a_plain_photograph() -> None:
-    """A scene within the range of a display comes out as metered, rolled off and S-curved only."""
-    scene = radiance(3.0)
-    result = base_detail(scene)
-    exposed = scene * camera.metered_exposure(scene, 0.24).view(-1, 1, 1, 1)
-    coded = camera.srgb_encode(shoulder(exposed))
-    plain = coded + 0.4 * (coded * coded * (3 - 2 * coded) - coded)
-    assert (result - plain).abs().max() < 0.01
+def test_fusion_is_that_of_opencv() -> None:
+    """The same bracket, fused by OpenCV, differs by less than a code of 255 in the mean."""
+    scene = radiance(9.0, 1).repeat(1, 1, 2, 2)[..., :96, :128].contiguous()
+    # OpenCV's pyramids, too, end at two pixels for this height.
+    bracket = tonemap._bracket(scene, 6, 7.0, 0.04)[0].permute(0, 2, 3, 1).numpy()
+    shots = [np.ascontiguousarray(255 * shot) for shot in bracket]
+    wanted = np.clip(cv2.createMergeMertens(1, 1, 1).process(shots), 0, 1)
+    mine = fusion(scene, contrast=0.0)[0].permute(1, 2, 0).numpy()
+    assert 255 * np.abs(mine - wanted).mean() < 1
+    assert wanted.std() > 0.05
 
 
-def test_high_range_is_compressed() -> None:
-    """Of a scene of twelve stops, far less is clipped or black than in its plain photograph."""
-    scene = radiance(12.0)
+def test_both_ends_of_a_high_range_are_kept() -> None:
+    """Of a room and its window, nine stops apart, next to nothing is clipped or black."""
+    scene = radiance(2.0)
+    scene[..., 40:] *= 2.0**9
     exposed = scene * camera.metered_exposure(scene, 0.24).view(-1, 1, 1, 1)
     plain = camera.srgb_encode(exposed.clamp(max=1))
 
@@ -251,25 +253,5 @@ def test_high_range_is_compressed() -> None:
         light = camera.luminance(codes)
         return float(((light > 0.99) | (light < 0.02)).float().mean())
 
-    assert lost(base_detail(scene)) < 0.5 * lost(plain)
-
-
-def test_guided_base_keeps_edges() -> None:
-    """The base of a step of eight stops is that step, without noise and with next to no halo."""
-    step = torch.zeros(1, 1, 64, 64)
-    step[..., 32:] = 8
-    noise = 0.1 * torch.randn(1, 1, 64, 64, generator=torch.Generator().manual_seed(0))
-    base = guided_base(step + noise, 4, 0.5)
-    assert (base - step).abs().max() < 0.5
-    inside = torch.cat([base[..., 12:20], base[..., 44:52]], -1)
-    assert (inside - torch.cat([step[..., 12:20], step[..., 44:52]], -1)).std() < 0.03
-
-
-def test_shoulder() -> None:
-    """The roll-off is linear below its start, rises, and ends at 1 where white is."""
-    light = torch.linspace(0, 5, 1001)
-    rolled = shoulder(light)
-    assert torch.allclose(rolled[:101], light[:101])
-    assert (rolled.diff() >= -1e-7).all()
-    assert abs(float(rolled[800]) - 1) < 1e-5
-    assert rolled.max() <= 1
+    assert lost(plain) > 0.4
+    assert lost(fusion(scene)) < 0.02

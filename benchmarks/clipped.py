@@ -1,4 +1,4 @@
-"""Clipped highlights, lifted shadows' noise and banding: what guided and network detail make of them.
+"""What correction makes of clipped highlights: their colour, and the steps at their borders.
 
     python -m benchmarks.clipped ../shared/data/photos_dev [--sheet clipped.png]
 
@@ -94,7 +94,9 @@ def main() -> None:
         figures += [np.median(steps), np.quantile(steps, 0.95)] if steps.size else [0.0, 0.0]
         rows.append(figures)
         share, mean, most, step, largest = figures
-        print(f"{path.stem[:26]:26} {share:9.1f} {mean:12.1f} {most:8.1f} {step:15.1f} {largest:6.1f}")
+        print(
+            f"{path.stem[:26]:26} {share:9.1f} {mean:12.1f} {most:8.1f} {step:15.1f} {largest:6.1f}"
+        )
     print(f"mean of {len(rows)}", np.round(np.mean(rows, 0), 1))
     if options.sheet:
         cv2.imwrite(str(options.sheet), np.concatenate(cells)[..., ::-1])
@@ -102,7 +104,9 @@ def main() -> None:
 
 def _cell(ldr: npt.NDArray[np.uint8], made: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     scale = 360 / max(ldr.shape[:2])
-    both = [cv2.resize(p, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) for p in (ldr, made)]
+    both = [
+        cv2.resize(p, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) for p in (ldr, made)
+    ]
     cell = np.zeros((360, 720, 3), np.uint8)
     for i, p in enumerate(both):
         cell[: p.shape[0], 360 * i : 360 * i + p.shape[1]] = p

@@ -65,6 +65,19 @@ def edges(picture: Picture, truth: Picture) -> float:
     return float(along.sum() / size[strong].sum())
 
 
+def lifted(picture: Picture, like: Picture) -> Picture:
+    """The picture by one gamma, to the mean luma of another."""
+    wanted, low, high = float((like @ _LUMA).mean()), 0.1, 4.0
+    for _ in range(30):
+        gamma = (low + high) / 2
+        if float((picture**gamma @ _LUMA).mean()) > wanted:
+            low = gamma
+        else:
+            high = gamma
+    result: Picture = picture**gamma
+    return result
+
+
 def fidelity(corrector: Corrector, folder: Path, count: int) -> None:
     """Print PSNR and SSIM of each class of exposure."""
     groups: dict[str, list[list[float]]] = {}
@@ -101,11 +114,16 @@ def lifted_shadows(corrector: Corrector, folder: Path, count: int) -> None:
         codes = np.rint(ldr * 255).astype(np.uint8)
         scene = corrector.survey(codes)
         made = [unit(corrector.render(scene, codes, detail=detail)) for detail in DETAILS]
-        rows.append([noise(p, truth) for p in made] + [edges(p, truth) for p in made])
-    guided, network, guided_edges, network_edges = np.nanmean(rows, 0)
+        plain = lifted(unit(codes), made[0])
+        rows.append(
+            [noise(p, truth) for p in (*made, plain)] + [edges(p, truth) for p in made],
+        )
+    guided, network, plain_noise, guided_edges, network_edges = np.nanmean(rows, 0)
     print(
-        f"-3 EV, {count} views: noise on flat patches {guided:.2f} codes guided, "
-        f"{network:.2f} network ({100 * network / guided:.0f} %)"
+        f"-3 EV, {count} views: noise on flat patches {plain_noise:.2f} codes lifted by gamma, "
+        f"{guided:.2f} guided ({100 * guided / plain_noise:.0f} %), "
+        f"{network:.2f} network ({100 * network / guided:.0f} % of guided, "
+        f"{100 * network / plain_noise:.0f} % of gamma)"
     )
     print(
         f"  true gradient left at edges: {100 * guided_edges:.0f} % guided, "

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from drht_plugin.bridge.layout import CELL, PLANES
 from drht_plugin.errors import InputError
 from drht_plugin.model.device import choose_device, inference_dtype, tune_allocator
-from drht_plugin.model.networks import join
+from drht_plugin.model.networks import initialise, join
 from drht_plugin.model.weights import DETAIL_ARCHITECTURE, detail_of, load_weights, locate
 
 FloatArray = npt.NDArray[np.float32]
@@ -49,11 +49,7 @@ class DetailNetwork(nn.Module):
         self._initialise()
 
     def _initialise(self) -> None:
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-                nn.init.xavier_uniform_(module.weight)
-                assert module.bias is not None
-                nn.init.zeros_(module.bias)
+        initialise(self)
         # Begins as guided detail.
         nn.init.zeros_(self.project.weight)
 

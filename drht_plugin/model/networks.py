@@ -76,6 +76,15 @@ class Context(nn.Module):
         return x + self.spread(F.elu(self.squeeze(mean)))[:, :, None, None]
 
 
+def initialise(network: nn.Module) -> None:
+    """Xavier's initialisation of every convolution, as of the published networks; no biases."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.xavier_uniform_(module.weight)
+            assert module.bias is not None
+            nn.init.zeros_(module.bias)
+
+
 class AutoEncoder(nn.Module):
     """One DRHT network without its input-to-output skip: B×3×H×W to a B×3×H×W residual.
 
@@ -93,11 +102,7 @@ class AutoEncoder(nn.Module):
         self._initialise()
 
     def _initialise(self) -> None:
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-                nn.init.xavier_uniform_(module.weight)
-                assert module.bias is not None
-                nn.init.zeros_(module.bias)
+        initialise(self)
         # The four sub-pixels of a colour start alike, so that no lattice is there to unlearn.
         colour = torch.randn(3, 64, 1, 1) * 0.02
         self.project.weight.data.copy_(colour.repeat_interleave(4, dim=0))

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from strategies import corrector
 
-from drht_plugin import InputError, WriteError, correct_file, scratch
+from drht_plugin import Corrector, InputError, WriteError, correct_file, scratch
 from drht_plugin.cli import main
 
 STUB = corrector()
@@ -152,6 +152,30 @@ def test_the_rest_alone_is_rendered(suffix: str, source: Path, tmp_path: Path) -
     correct_file(source, tmp_path / f"c{suffix}", corrector=STUB)
     assert target.read_bytes() == (tmp_path / f"c{suffix}").read_bytes()
     assert not folder(target).exists()
+
+
+@pytest.mark.usefixtures("every_band")
+def test_network_detail_goes_on(tmp_path: Path) -> None:
+    """A resumed job in network detail ends with the bits of an undisturbed one."""
+    source, target = tmp_path / "a.tif", tmp_path / "b.tif"
+    made.tiff(source, made.values(3, "uint8", 3000, 120))
+    settings: dict[str, Any] = {
+        "corrector": Corrector(),
+        "detail": "network",
+        "memory": "1M",
+        "resume": True,
+    }
+
+    def stop(share: float) -> None:
+        if journal(target):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        correct_file(source, target, progress=stop, **settings)
+    assert 0 < int(journal(target)[-1].split()[0]) < 3000
+    correct_file(source, target, **settings)
+    correct_file(source, tmp_path / "c.tif", **{**settings, "resume": False})
+    assert target.read_bytes() == (tmp_path / "c.tif").read_bytes()
 
 
 @pytest.mark.usefixtures("every_band")

@@ -6,15 +6,14 @@ import csv
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tiny_scenes import data as data  # a fixture
 
 from drht_plugin import InputError, ReadError
 from drht_plugin.camera import Scene
-from drht_plugin.io import write_hdr
 from drht_plugin.model.detail import DetailNetwork
 from drht_plugin.model.runner import Runner
 from drht_plugin.model.weights import DETAIL_ARCHITECTURE, load_weights
@@ -31,17 +30,6 @@ from drht_plugin.training.detail import (
 from drht_plugin.training.scenes import load_scenes
 
 TINY = DetailRecipe(minutes=0.02, crop=96, batch=2, pool=4)
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("scenes")
-    random = np.random.default_rng(0)
-    for name, width in (("panorama", 128), ("photo", 96)):
-        light = np.exp2(8 * np.linspace(-0.5, 0.5, width))[None, :, None] * np.ones((64, width, 3))
-        light *= np.exp2(random.random((64, width, 3)))
-        write_hdr(folder / f"{name}.exr", light.astype(np.float32))
-    return folder
 
 
 @pytest.fixture(scope="module")

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 import torch
 from strategies import picture
+from tiny_scenes import data as data  # a fixture
 
 from drht_plugin import Corrector, InputError, ReadError
 from drht_plugin.camera import Scene
-from drht_plugin.io import write_hdr
 from drht_plugin.model.networks import Drht
 from drht_plugin.model.weights import load_model
 from drht_plugin.training.loop import Recipe, Trainer, draw_size, schedule, train
@@ -25,17 +25,6 @@ from drht_plugin.training.scenes import load_scenes
 from drht_plugin.training.triplets import Photographer, Triplets, render_triplets
 
 TINY = Recipe(minutes=0.03, megapixels=0.02, small=(64, 80), large=(64, 80))
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("scenes")
-    random = np.random.default_rng(0)
-    for name, width in (("panorama", 128), ("photo", 96)):
-        light = np.exp2(8 * np.linspace(-0.5, 0.5, width))[None, :, None] * np.ones((64, width, 3))
-        light *= np.exp2(random.random((64, width, 3)))
-        write_hdr(folder / f"{name}.exr", light.astype(np.float32))
-    return folder
 
 
 @pytest.fixture(scope="module")

@@ -47,7 +47,8 @@ def picture(channels: int, dtype: str) -> np.ndarray:
 def _settings(dtype: str) -> np.ndarray:
     integer = dtype.startswith("u")
     white = np.iinfo(dtype).max if integer else 1
-    return np.array([white, 0.5 if integer else 0, 1, 1, 0.9, 0.8], np.float32)
+    smoothed = white if dtype == "uint8" else 0
+    return np.array([white, 0.5 if integer else 0, 1, 1, 0.9, 0.8, smoothed], np.float32)
 
 
 def _slices() -> list[Figure]:
@@ -59,16 +60,16 @@ def _slices() -> list[Figure]:
     for colours, dtype in ((3, "uint8"), (3, "uint16"), (3, "float32"), (1, "uint8")):
         shape = (16, 53, LEVELS * colours * (colours + 1))
         transforms = random.normal(0, 0.4, shape).astype(np.float32)
-        residual = random.normal(0, 0.1, (128, 424, colours)).astype(np.float32)
+        sides = random.normal(0, 0.1, (128, 424, 2 * colours)).astype(np.float32)
         pixels = picture(colours, dtype)
         out, settings = np.empty_like(pixels), _settings(dtype)
         place = 0, 0, HEIGHT, WIDTH
 
         def work(*given: Any, place: Any = place) -> None:
-            pixels, transforms, residual, settings, out = given
-            slice_grid(pixels, transforms, residual, place, False, settings, out)
+            pixels, transforms, sides, settings, out = given
+            slice_grid(pixels, transforms, sides, place, False, settings, out)
 
-        given = pixels, transforms, residual, settings, out
+        given = pixels, transforms, sides, settings, out
         name = f"slice, {'RGB' if colours == 3 else 'gray'} {dtype}"
         known = "slice" if colours == 3 else ""
         figures.append(_figure(name, lambda work=work, given=given: work(*given), known))

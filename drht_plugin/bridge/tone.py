@@ -1,7 +1,8 @@
 """From input pixels to output pixels: the tone grid sliced at every one, or a given T mixed in.
 
-A row of pixels goes through three passes, each of which vectorises: codes to planes of display
-values; the transforms and what is made of them; planes to codes. A tone grid is linear along x
+A row of pixels goes through passes, each of which vectorises: codes to planes of display values;
+the transforms and what is made of them; for coarse codes, the smoothing of steps; planes to codes.
+A tone grid is linear along x
 within a run of pixels between two of its columns, and a sum of 8 hinges along luma, so the
 middle pass needs no look-up: its 16 coefficients per number of the transform are constant in a
 run. It is the same sequence of operations at every pixel, so that no pixel knows its window. The
@@ -44,11 +45,14 @@ _N = tuple(np.int64(n) for n in range(13))
 
 _f32 = np.float32
 
+_SURE, _UNSURE = _f32(0.8), _f32(0.5)
+"""How many codes from the overview a pixel is taken for itself, and for the overview."""
+
 
 def slice_grid(
     pixels: Array,
     transforms: Array,
-    residual: Array,
+    sides: Array,
     place: tuple[int, int, int, int],
     wrap: bool,
     settings: Array,
@@ -56,21 +60,25 @@ def slice_grid(
 ) -> None:
     """Correct one window: slice the tone grid, add the residual, mix with the input, encode.
 
-    What lies outside 0..1 in the input is kept on top of the corrected value.
+    What lies outside 0..1 in the input is kept on top of the corrected value. Where coarse codes
+    are lifted, their steps would show: a pixel that is within a code of the overview, interpolated,
+    is taken to be what that says.
 
     Args:
         pixels: R×C×K of uint8, uint16 or float32: gray, RGB, and alpha, which is copied.
         transforms: gy×gx×(LEVELS·n·(n + 1)) float32 for n = 1 or 3 colours: of each level and
-            output, the factors of the inputs and an offset. residual: h×w×n float32.
+            output, the factors of the inputs and an offset.
+        sides: h×w×2n float32: what the transforms leave over, then the overview of the input.
         place: top, left, height, width: where the window lies in the image.
         wrap: columns are periodic.
         settings: float32: value of display code 1.0; 0.5 to round to integers, 0 for floats;
-            ceiling of T; strength, shadows, highlights.
+            ceiling of T; strength, shadows, highlights; steps of the codes from 0 to 1 that are
+            smoothed where they are lifted, 0 for none.
         out: R×C×K of the same dtype; may not overlap `pixels`.
     """
     top, left, height, width = place
     target = out if has_plain_rows(out) else np.empty(out.shape, out.dtype)
-    transforms, residual = frozen(transforms), frozen(residual)
+    transforms, sides = frozen(transforms), frozen(sides)
 
     def correct(first: int, last: int) -> None:
         _slice(
@@ -78,7 +86,7 @@ def slice_grid(
             *flat_target(target[first:last]),
             (last - first, *pixels.shape[1:]),
             transforms,
-            residual,
+            sides,
             (top + first, left, height, width),
             wrap,
             settings,
@@ -97,7 +105,7 @@ def _slice(
     out_pitch: int,
     shape: tuple[int, int, int],
     transforms: Array,
-    residual: Array,
+    sides: Array,
     place: tuple[int, int, int, int],
     wrap: bool,
     settings: Array,
@@ -105,25 +113,27 @@ def _slice(
     """`slice_grid` on flat rows, see `rows`."""
     top, left, height, width = place
     rows, columns, channels = shape
-    colours = residual.shape[2]
+    colours = sides.shape[2] // 2
+    codes = settings[6]
+    used = 2 * colours if codes > 0 else colours
     runs, shares = _runs(columns, left, width, transforms.shape[1], wrap)
-    near, far, side_shares = _sides(columns, left, width, residual.shape[1], wrap)
+    near, far, side_shares = _sides(columns, left, width, sides.shape[1], wrap)
     hinges = np.empty((len(runs) - 1, 2 * transforms.shape[2]), np.float32)
     hinge_columns = np.empty(transforms.shape[1:], np.float32)
-    planes = np.empty(9 * _PLANE, np.float32)
-    above = np.empty((colours, columns), np.float32)
-    below = np.empty((colours, columns), np.float32)
+    planes = np.empty(12 * _PLANE, np.float32)
+    above = np.empty((used, columns), np.float32)
+    below = np.empty((used, columns), np.float32)
     have = below_is = -1
     for i in range(rows):
         y = (top + i + 0.5) / height
         _hinges(transforms, y * transforms.shape[0] - 0.5, runs, hinge_columns, hinges)
-        high, low, share = grid_rows(y * residual.shape[0] - 0.5, residual.shape[0])
+        high, low, share = grid_rows(y * sides.shape[0] - 0.5, sides.shape[0])
         if high != have:
             if high == below_is:
                 above, below = below, above
             else:
-                _expand(residual[high], near, far, side_shares, above)
-            _expand(residual[low], near, far, side_shares, below)
+                _expand(sides[high], near, far, side_shares, above)
+            _expand(sides[low], near, far, side_shares, below)
             have, below_is = high, low
         run = 0
         for start in range(0, columns, _SEGMENT):
@@ -131,11 +141,15 @@ def _slice(
             source = pixels[i * pitch + start * channels : i * pitch + stop * channels]
             target = out[i * out_pitch + start * channels : i * out_pitch + stop * channels]
             _decode(source, channels, _f32(1) / settings[0], planes)
-            for c in range(colours):
-                lift = planes[(3 + c) * _PLANE :]
+            for c in range(used):
+                plane = planes[(3 + c if c < colours else 6 + c - colours) * _PLANE :]
                 upper, lower = above[c, start:stop], below[c, start:stop]
                 for j in range(stop - start):
-                    lift[j] = fma(share, lower[j] - upper[j], upper[j])
+                    plane[j] = fma(share, lower[j] - upper[j], upper[j])
+            if codes > 0:
+                _smooth_steps(planes, colours, stop - start, codes)
+            else:
+                planes[6 * _PLANE : 9 * _PLANE] = planes[: 3 * _PLANE]
             while True:
                 first, end = max(runs[run, 0], start), min(runs[run + 1, 0], stop)
                 part, part_shares = planes[first - start :], shares[first:]
@@ -173,7 +187,7 @@ def _runs(columns: Any, left: Any, width: Any, count: Any, wrap: Any) -> Any:
 
 @inline
 def _sides(columns: Any, left: Any, width: Any, count: Any, wrap: Any) -> Any:
-    """Of each pixel, the two columns of the residual beside it, and the second one's share."""
+    """Of each pixel, the two columns of the overview beside it, and the second one's share."""
     near, far = np.empty(columns, np.int64), np.empty(columns, np.int64)
     shares = np.empty(columns, np.float32)
     for j in range(columns):
@@ -217,7 +231,7 @@ def _hinges(transforms: Any, position: Any, runs: Any, columns: Any, hinges: Any
 
 @inline
 def _expand(row: Any, near: Any, far: Any, shares: Any, out: Any) -> None:
-    """A row of the residual, n×colours, at every pixel of the window: colours×columns."""
+    """The first planes of a row n×k, at every pixel of the window: planes×columns."""
     for c in range(out.shape[0]):
         for j in range(out.shape[1]):
             value = row[near[j], c]
@@ -242,13 +256,13 @@ def _taker(channels: int, colours: int) -> Any:
 
 
 def _putter(channels: int, colours: int) -> Any:
-    """A function from planes 6 to 8 to interleaved codes; alpha is copied."""
+    """A function from planes 9 to 11 to interleaved codes; alpha is copied."""
 
     @inline
     def put(
         planes: Any, source: Any, scale: Any, rounding: Any, least: Any, most: Any, target: Any
     ) -> None:
-        corrected = planes[6 * _PLANE :]
+        corrected = planes[9 * _PLANE :]
         for j in range(target.size // channels):
             target[channels * j] = clamp(fma(corrected[j], scale, rounding), least, most)
             if colours == 3:
@@ -284,7 +298,7 @@ def _decode(source: Any, channels: Any, scale: Any, planes: Any) -> None:
 def _encode(
     planes: Any, source: Any, channels: Any, scale: Any, rounding: Any, target: Any
 ) -> None:
-    """Planes 6 to 8 to interleaved codes, rounded and clamped for integers (rounding 0.5)."""
+    """Planes 9 to 11 to interleaved codes, rounded and clamped for integers (rounding 0.5)."""
     least = _f32(0) if rounding > 0 else _f32(-np.inf)
     most = scale if rounding > 0 else _f32(np.inf)
     if channels == 3:
@@ -299,13 +313,18 @@ def _encode(
 
 @inline
 def _correct_rgb(hinges: Any, planes: Any, shares: Any, count: Any, settings: Any) -> None:
-    """Planes 0 to 2, display values, and 3 to 5, the residual, to planes 6 to 8, the result."""
+    """Planes 9 to 11, the result.
+
+    Of planes 0 to 2, display values; 3 to 5, the residual; 6 to 8, what the transforms see.
+    """
     ceiling, strength = settings[2], settings[3]
     shadows, highlights = settings[4], settings[5]
     zero, one = _f32(0), _f32(1)
     for j in range(count):
         v0, v1, v2 = planes[j], planes[_PLANE + j], planes[2 * _PLANE + j]
-        r, g, b = clamp(v0, zero, one), clamp(v1, zero, one), clamp(v2, zero, one)
+        r = clamp(planes[6 * _PLANE + j], zero, one)
+        g = clamp(planes[7 * _PLANE + j], zero, one)
+        b = clamp(planes[8 * _PLANE + j], zero, one)
         at = _places(fma(LUMA_B, b, fma(LUMA_G, g, LUMA_R * r)), shares[j])
         t0 = planes[3 * _PLANE + j] + _number(hinges, _N[3], _N[12], at)
         t0 = fma(_number(hinges, _N[0], _N[12], at), r, t0)
@@ -320,31 +339,48 @@ def _correct_rgb(hinges: Any, planes: Any, shares: Any, count: Any, settings: An
         t2 = fma(_number(hinges, _N[9], _N[12], at), g, t2)
         t2 = fma(_number(hinges, _N[10], _N[12], at), b, t2)
         d0, d1, d2 = (
-            clamp(t0, zero, ceiling) - r,
-            clamp(t1, zero, ceiling) - g,
-            clamp(t2, zero, ceiling) - b,
+            clamp(t0, zero, ceiling) - clamp(v0, zero, one),
+            clamp(t1, zero, ceiling) - clamp(v1, zero, one),
+            clamp(t2, zero, ceiling) - clamp(v2, zero, one),
         )
         change = fma(LUMA_B, d2, fma(LUMA_G, d1, LUMA_R * d0))
         share = share_applied(change, strength, shadows, highlights)
-        planes[6 * _PLANE + j] = fma(share, d0, v0)
-        planes[7 * _PLANE + j] = fma(share, d1, v1)
-        planes[8 * _PLANE + j] = fma(share, d2, v2)
+        planes[9 * _PLANE + j] = fma(share, d0, v0)
+        planes[10 * _PLANE + j] = fma(share, d1, v1)
+        planes[11 * _PLANE + j] = fma(share, d2, v2)
 
 
 @inline
 def _correct_gray(hinges: Any, planes: Any, shares: Any, count: Any, settings: Any) -> None:
-    """As `_correct_rgb`, of planes 0, 3 and 6."""
+    """As `_correct_rgb`, of planes 0, 3 and 6, to 9."""
     ceiling, strength = settings[2], settings[3]
     shadows, highlights = settings[4], settings[5]
     zero, one = _f32(0), _f32(1)
     for j in range(count):
         v = planes[j]
-        x = clamp(v, zero, one)
+        x = clamp(planes[6 * _PLANE + j], zero, one)
         at = _places(x, shares[j])
         t = planes[3 * _PLANE + j] + _number(hinges, _N[1], _N[2], at)
-        change = clamp(fma(_number(hinges, _N[0], _N[2], at), x, t), zero, ceiling) - x
+        t = clamp(fma(_number(hinges, _N[0], _N[2], at), x, t), zero, ceiling)
+        change = t - clamp(v, zero, one)
         share = share_applied(change, strength, shadows, highlights)
-        planes[6 * _PLANE + j] = fma(share, change, v)
+        planes[9 * _PLANE + j] = fma(share, change, v)
+
+
+@inline
+def _smooth_steps(planes: Any, colours: Any, count: Any, codes: Any) -> None:
+    """Planes 6 to 8, the overview, to what the transforms are to see of planes 0 to 2.
+
+    A code stands for all light within a step; of that, the overview's is taken.
+    """
+    zero, one = _f32(0), _f32(1)
+    slope = one / (_SURE - _UNSURE)
+    for c in range(colours):
+        for j in range(c * _PLANE, c * _PLANE + count):
+            given = planes[j]
+            off = planes[6 * _PLANE + j] - given
+            unsure = clamp((_SURE - abs(off) * codes) * slope, zero, one)
+            planes[6 * _PLANE + j] = fma(unsure, off, given)
 
 
 def finish(pixels: Array, corrected: Array, settings: Array, out: Array) -> None:
@@ -388,7 +424,7 @@ def _finish(
     ceiling, strength = settings[2], settings[3]
     shadows, highlights = settings[4], settings[5]
     zero, one = _f32(0), _f32(1)
-    planes = np.empty(9 * _PLANE, np.float32)
+    planes = np.empty(12 * _PLANE, np.float32)
     for i in range(rows):
         for start in range(0, columns, _SEGMENT):
             stop = min(start + _SEGMENT, columns)
@@ -405,16 +441,16 @@ def _finish(
                     d2 = clamp(planes[5 * _PLANE + j], zero, ceiling) - clamp(v2, zero, one)
                     change = fma(LUMA_B, d2, fma(LUMA_G, d1, LUMA_R * d0))
                     share = share_applied(change, strength, shadows, highlights)
-                    planes[6 * _PLANE + j] = fma(share, d0, v0)
-                    planes[7 * _PLANE + j] = fma(share, d1, v1)
-                    planes[8 * _PLANE + j] = fma(share, d2, v2)
+                    planes[9 * _PLANE + j] = fma(share, d0, v0)
+                    planes[10 * _PLANE + j] = fma(share, d1, v1)
+                    planes[11 * _PLANE + j] = fma(share, d2, v2)
             else:
                 for j in range(stop - start):
                     t0, t1 = planes[3 * _PLANE + j], planes[4 * _PLANE + j]
                     t = fma(LUMA_B, planes[5 * _PLANE + j], fma(LUMA_G, t1, LUMA_R * t0))
                     change = clamp(t, zero, ceiling) - clamp(planes[j], zero, one)
                     share = share_applied(change, strength, shadows, highlights)
-                    planes[6 * _PLANE + j] = fma(share, change, planes[j])
+                    planes[9 * _PLANE + j] = fma(share, change, planes[j])
             _encode(planes, source, channels, settings[0], settings[1], target)
 
 

@@ -10,12 +10,14 @@ luminance, so that noise and code steps are not amplified into colours.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from drht_plugin.bridge.layout import LEVELS
+from drht_plugin.engine.dequantise import slopes
 
 _CELL = 8
 """Overview pixels to a grid cell, in both directions."""
@@ -34,6 +36,12 @@ _FILL = 0.02
 
 _LUMA = np.array([0.2126, 0.7152, 0.0722])
 
+_LIFTED = 1.5
+"""From which gain on the steps of codes begin to show."""
+
+NO_SLOPE = -1.0
+"""In place of the overview: further from every pixel than what is taken to be a slope's."""
+
 FloatArray = npt.NDArray[np.float32]
 
 
@@ -41,20 +49,33 @@ FloatArray = npt.NDArray[np.float32]
 class ToneGrid:
     """Transforms of one picture, for gray (1 colour) or RGB (3 colours) pixels.
 
-    transforms: gy×gx×(LEVELS·colours·(colours + 1)) float32; residual: h×w×colours float32.
+    transforms: gy×gx×(LEVELS·colours·(colours + 1)) float32; sides: h×w×2·colours float32, what
+    they leave over of the target, then the input where it is a smooth slope that is lifted, and
+    `NO_SLOPE` elsewhere.
     """
 
     transforms: FloatArray
-    residual: FloatArray
+    sides: FloatArray
+
+    @cached_property
+    def has_slopes(self) -> bool:
+        """Whether anything is a slope."""
+        return bool((self.sides[..., self.colours :] != NO_SLOPE).any())
 
     @property
     def colours(self) -> int:
         """1 for gray, 3 for RGB."""
-        return self.residual.shape[2]
+        return self.sides.shape[2] // 2
 
 
 def fit(
-    ldr: FloatArray, target: FloatArray, weight: FloatArray, *, gray: bool, wrap: bool
+    ldr: FloatArray,
+    target: FloatArray,
+    weight: FloatArray,
+    *,
+    gray: bool,
+    wrap: bool,
+    codes: float = 0.0,
 ) -> ToneGrid:
     """The grid that turns the overview's `ldr` into its `target`.
 
@@ -64,6 +85,7 @@ def fit(
         weight: h×w, 0..1: how far each overview pixel is to be trusted.
         gray: the picture has one channel; the grid then maps gray to the target's luma.
         wrap: columns are periodic, as in a 360° panorama.
+        codes: steps of the input's codes from 0 to 1, whose plateaus are slopes; 0 for none.
     """
     from drht_plugin.bridge import kernels
 
@@ -77,11 +99,17 @@ def fit(
         target = (target @ _LUMA).astype(np.float32)[..., None]
         ldr = ldr[..., :1]
     flat = np.ascontiguousarray(transforms, np.float32).reshape(*shape[:2], -1)
-    fitted = _apply(ldr, ToneGrid(flat, np.zeros((1, 1, target.shape[2]), np.float32)), wrap)
+    nothing = np.zeros((1, 1, 2 * target.shape[2]), np.float32)
+    fitted = _apply(ldr, ToneGrid(flat, nothing), wrap)
     residual = (target - fitted) * (weight > 0)[..., None]
-    for array in (flat, residual):
+    sides = np.concatenate([residual, np.full_like(residual, NO_SLOPE)], -1)
+    if codes:
+        lifted = (target.max(-1) > _LIFTED * ldr.max(-1))[..., None]
+        slope = lifted & (slopes(ldr, codes, wrap=wrap) > 0)
+        np.copyto(sides[..., residual.shape[2] :], ldr, where=slope)
+    for array in (flat, sides):
         array.flags.writeable = False
-    return ToneGrid(flat, residual)
+    return ToneGrid(flat, sides)
 
 
 def _apply(ldr: FloatArray, grid: ToneGrid, wrap: bool) -> FloatArray:
@@ -90,8 +118,8 @@ def _apply(ldr: FloatArray, grid: ToneGrid, wrap: bool) -> FloatArray:
     out = np.empty_like(ldr)
     place = 0, 0, *ldr.shape[:2]
     # No ceiling and full strength: the plain transform.
-    settings = np.array([1, 0, np.inf, 1, 1, 1], np.float32)
-    slice_grid(ldr, grid.transforms, grid.residual, place, wrap, settings, out)
+    settings = np.array([1, 0, np.inf, 1, 1, 1, 0], np.float32)
+    slice_grid(ldr, grid.transforms, grid.sides, place, wrap, settings, out)
     return out
 
 

@@ -40,6 +40,11 @@ class Kind:
         """The value of display code 1.0."""
         return float(np.iinfo(self.dtype).max) if self.dtype.kind == "u" else 1.0
 
+    @property
+    def coarse(self) -> bool:
+        """Whether steps between codes are so wide that they show as bands once they are lifted."""
+        return self.dtype == np.uint8 and not self.linear
+
 
 def kind_of(image: Any, transfer: str = "srgb") -> Kind:
     """The kind of an array-like with shape and dtype.

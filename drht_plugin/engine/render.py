@@ -65,7 +65,8 @@ def render(
 ) -> Image:
     """The corrected pixels of one window, in guided detail.
 
-    Each pixel depends on its own value, its place and the scene alone, so no halo is needed.
+    Each pixel depends on its own value, its place and the scene alone, so no halo is needed. Where
+    8-bit codes are lifted, their steps are smoothed (see `bridge.tone.slice_grid`).
 
     Args:
         scene: the survey of the whole image.
@@ -96,14 +97,16 @@ def render(
         _slice(scene, scene.tone, display, window, _settings(1.0, 0.0, 1.0, strength), result)
         _from_display(result, source, kind, target)
     else:
-        _slice(scene, scene.tone, source, window, _coded(kind, strength), target)
+        settings = _coded(kind, strength, _smoothed_codes(scene))
+        _slice(scene, scene.tone, source, window, settings, target)
     return out
 
 
 def tone(scene: Scene, display: npt.NDArray[np.float32], window: Window) -> npt.NDArray[np.float32]:
     """Guided T of display-encoded pixels R×C×colours float32 in 0..1, the same shape."""
     result = np.empty_like(display)
-    _slice(scene, scene.tone, display, window, _settings(1.0, 0.0, 1.0, FULL), result)
+    settings = _settings(1.0, 0.0, 1.0, FULL, _smoothed_codes(scene))
+    _slice(scene, scene.tone, display, window, settings, result)
     return result
 
 
@@ -168,14 +171,19 @@ def _require_inside(kind: Kind, given: Kind, window: Window) -> None:
 
 
 def _settings(
-    white: float, rounding: float, ceiling: float, strength: Strength
+    white: float, rounding: float, ceiling: float, strength: Strength, codes: float = 0.0
 ) -> npt.NDArray[np.float32]:
     applied = [strength.strength, strength.shadows, strength.highlights]
-    return np.array([white, rounding, ceiling, *applied], np.float32)
+    return np.array([white, rounding, ceiling, *applied, codes], np.float32)
 
 
-def _coded(kind: Kind, strength: Strength) -> npt.NDArray[np.float32]:
-    return _settings(kind.white, 0.5 if kind.dtype.kind == "u" else 0.0, 1.0, strength)
+def _coded(kind: Kind, strength: Strength, codes: float = 0.0) -> npt.NDArray[np.float32]:
+    rounding = 0.5 if kind.dtype.kind == "u" else 0.0
+    return _settings(kind.white, rounding, 1.0, strength, codes)
+
+
+def _smoothed_codes(scene: Scene) -> float:
+    return scene.kind.white if scene.kind.coarse and scene.tone.has_slopes else 0.0
 
 
 def _slice(
@@ -192,7 +200,7 @@ def _slice(
     for first, last, left in _runs(scene, window.left, source.shape[1]):
         place = window.top, left, height, width
         part = source[:, first:last], target[:, first:last]
-        slice_grid(part[0], grid.transforms, grid.residual, place, scene.wrap, settings, part[1])
+        slice_grid(part[0], grid.transforms, grid.sides, place, scene.wrap, settings, part[1])
 
 
 def _runs(scene: Scene, left: int, count: int) -> Iterator[tuple[int, int, int]]:

@@ -23,7 +23,7 @@ from drht_plugin.io import replacing
 
 FloatArray = npt.NDArray[np.float32]
 
-VERSION = 1
+VERSION = 2
 """Of the stored form, and of what its arrays mean to render."""
 
 _KEY = "drht_scene"
@@ -97,7 +97,7 @@ class Scene:
             "corrected": self.corrected,
             "weight": self.weight,
             "transforms": self.tone.transforms,
-            "residual": self.tone.residual,
+            "sides": self.tone.sides,
         }
 
     @classmethod
@@ -129,7 +129,7 @@ class Scene:
         colours, alpha = facts["channels"]
         height, width = facts["size"]
         kind = Kind(height, width, colours, alpha, np.dtype(facts["dtype"]), facts["linear"])
-        tone = ToneGrid(arrays["transforms"], arrays["residual"])
+        tone = ToneGrid(arrays["transforms"], arrays["sides"])
         for array in arrays.values():
             if array.dtype != np.float32 or not np.isfinite(array).all():
                 raise ValueError("an array is not of finite float32 values")
@@ -154,7 +154,7 @@ class Scene:
         cell = LEVELS * colours * (colours + 1)
         fitting = (
             shapes == {(rows, columns, 3)}
-            and self.tone.residual.shape == (rows, columns, colours)
+            and self.tone.sides.shape == (rows, columns, 2 * colours)
             and self.tone.transforms.ndim == 3
             and self.tone.transforms.shape[2] == cell
             and 0 <= self.origin < self.kind.width

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from drht_plugin.bridge import transfer
+from drht_plugin.engine.dequantise import dequantised
 from drht_plugin.engine.grid import fit
 from drht_plugin.engine.pixels import Kind, kind_of, require_finite
 from drht_plugin.engine.scene import Scene
@@ -69,6 +70,8 @@ def survey(
         origin = panorama_origin(image)
         image = _Turned(image, origin)
     ldr, weight = overview(image, kind, progress)
+    if kind.coarse:
+        ldr = dequantised(ldr, kind.white, wrap=wrap)
     margin = min(_WRAP_MARGIN, _STRIDE * (ldr.shape[1] // _STRIDE)) if wrap else 0
     padded = np.pad(ldr, ((0, 0), (margin, margin), (0, 0)), mode="wrap") if margin else ldr
     y, corrected = runner(padded)
@@ -79,7 +82,8 @@ def survey(
     corrected = plausible(ldr, corrected)
     for array in (ldr, y, corrected, weight):
         array.flags.writeable = False
-    tone = fit(ldr, corrected, weight, gray=kind.colours == 1, wrap=wrap)
+    codes = kind.white if kind.coarse else 0.0
+    tone = fit(ldr, corrected, weight, gray=kind.colours == 1, wrap=wrap, codes=codes)
     return Scene(kind, wrap, ldr, y, corrected, weight, tone, origin)
 
 

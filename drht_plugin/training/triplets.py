@@ -131,9 +131,9 @@ class Photographer:
             if kind < 0.14:
                 own_target, stops = True, random.uniform(-0.4, 0.4)
             elif kind < 0.22:
-                highlights, stops = True, random.uniform(-1.0, 1.5)
+                highlights, stops = True, random.uniform(-2.0, 1.5)
             elif kind < 0.52:
-                stops = random.uniform(-4.0, -0.8)
+                stops = random.uniform(-5.0, -0.8)
             elif kind < 0.72:
                 stops = random.uniform(-0.8, 0.8)
             else:

@@ -196,7 +196,7 @@ def test_scene_is_immutable() -> None:
     """What a scene holds cannot be written to."""
     _, scene, _ = surveyed("uint8", 3, False)
     arrays: list[Any] = [scene.ldr, scene.y, scene.corrected, scene.weight]
-    for array in (*arrays, scene.tone.transforms, scene.tone.residual):
+    for array in (*arrays, scene.tone.transforms, scene.tone.sides):
         with pytest.raises(ValueError, match="read-only"):
             array[0] = 0
     with pytest.raises(AttributeError):

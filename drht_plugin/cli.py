@@ -258,8 +258,8 @@ def _add_train(commands: Any) -> None:
         help="train both networks on HDR images",
         description="Train both networks jointly on views of HDR images, taken by a virtual camera "
         "with wrong exposures. Writes checkpoint.pt, log.csv, validation.csv, log.png, sheet.png "
-        "and at the end weights.safetensors with weights.json, for --model. The defaults are the "
-        "recipe of the shipped weights.",
+        "and at the end weights.safetensors with weights.json, for --model. The shipped weights "
+        "are made by two runs, the first by these defaults; their model card has both commands.",
     )
     _add_run(parser, minutes=85.0)
     parser.add_argument(

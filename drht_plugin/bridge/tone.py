@@ -1,12 +1,11 @@
 """From input pixels to output pixels: the tone grid sliced at every one, or a given T mixed in.
 
 A row of pixels goes through passes, each of which vectorises: codes to planes of display values;
-the transforms and what is made of them; for coarse codes, the smoothing of steps; planes to codes.
-A tone grid is linear along x
-within a run of pixels between two of its columns, and a sum of 8 hinges along luma, so the
-middle pass needs no look-up: its 16 coefficients per number of the transform are constant in a
-run. It is the same sequence of operations at every pixel, so that no pixel knows its window. The
-reference formula in plain numpy stands beside the test.
+for coarse codes, the smoothing of steps; the transforms and what is made of them; planes to codes.
+A tone grid is linear along x within a run of pixels between two of its columns, and a sum of 8
+hinges along luma, so the transforms need no look-up: their 16 coefficients per number are constant
+in a run. It is the same sequence of operations at every pixel, so that no pixel knows its window.
+The reference formula in plain numpy stands beside the test.
 """
 
 from __future__ import annotations
@@ -61,14 +60,15 @@ def slice_grid(
     """Correct one window: slice the tone grid, add the residual, mix with the input, encode.
 
     What lies outside 0..1 in the input is kept on top of the corrected value. Where coarse codes
-    are lifted, their steps would show: a pixel that is within a code of the overview, interpolated,
-    is taken to be what that says.
+    are lifted, their steps would show: what is within half a code of the interpolated overview is
+    taken for that.
 
     Args:
         pixels: R×C×K of uint8, uint16 or float32: gray, RGB, and alpha, which is copied.
         transforms: gy×gx×(LEVELS·n·(n + 1)) float32 for n = 1 or 3 colours: of each level and
             output, the factors of the inputs and an offset.
-        sides: h×w×2n float32: what the transforms leave over, then the overview of the input.
+        sides: h×w×2n float32: what the transforms leave over, then the overview of the input, or
+            what is far from every pixel where nothing is to be smoothed.
         place: top, left, height, width: where the window lies in the image.
         wrap: columns are periodic.
         settings: float32: value of display code 1.0; 0.5 to round to integers, 0 for floats;

@@ -41,9 +41,9 @@ class Kind:
         return float(np.iinfo(self.dtype).max) if self.dtype.kind == "u" else 1.0
 
     @property
-    def coarse(self) -> bool:
-        """Whether steps between codes are so wide that they show as bands once they are lifted."""
-        return self.dtype == np.uint8 and not self.linear
+    def coarse_codes(self) -> float:
+        """Steps from 0 to 1 of codes so wide apart that they show as bands once lifted; else 0."""
+        return self.white if self.dtype == np.uint8 and not self.linear else 0.0
 
 
 def kind_of(image: Any, transfer: str = "srgb") -> Kind:

@@ -183,7 +183,7 @@ def _coded(kind: Kind, strength: Strength, codes: float = 0.0) -> npt.NDArray[np
 
 
 def _smoothed_codes(scene: Scene) -> float:
-    return scene.kind.white if scene.kind.coarse and scene.tone.has_slopes else 0.0
+    return scene.kind.coarse_codes if scene.tone.has_slopes else 0.0
 
 
 def _slice(

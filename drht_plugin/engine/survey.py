@@ -70,8 +70,9 @@ def survey(
         origin = panorama_origin(image)
         image = _Turned(image, origin)
     ldr, weight = overview(image, kind, progress)
-    if kind.coarse:
-        ldr = dequantised(ldr, kind.white, wrap=wrap)
+    codes = kind.coarse_codes
+    if codes:
+        ldr = dequantised(ldr, codes, wrap=wrap)
     margin = min(_WRAP_MARGIN, _STRIDE * (ldr.shape[1] // _STRIDE)) if wrap else 0
     padded = np.pad(ldr, ((0, 0), (margin, margin), (0, 0)), mode="wrap") if margin else ldr
     y, corrected = runner(padded)
@@ -82,7 +83,6 @@ def survey(
     corrected = plausible(ldr, corrected)
     for array in (ldr, y, corrected, weight):
         array.flags.writeable = False
-    codes = kind.white if kind.coarse else 0.0
     tone = fit(ldr, corrected, weight, gray=kind.colours == 1, wrap=wrap, codes=codes)
     return Scene(kind, wrap, ldr, y, corrected, weight, tone, origin)
 

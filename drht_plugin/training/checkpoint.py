@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 import torch
 from torch import nn
 
-from drht_plugin.errors import ReadError
+from drht_plugin.errors import InputError, ReadError
 
 
 class Recipe(Protocol):
@@ -98,6 +98,20 @@ class Run(Generic[Network, Told, Done]):
         except Exception as error:
             raise ReadError(f"{path}: not a checkpoint of this training ({error})") from error
         return True
+
+    def begin(self, *, resume: bool) -> None:
+        """Go on from the folder's checkpoint, or see that there is none to be lost.
+
+        Raises:
+            InputError: none to resume from, or one that a new run would replace.
+            ReadError: it cannot be read.
+        """
+        if resume and not self.resume():
+            raise InputError(f"{self.folder}: no checkpoint to resume from")
+        if not resume and (self.folder / "checkpoint.pt").exists():
+            raise InputError(
+                f"{self.folder}: holds a run already; resume it or name another folder"
+            )
 
     def prepare(self) -> None:
         """Give the networks the form that they have at this progress, before they are loaded."""

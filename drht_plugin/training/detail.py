@@ -428,10 +428,7 @@ def train_detail(
     tune_allocator()
     folder.mkdir(parents=True, exist_ok=True)
     trainer = DetailTrainer(recipe, folder, chosen)
-    if resume and not trainer.resume():
-        raise InputError(f"{folder}: no checkpoint to resume from")
-    if not resume and (folder / "checkpoint.pt").exists():
-        raise InputError(f"{folder}: holds a run already; resume it or name another folder")
+    trainer.begin(resume=resume)
     runner = Runner(model, device)
     scenes = load_scenes(data, free_only=True)
     watched = list(_watched(validation, runner)) if validation else []

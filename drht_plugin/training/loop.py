@@ -76,10 +76,8 @@ class Trainer(Run[Drht, Recipe, Progress]):
     def __init__(self, recipe: Recipe, folder: Path, device: torch.device) -> None:
         super().__init__(Drht, recipe, Progress(), folder, device)
         if recipe.start:
-            started = load_model(recipe.start).to(device).state_dict()
             fold_normalisation(self.model)
-            fold_normalisation(self.average)
-            self.average.load_state_dict(started)
+            self.average = load_model(recipe.start).to(device)
             self.fix_normalisation(0)
 
     def prepare(self) -> None:
@@ -180,10 +178,7 @@ def train(
     tune_allocator()
     folder.mkdir(parents=True, exist_ok=True)
     trainer = Trainer(recipe, folder, chosen)
-    if resume and not trainer.resume():
-        raise InputError(f"{folder}: no checkpoint to resume from")
-    if not resume and (folder / "checkpoint.pt").exists():
-        raise InputError(f"{folder}: holds a run already; resume it or name another folder")
+    trainer.begin(resume=resume)
     scenes = [_on(s, chosen) for s in load_scenes(data, free_only=True)]
     watched = _validation_batch(validation, chosen) if validation else None
     print(f"{len(scenes)} scenes, {chosen}, {recipe}", flush=True)

@@ -12,7 +12,6 @@ _GRAY = (0.299, 0.587, 0.114)
 _NO_WEIGHT = 1e-12
 """Added to every weight, so that pixels without any are the mean of the shots."""
 
-
 _COARSEST = 2
 """Where the pyramids end, in pixels of the shorter side: brightness as a whole is weighed there."""
 

@@ -7,7 +7,7 @@ gives the same shots on every device. `render_triplets` turns shots into tensors
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -174,7 +174,6 @@ def render_triplets(
     height: int,
     width: int,
     generator: torch.Generator,
-    true_ldr: Callable[[Tensor], Tensor] = fusion,
 ) -> Triplets:
     """Take every shot of every plan; the shots of a view share its true LDR.
 
@@ -184,7 +183,7 @@ def render_triplets(
     views = torch.stack([camera.view(scenes[p.scene], p.aim, height, width) for p in plans])
     radiance, clipped = views[:, :3].clamp_min(0), views[:, 3:]
     radiance = _look(radiance, plans)
-    mapped = true_ldr(radiance)
+    mapped = fusion(radiance)
     owner = [i for i, plan in enumerate(plans) for _ in plan.shots]
     shots = [shot for plan in plans for shot in plan.shots]
     index = torch.tensor(owner, device=radiance.device)

@@ -263,11 +263,21 @@ def _add_train(commands: Any) -> None:
     )
     _add_run(parser, minutes=85.0)
     parser.add_argument(
+        "--recipe",
+        choices=("default", "paper"),
+        default="default",
+        help="paper: the networks, losses and rate of Yang et al. 2018, without our additions",
+    )
+    parser.add_argument(
+        "--architecture",
+        help="drht-d-2 (shipped), drht-p2-2 (half the cost), drht-wide-2 (twice), drht-paper-1",
+    )
+    parser.add_argument(
         "--start",
         default="",
         help="model name or .safetensors file to begin from (default: fresh weights)",
     )
-    parser.add_argument("--learning-rate", type=float, default=2e-3, help="peak (default: 2e-3)")
+    parser.add_argument("--learning-rate", type=float, help="peak (default: 2e-3; paper: 1e-2)")
     parser.add_argument(
         "--megapixels", type=float, default=0.3, help="size of a batch (default: 0.3; GPU: 8)"
     )
@@ -275,14 +285,19 @@ def _add_train(commands: Any) -> None:
 
 
 def _train(options: argparse.Namespace) -> int:
-    from drht_plugin.training.loop import Recipe, train
+    from dataclasses import replace
 
-    recipe = Recipe(
+    from drht_plugin.training.loop import RECIPES, train
+
+    recipe = RECIPES[options.recipe]
+    recipe = replace(
+        recipe,
         minutes=options.minutes,
         seed=options.seed,
-        learning_rate=options.learning_rate,
+        learning_rate=options.learning_rate or recipe.learning_rate,
         megapixels=options.megapixels,
         start=options.start,
+        architecture=options.architecture or recipe.architecture,
     )
     weights = train(
         options.data,

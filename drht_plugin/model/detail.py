@@ -76,14 +76,13 @@ class DetailRunner:
         self.device = choose_device(device)
         self.dtype = inference_dtype(self.device)
         tune_allocator()
-        network = DetailNetwork()
         weights = detail_of(locate(model))
         if not weights.is_file():
             raise InputError(
                 f"model {str(model)!r} has no network for detail 'network' ({weights.name} is "
                 "missing); expected detail 'guided'"
             )
-        load_weights(weights, DETAIL_ARCHITECTURE, network)
+        network = load_weights(weights, {DETAIL_ARCHITECTURE: DetailNetwork})
         network = network.eval().requires_grad_(False)
         self._network = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 

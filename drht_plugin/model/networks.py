@@ -3,8 +3,10 @@
 Yang et al., "Image Correction via Deep Reciprocating HDR Transformation", CVPR 2018: kernels
 9, 5, 3, 3, 3 and channels 64, 64, 128, 256, 256 down, a latent of 512, the mirror of it up, ELU,
 skips a + b + a·b between encoder and decoder at all five levels, and a skip from input to
-output. All five encoder levels have stride 2 here, and the output is projected to 2×2 pixels at
-once, which costs a quarter of a first level at full resolution.
+output. `Layout` says what differs from that: in the shipped networks all five encoder levels have
+stride 2 and the output is projected to 2×2 pixels at once, which costs a quarter of a first level
+at full resolution; a mean over the picture joins the latent; and the skip from input to output
+has a gain.
 
 Batch normalisation has fixed statistics at inference, and `fold_normalisation` moves them into
 the convolutions: the shipped networks are convolutions only, and the result of a picture does
@@ -13,6 +15,7 @@ not depend on its batch.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
@@ -24,10 +27,45 @@ from drht_plugin.bridge import transfer
 STRIDE = 32
 """Heights and widths given to the networks are multiples of this."""
 
+_MOST_LOG_GAIN = 4.0
+
 _Y_MAX = transfer.ALPHA * transfer.H_MAX**transfer.GAMMA
 
-_ENCODER = ((3, 64, 9), (64, 64, 5), (64, 128, 3), (128, 256, 3), (256, 256, 3))
-_DECODER = ((256, 256, 3), (256, 128, 3), (128, 64, 5), (64, 64, 9))
+
+@dataclass(frozen=True)
+class Layout:
+    """What both networks are built from.
+
+    channels: of the five levels; the latent has twice those of the last. kernels: of the five
+    levels down; mirrored up. unshuffled: pixels of a side that the input brings together as
+    channels. first_stride: of the first convolution. context, gain: whether there is the mean
+    over the picture and the gain, neither of which is in the paper.
+    """
+
+    channels: tuple[int, int, int, int, int] = (64, 64, 128, 256, 256)
+    kernels: tuple[int, int, int, int, int] = (9, 5, 3, 3, 3)
+    unshuffled: int = 1
+    first_stride: int = 2
+    context: bool = True
+    gain: bool = True
+
+    @property
+    def first_scale(self) -> int:
+        """Pixels of a side to a place of the first level: 1 or 2."""
+        return self.unshuffled * self.first_stride
+
+
+LAYOUTS = {
+    "drht-d-1": Layout(gain=False),
+    "drht-d-2": Layout(),
+    "drht-p2-2": Layout(kernels=(5, 3, 3, 3, 3), unshuffled=2, first_stride=1),
+    "drht-wide-2": Layout(channels=(96, 96, 192, 384, 384)),
+    "drht-paper-1": Layout(first_stride=1, context=False, gain=False),
+}
+"""Architectures by the name that stands beside their weights."""
+
+SHIPPED = "drht-d-2"
+"""The architecture that is trained and run unless another one is named."""
 
 
 def _down(channels_in: int, channels_out: int, kernel: int, stride: int) -> nn.Module:
@@ -85,31 +123,67 @@ def initialise(network: nn.Module) -> None:
             nn.init.zeros_(module.bias)
 
 
+class Change(NamedTuple):
+    """What a network makes of a picture x: ELU(x·gain + residual); both B×3×H×W float32.
+
+    The gain is not in the paper: a residual that lifts a shadow by many times has to draw the
+    shadow's detail anew, and blurs it, where a smooth gain carries it along.
+    """
+
+    gain: Tensor | None
+    residual: Tensor
+
+    def of(self, x: Tensor) -> Tensor:
+        """The picture x, changed."""
+        if self.gain is None:
+            return F.elu(self.residual + x)
+        return F.elu(torch.addcmul(self.residual, x, self.gain))
+
+
 class AutoEncoder(nn.Module):
-    """One DRHT network without its input-to-output skip: B×3×H×W to a B×3×H×W residual.
+    """One DRHT network: B×3×H×W to the `Change` that it asks for.
 
     H and W are multiples of `STRIDE`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, layout: Layout) -> None:
         super().__init__()
-        self.encoder = nn.ModuleList(Block(_down(i, o, k, 2), o) for i, o, k in _ENCODER)
-        self.latent = Block(_down(256, 512, 3, 1), 512)
-        self.context = Context(512, 64)
-        self.bottom = Block(_down(512, 256, 3, 1), 256)
-        self.decoder = nn.ModuleList(Block(_up(i, o, k), o) for i, o, k in _DECODER)
-        self.project = nn.Conv2d(64, 12, 1)
+        first, *_, last = layout.channels
+        scale = layout.first_scale
+        ends = (3 * layout.unshuffled**2, *layout.channels)
+        strides = (layout.first_stride, 2, 2, 2, 2)
+        self.shuffle_in, self.shuffle_out = nn.PixelUnshuffle(layout.unshuffled), scale
+        self.encoder = nn.ModuleList(
+            Block(_down(i, o, k, s), o)
+            for i, o, k, s in zip(ends[:-1], layout.channels, layout.kernels, strides, strict=True)
+        )
+        # The latent is at a 32nd of the picture's size.
+        self.latent = Block(_down(last, 2 * last, 3, 2 // scale), 2 * last)
+        self.context = Context(2 * last, 64) if layout.context else nn.Identity()
+        bottom = _down(2 * last, last, 3, 1) if scale == 2 else _up(2 * last, last, 3)
+        self.bottom = Block(bottom, last)
+        # Mirrored: a level's way up has the kernel of its way down.
+        ways = zip(layout.channels[:-1], layout.channels[1:], layout.kernels[:-1], strict=True)
+        up = [(i, o, k) for o, i, k in ways][::-1]
+        self.decoder = nn.ModuleList(Block(_up(i, o, k), o) for i, o, k in up)
+        self.project = nn.Conv2d(first, 3 * scale**2, 1)
+        self.gain = nn.Conv2d(first, 3, 1) if layout.gain else None
         self._initialise()
 
     def _initialise(self) -> None:
         initialise(self)
-        # The four sub-pixels of a colour start alike, so that no lattice is there to unlearn.
-        colour = torch.randn(3, 64, 1, 1) * 0.02
-        self.project.weight.data.copy_(colour.repeat_interleave(4, dim=0))
-        self.context.start_neutral()
+        # The sub-pixels of a colour start alike, so that no lattice is there to unlearn.
+        projected, features = self.project.weight.shape[:2]
+        colour = torch.randn(3, features, 1, 1) * 0.02
+        self.project.weight.data.copy_(colour.repeat_interleave(projected // 3, dim=0))
+        if isinstance(self.context, Context):
+            self.context.start_neutral()
+        if self.gain is not None:
+            nn.init.zeros_(self.gain.weight)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Residual of the picture or log-radiance x."""
+    def forward(self, x: Tensor) -> Change:
+        """What the picture or log-radiance x asks for."""
+        x = self.shuffle_in(x)
         levels = []
         for block in self.encoder:
             x = block(x)
@@ -118,7 +192,14 @@ class AutoEncoder(nn.Module):
         for block, level in zip(self.decoder, reversed(levels[1:]), strict=True):
             x = block(join(x, level))
         x = join(x, levels[0])
-        return F.pixel_shuffle(self.project(x).float(), 2)
+        residual = F.pixel_shuffle(self.project(x).float(), self.shuffle_out)
+        if self.gain is None:
+            return Change(None, residual)
+        # Bounded, as training from nothing would drive some of it to infinity.
+        log_gain = _MOST_LOG_GAIN * torch.tanh(self.gain(x).float() / _MOST_LOG_GAIN)
+        if self.shuffle_out > 1:
+            log_gain = F.interpolate(log_gain, scale_factor=self.shuffle_out, mode="bilinear")
+        return Change(log_gain.exp(), residual)
 
 
 class _Join(torch.autograd.Function):
@@ -155,19 +236,19 @@ class Estimate(NamedTuple):
 class Drht(nn.Module):
     """HDR estimation, the bridge, and LDR correction."""
 
-    def __init__(self) -> None:
+    def __init__(self, layout: Layout = LAYOUTS[SHIPPED]) -> None:
         super().__init__()
-        self.hdr_estimation = AutoEncoder()
-        self.ldr_correction = AutoEncoder()
+        self.hdr_estimation = AutoEncoder(layout)
+        self.ldr_correction = AutoEncoder(layout)
 
     def forward(self, ldr: Tensor) -> Estimate:
         """A display-encoded picture in 0..1, B×3×H×W float32, to y and T (not yet clamped)."""
-        y = F.elu(self.hdr_estimation(ldr) + ldr)
+        y = self.hdr_estimation(ldr).of(ldr)
         bounded = y.clamp(0, _Y_MAX)
         radiance = (bounded / transfer.ALPHA) ** (1 / transfer.GAMMA)
         log_radiance = torch.log(radiance + transfer.DELTA)
         display = bounded.clamp(max=transfer.ALPHA) / transfer.ALPHA
-        return Estimate(y, F.elu(self.ldr_correction(log_radiance) + display))
+        return Estimate(y, self.ldr_correction(log_radiance).of(display))
 
 
 def fold_normalisation(model: Drht) -> Drht:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError
@@ -19,15 +20,14 @@ from safetensors.torch import load, save
 from torch import nn
 
 from drht_plugin.errors import InputError, WeightsError
-from drht_plugin.model.networks import Block, Drht
-
-ARCHITECTURE = "drht-d-1"
-"""Variant D of the two auto-encoders, folded."""
+from drht_plugin.model.networks import LAYOUTS, SHIPPED, Block, Drht, Layout
 
 DETAIL_ARCHITECTURE = "drht-detail-1"
 """The network of network detail."""
 
 _DETAIL = "-detail"
+
+Network = TypeVar("Network", bound=nn.Module)
 
 _SHIPPED = Path(__file__).parent / "weights"
 
@@ -63,13 +63,14 @@ def load_model(model: str | Path) -> Drht:
         InputError: no such model.
         WeightsError: damaged, without its description, or of another architecture.
     """
-    network = _without_normalisation()
-    load_weights(locate(model), ARCHITECTURE, network)
-    return network.eval().requires_grad_(False)
+    known = {name: partial(_without_normalisation, layout) for name, layout in LAYOUTS.items()}
+    return load_weights(locate(model), known).eval().requires_grad_(False)
 
 
-def load_weights(path: Path, architecture: str, network: nn.Module) -> None:
-    """Put the weights of a file into a network of its architecture.
+def load_weights(path: Path, known: Mapping[str, Callable[[], Network]]) -> Network:
+    """A network with the weights of a file.
+
+    known: what makes the network of each architecture that may be in the file.
 
     Raises:
         WeightsError: damaged, without its description, or of another architecture.
@@ -85,16 +86,18 @@ def load_weights(path: Path, architecture: str, network: nn.Module) -> None:
             f"{path}: damaged: its SHA-256 differs from the one in {path.stem}.json; "
             "install the package again"
         )
-    if declared != architecture:
-        raise WeightsError(f"{path}: made for {declared}; this version runs {architecture}")
+    if str(declared) not in known:
+        raise WeightsError(f"{path}: made for {declared}; this version runs {', '.join(known)}")
+    network = known[declared]()
     try:
         network.load_state_dict({k: v.float() for k, v in load(data).items()})
     except (SafetensorError, RuntimeError) as error:
-        raise WeightsError(f"{path}: does not hold the tensors of {architecture}") from error
+        raise WeightsError(f"{path}: does not hold the tensors of {declared}") from error
+    return network
 
 
 def save_model(
-    network: nn.Module, path: Path, facts: Mapping[str, Any], architecture: str = ARCHITECTURE
+    network: nn.Module, path: Path, facts: Mapping[str, Any], architecture: str = SHIPPED
 ) -> None:
     """Write folded networks as half precision, with their description beside them.
 
@@ -113,9 +116,9 @@ def save_model(
     path.with_suffix(".json").write_text(json.dumps(description, indent=2) + "\n")
 
 
-def _without_normalisation() -> Drht:
+def _without_normalisation(layout: Layout) -> Drht:
     with torch.device("meta"):
-        network = Drht()
+        network = Drht(layout)
     for module in network.modules():
         if isinstance(module, Block):
             module.norm = nn.Identity()

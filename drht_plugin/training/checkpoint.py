@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
@@ -51,7 +52,12 @@ class Run(Generic[Network, Told, Done]):
     """
 
     def __init__(
-        self, make: type[Network], recipe: Told, progress: Done, folder: Path, device: torch.device
+        self,
+        make: Callable[[], Network],
+        recipe: Told,
+        progress: Done,
+        folder: Path,
+        device: torch.device,
     ) -> None:
         torch.manual_seed(recipe.seed)
         self.recipe, self.folder, self.device = recipe, folder, device

@@ -7,6 +7,7 @@ import csv
 import math
 import time
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,23 @@ import torch
 from torch import Tensor, nn
 
 from drht_plugin.camera import Scene
-from drht_plugin.errors import InputError
+from drht_plugin.errors import InputError, WeightsError
 from drht_plugin.model.device import choose_device, tune_allocator
-from drht_plugin.model.networks import STRIDE, Drht, Estimate, fold_normalisation
+from drht_plugin.model.networks import (
+    LAYOUTS,
+    SHIPPED,
+    STRIDE,
+    Drht,
+    Estimate,
+    fold_normalisation,
+)
 from drht_plugin.model.weights import load_model, save_model
 from drht_plugin.training.checkpoint import Run
-from drht_plugin.training.losses import losses, ssim
+from drht_plugin.training.losses import LOSSES, ssim
 from drht_plugin.training.scenes import load_scenes
 from drht_plugin.training.triplets import Photographer, Triplets, render_triplets
+
+_NAMES = ", ".join(LAYOUTS)
 
 _NEW_MOMENTS = 50
 """Steps over which a new optimiser comes to its full rate."""
@@ -39,7 +49,8 @@ class Recipe:
     learning rate is multiplied by `fixed_rate`.
     shots: LDR pictures taken of each view. averaging: decay of the weights' moving average.
     start: a shipped model's name or a .safetensors file to begin from, in place of fresh weights:
-    its normalisation is fixed, so `grow` counts as 0.
+    its normalisation is fixed, so `grow` counts as 0. A gain that it lacks begins as 1.
+    architecture: a name in `networks.LAYOUTS`. loss: a name in `losses.LOSSES`.
     """
 
     minutes: float = 85.0
@@ -55,6 +66,16 @@ class Recipe:
     averaging: float = 0.998
     clip_gradient: float = 1.0
     start: str = ""
+    architecture: str = SHIPPED
+    loss: str = "weighted"
+
+
+RECIPES = {
+    "default": Recipe(),
+    "paper": Recipe(learning_rate=1e-2, architecture="drht-paper-1", loss="squared"),
+}
+"""The shipped weights' recipe, and that of Yang et al. 2018 on our data: networks, loss and
+optimiser without additions of ours."""
 
 
 @dataclass
@@ -74,10 +95,12 @@ class Trainer(Run[Drht, Recipe, Progress]):
     """A run of the two survey networks."""
 
     def __init__(self, recipe: Recipe, folder: Path, device: torch.device) -> None:
-        super().__init__(Drht, recipe, Progress(), folder, device)
+        make = partial(Drht, LAYOUTS[recipe.architecture])
+        super().__init__(make, recipe, Progress(), folder, device)
         if recipe.start:
             fold_normalisation(self.model)
-            self.average = load_model(recipe.start).to(device)
+            begin_from(load_model(recipe.start), self.model)
+            self.average = copy.deepcopy(self.model)
             self.fix_normalisation(0)
 
     def prepare(self) -> None:
@@ -115,7 +138,7 @@ class Trainer(Run[Drht, Recipe, Progress]):
             estimate: Estimate = self.model(
                 batch.ldr.to(memory_format=torch.channels_last),
             )
-        terms = losses(estimate, batch)
+        terms = LOSSES[recipe.loss](estimate, batch)
         self.optimiser.zero_grad(set_to_none=True)
         terms.total.backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), recipe.clip_gradient)
@@ -131,6 +154,20 @@ class Trainer(Run[Drht, Recipe, Progress]):
         mine = [t for t in self.average.state_dict().values() if t.is_floating_point()]
         theirs = [t for t in self.model.state_dict().values() if t.is_floating_point()]
         torch._foreach_lerp_(mine, theirs, 1 - decay)
+
+
+def begin_from(start: Drht, network: Drht) -> None:
+    """Give a folded network the weights of another, whose parts may be fewer: a gain stays 1.
+
+    Raises:
+        WeightsError: the networks differ in more than that.
+    """
+    mine, theirs = network.state_dict(), start.state_dict()
+    alike = all(mine[k].shape == v.shape for k, v in theirs.items() if k in mine)
+    added = {name.split(".")[1] for name in mine.keys() - theirs.keys()}
+    if not alike or theirs.keys() - mine.keys() or added - {"gain"}:
+        raise WeightsError("the model to start from is of other networks than the run's")
+    network.load_state_dict(theirs, strict=False)
 
 
 def schedule(fraction: float, warm_up: float) -> float:
@@ -170,10 +207,13 @@ def train(
 
     Raises:
         InputError: no scenes, a recipe out of range, or a run to resume that is not there.
+        WeightsError: the model to start from is of other networks.
         ReadError: a scene or the checkpoint cannot be read.
     """
     if recipe.minutes <= 0:
         raise InputError(f"minutes is {recipe.minutes}; expected more than 0")
+    if recipe.architecture not in LAYOUTS:
+        raise InputError(f"architecture {recipe.architecture!r} is unknown; expected {_NAMES}")
     chosen = choose_device(device)
     tune_allocator()
     folder.mkdir(parents=True, exist_ok=True)
@@ -231,7 +271,7 @@ def export(trainer: Trainer, scenes: int) -> Path:
         "device": str(trainer.device),
         "torch": torch.__version__,
     }
-    save_model(folded, path, facts)
+    save_model(folded, path, facts, trainer.recipe.architecture)
     return path
 
 

@@ -50,8 +50,19 @@ def losses(estimate: Estimate, truth: Triplets) -> Losses:
 
     error = estimate.corrected - truth.true_ldr
     weight = torch.where(error < 0, 1.6, 0.8) * clipped + (1 - clipped)
-    ldr = (error.abs() * weight).mean() + 0.25 * (1 - ssim(estimate.corrected, truth.true_ldr))
+    ldr = (error.abs() * weight).mean() + 0.4 * (1 - ssim(estimate.corrected, truth.true_ldr))
     return Losses(hdr, clip, ldr)
+
+
+def squared_losses(estimate: Estimate, truth: Triplets) -> Losses:
+    """The paper's: mean squared errors of y and T, without weights (Yang et al. 2018)."""
+    true_y = transfer.ALPHA * truth.true_hdr**transfer.GAMMA
+    hdr = F.mse_loss(estimate.y, true_y)
+    return Losses(hdr, torch.zeros_like(hdr), F.mse_loss(estimate.corrected, truth.true_ldr))
+
+
+LOSSES = {"weighted": losses, "squared": squared_losses}
+"""By the names that recipes have for them."""
 
 
 def _log(y: Tensor) -> Tensor:
@@ -62,7 +73,8 @@ def ssim(test: Tensor, reference: Tensor) -> Tensor:
     """Mean SSIM of B×3×H×W pictures in 0..1, 7×7 box window: a fast stand-in for training."""
     c1, c2 = 0.01**2, 0.03**2
     stack = torch.cat([test, reference, test * test, reference * reference, test * reference], 1)
-    mean_t, mean_r, tt, rr, tr = F.avg_pool2d(stack, 7, 1).split(3, 1)
+    pooled = F.avg_pool2d(F.avg_pool2d(stack, (7, 1), 1), (1, 7), 1)
+    mean_t, mean_r, tt, rr, tr = pooled.split(3, 1)
     var_t, var_r, cov = tt - mean_t**2, rr - mean_r**2, tr - mean_t * mean_r
     luma = (2 * mean_t * mean_r + c1) / (mean_t**2 + mean_r**2 + c1)
     return (luma * (2 * cov + c2) / (var_t + var_r + c2)).mean()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import shutil
 from pathlib import Path
 from typing import Any
@@ -17,15 +18,15 @@ from torch import nn
 
 from drht_plugin import InputError, WeightsError
 from drht_plugin.model.device import choose_device, inference_dtype
-from drht_plugin.model.networks import Drht, fold_normalisation
+from drht_plugin.model.networks import LAYOUTS, SHIPPED, STRIDE, Change, Drht, fold_normalisation
 from drht_plugin.model.runner import Runner
-from drht_plugin.model.weights import ARCHITECTURE, load_model, locate, save_model
+from drht_plugin.model.weights import load_model, locate, save_model
 
 
-def with_statistics(seed: int = 0) -> Drht:
+def with_statistics(seed: int = 0, architecture: str = SHIPPED) -> Drht:
     """Networks as they are after some training: with gains, shifts and statistics of their own."""
     torch.manual_seed(seed)
-    network = Drht()
+    network = Drht(LAYOUTS[architecture])
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             assert module.running_mean is not None
@@ -123,11 +124,38 @@ def test_weights_round_trip(stored: Path, network: Drht, tmp_path: Path) -> None
     assert (tmp_path / "again.safetensors").read_bytes() == stored.read_bytes()
 
 
+@pytest.mark.parametrize("architecture", LAYOUTS)
+def test_architectures(architecture: str, tmp_path: Path) -> None:
+    """Networks of every layout take sizes down to the stride, fold, and load by their name."""
+    network = with_statistics(architecture=architecture)
+    x = batch(1, STRIDE, 2 * STRIDE)
+    trained = network(x)
+    folded = fold_normalisation(network)
+    for a, b in zip(trained, folded(x), strict=True):
+        assert a.shape == x.shape
+        torch.testing.assert_close(a, b, atol=1e-3, rtol=1e-3)
+    save_model(folded, tmp_path / "own.safetensors", {}, architecture)
+    loaded = load_model(tmp_path / "own.safetensors")
+    torch.testing.assert_close(loaded(x).corrected, folded(x).corrected, atol=0.02, rtol=0.02)
+
+
+def test_the_gain_carries_detail() -> None:
+    """A constant gain multiplies the picture, whatever its detail; none leaves it as it is."""
+    x = batch(1)
+    stops = torch.full_like(x, 1.5)
+    nothing = torch.zeros_like(x)
+    torch.testing.assert_close(Change(stops.exp(), nothing).of(x), x * math.exp(1.5))
+    torch.testing.assert_close(Change(None, nothing).of(x), x)
+    fresh = Drht().hdr_estimation(x).gain
+    assert fresh is not None
+    assert bool((fresh == 1).all())
+
+
 def test_description(stored: Path) -> None:
     """The description names architecture, checksum and the facts it was given."""
     description = json.loads(stored.with_suffix(".json").read_text())
     digest = hashlib.sha256(stored.read_bytes()).hexdigest()
-    assert description == {"architecture": ARCHITECTURE, "sha256": digest, "note": "random"}
+    assert description == {"architecture": SHIPPED, "sha256": digest, "note": "random"}
 
 
 def test_shipped_weights() -> None:
@@ -177,7 +205,7 @@ def test_description_of_bad_bytes(copied: Path) -> None:
 def test_other_architecture(copied: Path) -> None:
     """Weights for other networks are refused, naming both architectures."""
     describe(copied, architecture="drht-z-9")
-    with pytest.raises(WeightsError, match=rf"{copied.name}.*drht-z-9.*{ARCHITECTURE}"):
+    with pytest.raises(WeightsError, match=rf"{copied.name}.*drht-z-9.*{SHIPPED}"):
         load_model(copied)
 
 
@@ -194,7 +222,7 @@ def test_other_tensors(copied: Path, change: str) -> None:
         tensors[name] = torch.zeros(7)
     save_file(tensors, copied)
     describe(copied)
-    with pytest.raises(WeightsError, match=f"{copied.name}.*{ARCHITECTURE}"):
+    with pytest.raises(WeightsError, match=f"{copied.name}.*{SHIPPED}"):
         load_model(copied)
 
 

@@ -46,7 +46,7 @@ def finished(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_run_leaves_weights_and_a_log(finished: Path) -> None:
     """A finished run holds weights that load into the network, and a log of every step."""
-    load_weights(finished / "weights-detail.safetensors", DETAIL_ARCHITECTURE, DetailNetwork())
+    load_weights(finished / "weights-detail.safetensors", {DETAIL_ARCHITECTURE: DetailNetwork})
     with (finished / "log.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [int(row["step"]) for row in rows] == list(range(1, len(rows) + 1))

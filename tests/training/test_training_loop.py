@@ -15,12 +15,21 @@ import torch
 from strategies import picture
 from tiny_scenes import data as data  # a fixture
 
-from drht_plugin import Corrector, InputError, ReadError
+from drht_plugin import Corrector, InputError, ReadError, WeightsError
+from drht_plugin.bridge import transfer
 from drht_plugin.camera import Scene
-from drht_plugin.model.networks import Drht
+from drht_plugin.model.networks import LAYOUTS, Drht, Estimate, fold_normalisation
 from drht_plugin.model.weights import load_model
-from drht_plugin.training.loop import Recipe, Trainer, draw_size, schedule, train
-from drht_plugin.training.losses import losses, ssim
+from drht_plugin.training.loop import (
+    RECIPES,
+    Recipe,
+    Trainer,
+    begin_from,
+    draw_size,
+    schedule,
+    train,
+)
+from drht_plugin.training.losses import losses, squared_losses, ssim
 from drht_plugin.training.scenes import load_scenes
 from drht_plugin.training.triplets import Photographer, Triplets, render_triplets
 
@@ -195,7 +204,7 @@ def test_start_begins_from_a_model(data: Path, tmp_path: Path) -> None:
     shipped = load_model("default").state_dict()
     for network in (trainer.model, trainer.average):
         state = network.state_dict()
-        assert state.keys() == shipped.keys()
+        assert state.keys() >= shipped.keys()
         assert all(torch.equal(state[name], shipped[name]) for name in shipped)
     assert trainer.grown
     trainer.step(fixed_batch(data))
@@ -204,7 +213,33 @@ def test_start_begins_from_a_model(data: Path, tmp_path: Path) -> None:
     assert resumed.resume()
     changed = resumed.model.state_dict()
     assert all(torch.equal(v, changed[k]) for k, v in trainer.model.state_dict().items())
-    assert any(not torch.equal(v, shipped[k]) for k, v in changed.items())
+    assert any(not torch.equal(v, changed[k]) for k, v in shipped.items())
+
+
+def test_start_from_other_networks() -> None:
+    """A run does not begin from a model whose networks are another's; a gain may be added."""
+    wide = Drht(LAYOUTS["drht-wide-2"])
+    plain, gained = (fold_normalisation(Drht(LAYOUTS[f"drht-d-{i}"])) for i in (1, 2))
+    with pytest.raises(WeightsError, match="is of other networks"):
+        begin_from(fold_normalisation(wide), gained)
+    with pytest.raises(WeightsError, match="is of other networks"):
+        begin_from(gained, plain)
+    begin_from(plain, gained)
+    x = torch.rand(1, 3, 64, 64)
+    assert torch.equal(plain(x).corrected, gained(x).corrected)
+
+
+def test_the_papers_recipe(data: Path, tmp_path: Path) -> None:
+    """It trains the paper's networks by squared errors, which the truth brings to nothing."""
+    recipe = replace(RECIPES["paper"], minutes=0.01, megapixels=0.01, small=(64, 64))
+    weights = train(data, tmp_path, recipe, device="cpu")
+    assert load_model(weights).hdr_estimation.gain is None
+    truth = fixed_batch(data)
+    y = transfer.ALPHA * truth.true_hdr**transfer.GAMMA
+    assert float(squared_losses(Estimate(y, truth.true_ldr), truth).total) < 1e-9
+    off = squared_losses(Estimate(y + 0.1, truth.true_ldr - 0.2), truth)
+    assert abs(float(off.hdr) - 0.01) < 1e-5
+    assert abs(float(off.ldr) - 0.04) < 1e-5
 
 
 def test_sizes() -> None:
@@ -222,9 +257,6 @@ def test_sizes() -> None:
 
 def test_perfect_estimate_has_no_loss(data: Path) -> None:
     """The truth itself costs nothing, an error does, and a clipped source is not counted."""
-    from drht_plugin.bridge import transfer
-    from drht_plugin.model.networks import Estimate
-
     truth = fixed_batch(data)
     y = transfer.ALPHA * truth.true_hdr**transfer.GAMMA
     perfect = losses(Estimate(y, truth.true_ldr), truth)

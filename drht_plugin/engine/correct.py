@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -127,10 +128,12 @@ class Corrector:
         progress: ProgressCallback | None = None,
     ) -> Scene:
         """Look at the whole image once; arguments and errors as in `drht_plugin.correct`."""
-        with _threads(self._threads):
+        with _threads(self._threads), ThreadPoolExecutor(1) as loader:
+            # Loaded while the image is read.
+            loading = None if "runner" in vars(self) else loader.submit(lambda: self.runner)
             return surveying.survey(
                 image,
-                self.runner,
+                lambda ldr: (loading.result() if loading else self.runner)(ldr),
                 transfer=transfer,
                 wrap=wrap,
                 progress=_rows(progress),
@@ -259,7 +262,9 @@ class Corrector:
     ) -> Scene:
         """Correct an image of any size from a source into a sink, in bounded memory.
 
-        Reading, computing and writing overlap. The result is that of `correct`, bit for bit.
+        Reading, computing and writing overlap. The result is that of `correct`, bit for bit, but
+        for a source of 2²⁸ pixels or more that has smaller copies of itself
+        (`engine.source.Reducible`: JPEG files), which is surveyed by one of them.
 
         Args:
             source: anything with shape, dtype and `source[top:bottom:step]` that gives numpy rows:

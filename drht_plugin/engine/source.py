@@ -34,6 +34,18 @@ class Source(Protocol):
 
 
 @runtime_checkable
+class Reducible(Source, Protocol):
+    """A source that has smaller copies of itself which cost less to read than it does.
+
+    JPEG decoders shrink on load by leaving transforms out, and pyramids hold them.
+    """
+
+    def reduced(self, most: int, /) -> Source | None:
+        """The smallest copy at most `most` times smaller each way; None where there is none."""
+        ...
+
+
+@runtime_checkable
 class Sink(Protocol):
     """What takes an image by rows: numpy, memmap and zarr arrays, picture files to be written."""
 

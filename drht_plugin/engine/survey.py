@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +14,7 @@ from drht_plugin.engine.dequantise import dequantised
 from drht_plugin.engine.grid import fit
 from drht_plugin.engine.pixels import Kind, kind_of, require_finite
 from drht_plugin.engine.scene import Scene
-
-if TYPE_CHECKING:
-    from drht_plugin.model.runner import Runner
+from drht_plugin.engine.source import Reducible
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -26,6 +24,10 @@ _SIDE = 256
 _SAMPLES = 5
 """Rows of an overview pixel that are taken in, at least, where there are as many. Against all rows
 this changes the corrected picture by 0.1 to 0.6 of 255 codes in the mean, at 24 megapixels."""
+
+_REDUCED_FROM = 1 << 28
+"""Pixels from which on a smaller copy is looked at, where the source has one: decoding all of a
+gigapixel JPEG for the overview takes as long as decoding it for the result."""
 
 _SHORTEST = 128
 _LONGEST = 512
@@ -45,7 +47,7 @@ a curve without a step, as a step would draw the outline of what is clipped."""
 
 def survey(
     image: Any,
-    runner: Runner,
+    networks: Callable[[FloatArray], tuple[FloatArray, FloatArray]],
     *,
     transfer: str = "srgb",
     wrap: bool = False,
@@ -55,8 +57,8 @@ def survey(
 
     Args:
         image: anything with shape, dtype and row slices, of any step, that give numpy arrays; H×W
-            or H×W×C of the contract's dtypes.
-        runner: the loaded networks.
+            or H×W×C of the contract's dtypes. See `looked_at` for huge files.
+        networks: y and T of a display-encoded picture, see `model.runner.Runner`.
         transfer: "srgb" for display-encoded values, "linear" for scene-linear ones.
         wrap: the image is a 360° panorama whose left and right edges meet.
         progress: called with rows done and rows in all.
@@ -69,13 +71,13 @@ def survey(
     if wrap:
         origin = panorama_origin(image)
         image = _Turned(image, origin)
-    ldr, weight = overview(image, kind, progress)
+    ldr, weight = overview(image if wrap else looked_at(image, kind), kind, progress)
     codes = kind.coarse_codes
     if codes:
         ldr = dequantised(ldr, codes, wrap=wrap)
     margin = min(_WRAP_MARGIN, _STRIDE * (ldr.shape[1] // _STRIDE)) if wrap else 0
     padded = np.pad(ldr, ((0, 0), (margin, margin), (0, 0)), mode="wrap") if margin else ldr
-    y, corrected = runner(padded)
+    y, corrected = networks(padded)
     inside = slice(margin, margin + ldr.shape[1])
     y, corrected = y[:, inside].copy(), corrected[:, inside].clip(0, 1)
     if kind.colours == 1:
@@ -127,6 +129,21 @@ def _least_turn(values: list[Any]) -> int:
     return best
 
 
+def looked_at(image: Any, kind: Kind) -> Any:
+    """What the overview is made from: the image, or a smaller copy of a huge one that has such.
+
+    The copy has `_SAMPLES` rows and columns or more to an overview pixel. It is averaged in codes
+    rather than in light, so that the scene is not bit for bit that of all pixels.
+    """
+    huge = kind.height * kind.width >= _REDUCED_FROM
+    if not huge or not isinstance(image, Reducible):
+        return image
+    rows, columns = overview_size(kind.height, kind.width)
+    most = min(kind.height // (rows * _SAMPLES), kind.width // (columns * _SAMPLES))
+    smaller = image.reduced(most) if most > 1 else None
+    return image if smaller is None else smaller
+
+
 class _Turned:
     """A panorama whose column 0 is column `origin` of the image's."""
 
@@ -168,26 +185,27 @@ def overview(
 
     Of tall images it reads every `row_step`th row, by the image's own coordinates, in bands of
     `image[first:stop:step]`, once, from top to bottom; a row stands for those around it. Pixels
-    whose alpha is 0 do not count.
+    whose alpha is 0 do not count. kind: of the whole image, of which `image` may be a smaller copy.
     """
     from drht_plugin.bridge import kernels
 
     size = overview_size(kind.height, kind.width)
+    height, width = image.shape[:2]
     sums = np.zeros((*size, kind.colours + 1))
     table = _light_table(256 if kind.dtype == np.uint8 else 65536, kind.linear)
-    step = row_step(kind.height, size[0])
-    sampled = range(step // 2, kind.height, step)
-    band = max(1, _BAND_PIXELS // kind.width)
+    step = row_step(height, size[0])
+    sampled = range(step // 2, height, step)
+    band = max(1, _BAND_PIXELS // width)
     for first in range(0, len(sampled), band):
         part = sampled[first : first + band]
         rows = as_channels(image[part.start : part[-1] + 1 : step])
         require_finite(rows, part.start, step=step)
         codes, pitch = _codes(rows, kind.alpha)
-        place = first, step, kind.height, kind.width
+        place = first, step, height, width
         kernels.area_average(codes, pitch, rows.shape[2], kind.alpha, table, place, sums)
         if progress is not None:
             progress(first + len(part), len(sampled))
-    area = kind.height * kind.width / (size[0] * size[1])
+    area = height * width / (size[0] * size[1])
     weight = (sums[..., -1] / area).astype(np.float32)
     light = sums[..., :-1] / np.maximum(sums[..., -1:], 1e-12)
     light = _fill_holes(light, weight)

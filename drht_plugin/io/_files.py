@@ -30,7 +30,7 @@ from drht_plugin.io._formats import (
 )
 from drht_plugin.io._metadata import Carrier, orientation, sound
 from drht_plugin.io._pixels import Pixels, turned
-from drht_plugin.io._rows import Reader, Shape, Whole, Writer
+from drht_plugin.io._rows import Reader, Shape, Shrinkable, Whole, Writer
 
 _HDR_NOTE = "Scene-linear radiance; 1.0 is the clip point of the input picture."
 _HEIF = ("avif", "heic")
@@ -138,7 +138,7 @@ class PictureFile:
         self.path, self.carrier = path, carrier
         self.transfer, self.whole = row.transfer, row.whole
         self.shape, self.dtype = reader.shape, reader.dtype
-        self._reader = reader
+        self._reader, self._row = reader, row
 
     def __getitem__(self, rows: slice) -> NDArray[Any]:
         """Return rows, R×W×C.
@@ -151,6 +151,21 @@ class PictureFile:
             return np.empty((0, *self.shape[1:]), self.dtype)
         with _reading(self.path):
             return self._reader.read(top, bottom, step)
+
+    def reduced(self, most: int) -> "PictureFile | None":
+        """Return the file as its decoder makes it smaller, at most `most` times each way.
+
+        Returns:
+            None where the format has no cheap way to.
+
+        Raises:
+            ReadError: The file is damaged or gone.
+        """
+        if not isinstance(self._reader, Shrinkable):
+            return None
+        with _reading(self.path):
+            reader = self._reader.reduced(most)
+        return PictureFile(self.path, reader, self._row, self.carrier) if reader else None
 
     def close(self) -> None:
         """Let the file go."""

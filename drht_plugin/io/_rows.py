@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -29,6 +29,15 @@ class Reader(Protocol):
 
     def close(self) -> None:
         """Let the file go; may be called twice."""
+        ...
+
+
+@runtime_checkable
+class Shrinkable(Protocol):
+    """A reader whose codec can give the picture made smaller, for less than the cost of it all."""
+
+    def reduced(self, most: int) -> Reader | None:
+        """Return a reader of it, at most `most` times smaller each way; None where none is."""
         ...
 
 

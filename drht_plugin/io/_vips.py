@@ -46,8 +46,9 @@ def reader(path: Path, name: str, buffer: _ifd.Buffer) -> tuple[Reader, Carrier]
 class _Reader:
     """Rows by libvips, which decodes JPEG and PNG as they are asked for, from top to bottom."""
 
-    def __init__(self, path: Path, name: str) -> None:
-        self._path = path
+    def __init__(self, path: Path, name: str, factor: int = 1) -> None:
+        self._path, self._name = path, name
+        self._options = {"shrink": factor} if factor > 1 else {}
         self._loader = {"jpeg": "jpegload", "png": "pngload", "webp": "webpload"}.get(
             name, "heifload"
         )
@@ -64,12 +65,19 @@ class _Reader:
         try:
             # Sequential images are the ones that libvips does not remember by file name.
             image = getattr(pyvips.Image, self._loader)(
-                str(self._path), fail_on="error", access="sequential"
+                str(self._path), fail_on="error", access="sequential", **self._options
             )
             _check(image)
         except pyvips.Error as error:
             raise CodecError(_said(error)) from error
         return image
+
+    def reduced(self, most: int) -> "_Reader | None":
+        """A reader of a JPEG made smaller by its decoder; None for other formats."""
+        factor = max((f for f in _jpeg.SHRINK_FACTORS if f <= most), default=1)
+        if self._loader != "jpegload" or factor == 1:
+            return None
+        return _Reader(self._path, self._name, factor)
 
     def heif_carrier(self, name: str) -> Carrier:
         """Describe an AVIF or HEIC file."""

@@ -15,7 +15,7 @@ from drht_plugin.errors import InputError
 from drht_plugin.vips._coding import Coding, as_rgb, coding_of
 from drht_plugin.vips._generate import set_result
 from drht_plugin.vips._render import Detailed, Guided, Observer, Renderer, rendered_by
-from drht_plugin.vips._survey import Rows, reader, shared_survey
+from drht_plugin.vips._survey import Opener, Rows, reader, reader_once, shared_survey
 
 
 def correct(
@@ -36,7 +36,8 @@ def correct(
 
     Nothing is computed here. With the first pixels the whole image is surveyed, once for all
     corrections of it; then each tile is rendered when it is asked for, on libvips' threads. The
-    pixels are those that `drht_plugin.correct` makes of the same values, bit for bit.
+    pixels are those that `drht_plugin.correct` makes of the same values, bit for bit; but for a
+    sequential JPEG of 2²⁸ pixels or more, surveyed by shrink-on-load, as by `drht correct`.
 
     Args:
         image: gray or RGB, with or without alpha, of uchar, ushort, float or double. Integers and
@@ -97,12 +98,13 @@ def survey(
 ) -> Scene:
     """Look at the whole image now; the scene serves `correct` for this image or a copy of it.
 
-    Args and errors are those of `correct`. The pixels of a sequential image are used up.
+    Args and errors are those of `correct`. The pixels of a sequential image that is not a file just
+    opened are used up.
     """
     rgb, _ = as_rgb(_require_image(image))
     coding = coding_of(rgb, transfer)
     # A panorama is read more than once.
-    open_ = reader(image) if wrap else lambda: rgb
+    open_ = reader(image) if wrap else reader_once(image)
     corrector = shared_corrector(model, device, None)
     return corrector.survey(Rows(open_, coding), transfer=coding.transfer, wrap=wrap)
 
@@ -140,6 +142,6 @@ def _transfer_of(scene: Scene | None, transfer: str | None) -> str | None:
 
 
 def _require_scene_of(rgb: pyvips.Image, coding: Coding, scene: Scene) -> None:
-    given = kind_of(Rows(lambda: rgb, coding), coding.transfer)
+    given = kind_of(Rows(Opener(lambda _: rgb), coding), coding.transfer)
     if given != scene.kind:
         raise InputError(f"the image is {given}; the scene is that of {scene.kind}")

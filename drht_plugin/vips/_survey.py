@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -16,6 +17,7 @@ import pyvips
 from drht_plugin.engine.correct import Corrector
 from drht_plugin.engine.scene import Scene
 from drht_plugin.errors import Cancelled, InputError
+from drht_plugin.io._jpeg import SHRINK_FACTORS
 from drht_plugin.vips._coding import Coding, as_rgb
 from drht_plugin.vips._generate import DTYPES, check_kill, current_work
 from drht_plugin.vips._lib import address
@@ -24,16 +26,28 @@ _SEQUENTIAL = "vips-sequential"
 _BAND_PIXELS = 1 << 20
 
 
+@dataclass(frozen=True)
+class Opener:
+    """What gives an image anew.
+
+    image: by how many times smaller it is to be each way, 1 or one of `factors`.
+    """
+
+    image: Callable[[int], pyvips.Image]
+    factors: tuple[int, ...] = ()
+
+
 class Rows:
     """An image as the engine surveys it: H×W×bands, sliced by rows, by one thread.
 
-    open_: gives the image; called anew where rows are asked for that lie above those read last, as
-    a sequential image can be read from top to bottom only.
+    open_: gives the image, or, told so, a copy that is so many times smaller each way; called anew
+    where rows are asked for that lie above those read last, as a sequential image can be read from
+    top to bottom only.
     """
 
-    def __init__(self, open_: Callable[[], pyvips.Image], coding: Coding) -> None:
-        self._open, self._coding = open_, coding
-        self._image = open_()
+    def __init__(self, open_: Opener, coding: Coding, factor: int = 1) -> None:
+        self._open, self._coding, self._factor = open_, coding, factor
+        self._image = open_.image(factor)
         self._region: pyvips.Region | None = None
         self._next = 0
         self._stored = DTYPES[str(self._image.format)]
@@ -52,9 +66,14 @@ class Rows:
             check_kill()
         return self._coding.to_engine(out)
 
+    def reduced(self, most: int) -> Rows | None:
+        """See `engine.source.Reducible`."""
+        factor = max((f for f in self._open.factors if f <= most), default=1)
+        return Rows(self._open, self._coding, factor) if factor > 1 else None
+
     def _fetch(self, top: int, height: int) -> npt.NDArray[Any]:
         if top < self._next:
-            self._image, self._region = self._open(), None
+            self._image, self._region = self._open.image(self._factor), None
         self._next = top + height
         if self._region is None:
             self._region = pyvips.Region.new(self._image)
@@ -144,29 +163,44 @@ def is_sequential(image: pyvips.Image) -> bool:
     return bool(image.get_typeof(_SEQUENTIAL))
 
 
-def reader(image: pyvips.Image) -> Callable[[], pyvips.Image]:
+def reader(image: pyvips.Image) -> Opener:
     """What gives the image in RGB, or, if it can be read only once, the file it was opened from.
 
     Raises:
         InputError: a sequential image that is not a file just opened.
     """
     if not is_sequential(image):
-        return lambda: as_rgb(image)[0]
+        return Opener(lambda _: as_rgb(image)[0])
     problem = "it is not a file just opened"
     name = image.filename or ""
     if os.path.isfile(name):
         again = _opened(name)
         problem = "its file opens as another picture without the loader's options"
         if _facts(again) == _facts(image) and image.get_n_pages() == 1:
-            return lambda: as_rgb(_opened(name))[0]
+            return _file(name, again)
     raise InputError(
         f"the image is read sequentially, and the correction must see all of it first, but "
         f"{problem}; open it with access='random', or give scene=drht_plugin.vips.survey(...)"
     )
 
 
-def _opened(name: str) -> pyvips.Image:
-    return pyvips.Image.new_from_file(name, access="sequential")
+def reader_once(image: pyvips.Image) -> Opener:
+    """As `reader`, and of other sequential images what uses their pixels up."""
+    try:
+        return reader(image)
+    except InputError:
+        return Opener(lambda _: as_rgb(image)[0])
+
+
+def _file(name: str, image: pyvips.Image) -> Opener:
+    """A file, which is `image` when just opened, and the smaller copies that its loader has."""
+    if image.get_typeof("vips-loader") and image.get("vips-loader") == "jpegload":
+        return Opener(lambda factor: as_rgb(_opened(name, shrink=factor))[0], SHRINK_FACTORS)
+    return Opener(lambda _: as_rgb(_opened(name))[0])
+
+
+def _opened(name: str, **options: int) -> pyvips.Image:
+    return pyvips.Image.new_from_file(name, access="sequential", **options)
 
 
 def _facts(image: pyvips.Image) -> tuple[Any, ...]:

@@ -18,7 +18,7 @@ from drht_plugin.engine.tiles import Region
 from drht_plugin.errors import Cancelled, InputError
 from drht_plugin.vips._coding import coding_of
 from drht_plugin.vips._generate import Header, Pixels, generate
-from drht_plugin.vips._survey import Rows
+from drht_plugin.vips._survey import Opener, Rows
 
 STUB = corrector()
 INTERPRETATIONS = {
@@ -108,7 +108,7 @@ def test_equals_arrays_of_any_kind(
     image = image_of(array)
     scene = STUB.survey(array, transfer=transfer, wrap=wrap)
     seen = STUB.survey(
-        Rows(lambda: image, coding_of(image, transfer)), transfer=transfer, wrap=wrap
+        Rows(Opener(lambda _: image), coding_of(image, transfer)), transfer=transfer, wrap=wrap
     )
     np.testing.assert_array_equal(seen.ldr, scene.ldr)
     np.testing.assert_array_equal(seen.tone.transforms, scene.tone.transforms)

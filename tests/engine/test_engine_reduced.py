@@ -1,0 +1,120 @@
+"""Huge files are surveyed by a smaller copy, where their decoder gives one cheaply."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import pyvips
+from PIL import Image
+from strategies import corrector, picture
+
+import drht_plugin
+from drht_plugin import correct_file, vips
+from drht_plugin.engine import survey as survey_module
+from drht_plugin.engine.pixels import kind_of
+from drht_plugin.engine.source import Reducible
+from drht_plugin.engine.survey import looked_at, overview, overview_size
+from drht_plugin.io import open_picture, read_picture
+
+STUB = corrector()
+HEIGHT, WIDTH = 2400, 3600
+
+
+@pytest.fixture
+def photo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A JPEG that counts as huge."""
+    monkeypatch.setattr(survey_module, "_REDUCED_FROM", HEIGHT * WIDTH)
+    coarse = Image.fromarray(picture(40, 60, 3, "uint8"))
+    pixels = np.asarray(coarse.resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC)).astype(int)
+    pixels += np.random.default_rng(1).integers(-12, 13, pixels.shape)
+    path = tmp_path / "huge.jpg"
+    Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path, quality=92)
+    return path
+
+
+class Pyramid:
+    """An image that knows how small it was asked to be."""
+
+    def __init__(self, height: int, width: int) -> None:
+        self.shape, self.dtype = (height, width, 3), np.dtype(np.uint8)
+        self.asked: list[int] = []
+
+    def __getitem__(self, rows: slice) -> npt.NDArray[Any]:
+        raise NotImplementedError
+
+    def reduced(self, most: int) -> Pyramid | None:
+        self.asked.append(most)
+        return Pyramid(self.shape[0] // most, self.shape[1] // most) if most < 30 else None
+
+
+def test_what_is_looked_at() -> None:
+    """A huge image is asked for a copy that leaves five rows and columns to an overview pixel."""
+    image = Pyramid(25000, 40000)
+    assert isinstance(image, Reducible)
+    seen = looked_at(image, kind_of(image))
+    rows, columns = overview_size(25000, 40000)
+    (most,) = image.asked
+    assert seen is not image
+    assert min(25000 / most / rows, 40000 / most / columns) >= 5
+    assert min(25000 / (most + 1) / rows, 40000 / (most + 1) / columns) < 5
+    # Not huge; none to be had; so narrow that no copy has pixels enough.
+    for height, width, asked in ((10000, 10000, 0), (65000, 65000, 1), (200, 1400000, 0)):
+        other = Pyramid(height, width)
+        assert looked_at(other, kind_of(other)) is other
+        assert len(other.asked) == asked
+
+
+def test_one_scene_for_all_front_ends(photo: Path, tmp_path: Path) -> None:
+    """A huge JPEG's smaller copy is read, and file, libvips and array with that scene agree."""
+    with open_picture(photo) as file:
+        small = file.reduced(3)
+        assert small is not None
+        assert small.shape == (HEIGHT // 2, WIDTH // 2, 3)
+        scene = STUB.survey(file)
+    pixels = read_picture(photo).pixels
+    whole = STUB.survey(pixels)
+    assert scene.kind == whole.kind
+    assert not np.array_equal(scene.ldr, whole.ldr)
+    assert np.abs(scene.ldr - whole.ldr).mean() < 0.3 / 255
+    expected = STUB.render(scene, pixels)
+    near = np.abs(expected.astype(int) - STUB.render(whole, pixels))
+    assert near.mean() < 0.5
+    correct_file(photo, tmp_path / "out.png", corrector=STUB, memory="16M", detail="guided")
+    np.testing.assert_array_equal(read_picture(tmp_path / "out.png").pixels, expected)
+    opened = pyvips.Image.new_from_file(str(photo), access="sequential")
+    surveyed = vips.survey(opened, device="cpu")
+    again = pyvips.Image.new_from_file(str(photo), access="sequential")
+    lazily = vips.correct(again, detail="guided", device="cpu").numpy()
+    np.testing.assert_array_equal(surveyed.ldr, scene.ldr)
+    by_array = drht_plugin.Corrector(device="cpu").render(surveyed, pixels, detail="guided")
+    np.testing.assert_array_equal(lazily, by_array)
+
+
+def test_panoramas_and_other_formats_are_read_whole(photo: Path, tmp_path: Path) -> None:
+    """A wrapped picture goes by all columns, and formats without a cheap copy by all rows."""
+    pixels = read_picture(photo).pixels
+    with open_picture(photo) as file:
+        scene = STUB.survey(file, wrap=True)
+    np.testing.assert_array_equal(scene.ldr, STUB.survey(pixels, wrap=True).ldr)
+    Image.fromarray(pixels).save(tmp_path / "same.png", compress_level=1)
+    with open_picture(tmp_path / "same.png") as file:
+        assert file.reduced(8) is None
+        np.testing.assert_array_equal(STUB.survey(file).ldr, overview_of(pixels))
+
+
+def overview_of(pixels: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """The overview that a scene of all pixels holds."""
+    return STUB.survey(pixels).ldr
+
+
+def test_weights_count_the_copys_pixels() -> None:
+    """The overview of a smaller copy has whole weights, and the size that the image's has."""
+    small = picture(300, 500, 3, "uint8")
+    kind = kind_of(np.broadcast_to(np.uint8(0), (3000, 5000, 3)))
+    ldr, weight = overview(small, kind)
+    assert ldr.shape[:2] == overview_size(3000, 5000)
+    np.testing.assert_allclose(weight, 1, atol=1e-5)

@@ -77,14 +77,14 @@ def _slices() -> list[Figure]:
 
 
 def _overviews() -> list[Figure]:
-    from drht_plugin.engine import survey
+    from drht_plugin.engine.overview import overview
     from drht_plugin.engine.pixels import kind_of, require_finite
 
     figures = []
     for dtype in ("uint8", "float32"):
         pixels = picture(3, dtype)
         kind = kind_of(pixels)
-        work = lambda pixels=pixels, kind=kind: survey.overview(pixels, kind)  # noqa: E731
+        work = lambda pixels=pixels, kind=kind: overview(pixels, kind)  # noqa: E731
         figures.append(_figure(f"overview, every row, RGB {dtype}", work))
     pixels = picture(3, "float32")
     figures.append(_figure("check for NaN, RGB float32", lambda: require_finite(pixels, 0)))

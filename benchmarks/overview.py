@@ -20,7 +20,7 @@ def run(_: Setting) -> list[Figure]:
     except ImportError as error:
         raise CannotRun("OpenCV is not installed") from error
     from drht_plugin import Corrector
-    from drht_plugin.engine import survey
+    from drht_plugin.engine import overview
 
     photos = sorted(_PHOTOS.glob("sice_*.jpg")) + sorted(_PHOTOS.glob("msec_*van_lint*.jpg"))
     if not photos:
@@ -34,7 +34,7 @@ def run(_: Setting) -> list[Figure]:
         noise = np.random.default_rng(0).normal(0, 3, large.shape).astype(np.float32)
         noisy = (large + noise).clip(0, 255).astype(np.uint8)
         sampled = corrector.survey(noisy)
-        with mock.patch.object(survey, "row_step", return_value=1):
+        with mock.patch.object(overview, "row_step", return_value=1):
             every = corrector.survey(noisy)
         one, other = (corrector.render(s, noisy, detail="guided") for s in (sampled, every))
         of_overview.append(255 * float(np.abs(sampled.ldr - every.ldr).mean()))

@@ -13,10 +13,10 @@ import numpy.typing as npt
 
 from drht_plugin.bridge.layout import CELL, HALO, PLANES, STRIDE
 from drht_plugin.engine.bands import Demand, guided_demand, plan_bands
+from drht_plugin.engine.overview import as_channels
 from drht_plugin.engine.pixels import Kind, require_finite
 from drht_plugin.engine.render import FULL, Strength, Window, finish, to_display, tone
 from drht_plugin.engine.scene import Scene
-from drht_plugin.engine.survey import as_channels
 from drht_plugin.engine.tiles import Piece, Region, Tiling, tiling
 from drht_plugin.errors import DrhtWarning, InputError
 

@@ -19,11 +19,12 @@ from drht_plugin import camera
 from drht_plugin.bridge import transfer
 from drht_plugin.bridge.layout import CELL, STRIDE
 from drht_plugin.camera import Scene
-from drht_plugin.engine import survey
 from drht_plugin.engine.detail import network_planes
 from drht_plugin.engine.grid import fit
+from drht_plugin.engine.overview import overview
 from drht_plugin.engine.pixels import kind_of
 from drht_plugin.engine.render import Window, render
+from drht_plugin.engine.restraint import anchored, plausible
 from drht_plugin.engine.scene import Scene as SurveyScene
 from drht_plugin.errors import InputError
 from drht_plugin.model.detail import DetailNetwork
@@ -243,9 +244,9 @@ class Sampler:
         """What the network sees of a cut, with the survey of the whole picture."""
         height, width = whole.shape[:2]
         kind = kind_of(whole)
-        ldr, weight = survey.overview(whole, kind)
+        ldr, weight = overview(whole, kind)
         y, corrected = self._runner(ldr)
-        corrected = survey.plausible(ldr, corrected.clip(0, 1))
+        corrected = anchored(ldr, plausible(ldr, corrected.clip(0, 1)), weight)
         if coarser > 1:
             rows, columns = (max(_SHORTEST, round(side / coarser)) for side in ldr.shape[:2])
             size = rows, columns

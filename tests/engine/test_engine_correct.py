@@ -29,7 +29,7 @@ import drht_plugin
 from drht_plugin import InputError, Strength
 from drht_plugin.bridge import transfer
 from drht_plugin.engine import correct as correct_module
-from drht_plugin.engine import survey as survey_module
+from drht_plugin.engine import overview as overview_module
 
 STUB = corrector()
 CODE = 1 / 256 + 1e-6
@@ -172,7 +172,7 @@ def test_not_finite_is_refused_by_place(
     bad: float, dtype: str, channels: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """NaN and infinity are refused with value, row, column and channel, in any band of rows."""
-    monkeypatch.setattr(survey_module, "_BAND_PIXELS", 100)
+    monkeypatch.setattr(overview_module, "_BAND_PIXELS", 100)
     image = picture(31, 21, channels, dtype)
     place = (27, 13) if channels is None else (27, 13, channels - 1)
     image[place] = bad
@@ -188,7 +188,7 @@ def test_not_finite_is_refused_where_the_survey_does_not_look(
     dtype: str, strength: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A bad value between the rows that the overview reads is refused by its place in the image."""
-    monkeypatch.setattr(survey_module, "row_step", lambda height, cells: 9)
+    monkeypatch.setattr(overview_module, "row_step", lambda height, cells: 9)
     image = picture(31, 21, 3, dtype)
     scene = STUB.survey(image)
     image[27, 13, 1] = np.inf
@@ -310,7 +310,7 @@ def test_overlapping_out_is_refused() -> None:
 
 def test_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     """Progress rises from near 0 to exactly 1, over survey and render."""
-    for module in (survey_module, correct_module):
+    for module in (overview_module, correct_module):
         monkeypatch.setattr(module, "_BAND_PIXELS", 120)
     for call in (STUB.correct, STUB.estimate_hdr):
         seen: list[float] = []
@@ -324,7 +324,7 @@ def test_progress(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("last", [1, 15, 30])
 def test_what_progress_raises_stops_the_work(last: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """An exception of the callback comes through, and nothing more is done."""
-    for module in (survey_module, correct_module):
+    for module in (overview_module, correct_module):
         monkeypatch.setattr(module, "_BAND_PIXELS", 120)
     out = np.full((60, 40, 3), 7, np.uint8)
     calls = 0

@@ -14,7 +14,7 @@ from strategies import Image, corrector, picture
 
 from drht_plugin import InputError, Scene, Strength, Window, render
 from drht_plugin.engine import correct as correct_module
-from drht_plugin.engine import survey as survey_module
+from drht_plugin.engine import overview as overview_module
 from drht_plugin.engine.pixels import kind_of
 from drht_plugin.engine.render import render_radiance
 
@@ -121,15 +121,15 @@ def test_bands_do_not_matter(
     dtype: str, channels: int | None, step: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The overview and the result are the same bits for bands of any size, each read in order."""
-    monkeypatch.setattr(survey_module, "row_step", lambda height, cells: step)
+    monkeypatch.setattr(overview_module, "row_step", lambda height, cells: step)
     image = picture(HEIGHT, WIDTH, channels, dtype)
-    ldr, weight = survey_module.overview(image, kind_of(image))
+    ldr, weight = overview_module.overview(image, kind_of(image))
     expected = STUB.correct(image)
     for rows in (1, 5, 32, HEIGHT):
-        for module in (survey_module, correct_module):
+        for module in (overview_module, correct_module):
             monkeypatch.setattr(module, "_BAND_PIXELS", rows * WIDTH)
         source = Rows(image)
-        again, weight_again = survey_module.overview(source, kind_of(image))
+        again, weight_again = overview_module.overview(source, kind_of(image))
         assert again.tobytes() == ldr.tobytes()
         assert weight_again.tobytes() == weight.tobytes()
         assert source.asked == list(range(step // 2, HEIGHT, step))

@@ -14,10 +14,10 @@ from strategies import corrector, picture
 
 import drht_plugin
 from drht_plugin import correct_file, vips
-from drht_plugin.engine import survey as survey_module
+from drht_plugin.engine import overview as overview_module
+from drht_plugin.engine.overview import looked_at, overview, overview_size
 from drht_plugin.engine.pixels import kind_of
 from drht_plugin.engine.source import Reducible
-from drht_plugin.engine.survey import looked_at, overview, overview_size
 from drht_plugin.io import open_picture, read_picture
 
 STUB = corrector()
@@ -27,7 +27,7 @@ HEIGHT, WIDTH = 2400, 3600
 @pytest.fixture
 def photo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A JPEG that counts as huge."""
-    monkeypatch.setattr(survey_module, "_REDUCED_FROM", HEIGHT * WIDTH)
+    monkeypatch.setattr(overview_module, "_REDUCED_FROM", HEIGHT * WIDTH)
     coarse = Image.fromarray(picture(40, 60, 3, "uint8"))
     pixels = np.asarray(coarse.resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC)).astype(int)
     pixels += np.random.default_rng(1).integers(-12, 13, pixels.shape)

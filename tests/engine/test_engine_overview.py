@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from strategies import corrector, display, picture, seeds
 
 from drht_plugin.bridge import transfer
+from drht_plugin.engine.overview import overview, overview_size, row_step
 from drht_plugin.engine.pixels import kind_of
-from drht_plugin.engine.survey import overview, overview_size, row_step
 
 Float = npt.NDArray[np.float64]
 

@@ -1,0 +1,157 @@
+"""Whole image → overview: averaged in linear light to the size that the networks see."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from drht_plugin.bridge import transfer
+from drht_plugin.engine.pixels import Kind, require_finite
+from drht_plugin.engine.source import Reducible
+
+FloatArray = npt.NDArray[np.float32]
+
+STRIDE = 32
+"""Heights and widths of overviews are multiples of this."""
+
+_SIDE = 256
+"""Square root of the overview's area, the scale that the networks are trained at."""
+
+_SAMPLES = 5
+"""Rows of an overview pixel that are taken in, at least, where there are as many. Against all rows
+this changes the corrected picture by 0.1 to 0.6 of 255 codes in the mean, at 24 megapixels."""
+
+_REDUCED_FROM = 1 << 28
+"""Pixels from which on a smaller copy is looked at, where the source has one: decoding all of a
+gigapixel JPEG for the overview takes as long as decoding it for the result."""
+
+_SHORTEST = 128
+_LONGEST = 512
+_BAND_PIXELS = 1 << 22
+
+
+def overview_size(height: int, width: int) -> tuple[int, int]:
+    """Height and width of the overview: area about 256², multiples of 32, aspect kept.
+
+    The shorter side has at least 128 pixels and the longer one at most 512, so that beyond 4:1
+    the overview is squeezed.
+    """
+    aspect = (height / width) ** 0.5
+    sides = (_SIDE * aspect, _SIDE / aspect)
+    fitted = (min(max(STRIDE * round(s / STRIDE), _SHORTEST), _LONGEST) for s in sides)
+    rows, columns = fitted
+    return rows, columns
+
+
+def row_step(height: int, cells: int) -> int:
+    """Rows from one that the overview takes in to the next.
+
+    Odd, as even steps would meet one phase only of what repeats every 2, 4, 8 or 16 rows: colour
+    filters, blocks of a JPEG, enlargements.
+    """
+    step = max(1, height // (cells * _SAMPLES))
+    return step - 1 + step % 2
+
+
+def looked_at(image: Any, kind: Kind) -> Any:
+    """What the overview is made from: the image, or a smaller copy of a huge one that has such.
+
+    The copy has `_SAMPLES` rows and columns or more to an overview pixel. It is averaged in codes
+    rather than in light, so that the scene is not bit for bit that of all pixels.
+    """
+    huge = kind.height * kind.width >= _REDUCED_FROM
+    if not huge or not isinstance(image, Reducible):
+        return image
+    rows, columns = overview_size(kind.height, kind.width)
+    most = min(kind.height // (rows * _SAMPLES), kind.width // (columns * _SAMPLES))
+    smaller = image.reduced(most) if most > 1 else None
+    return image if smaller is None else smaller
+
+
+def overview(
+    image: Any, kind: Kind, progress: Callable[[int, int], None] | None = None
+) -> tuple[FloatArray, FloatArray]:
+    """The image averaged in linear light, display-encoded h×w×3, and the weight h×w of its cells.
+
+    Of tall images it reads every `row_step`th row, by the image's own coordinates, in bands of
+    `image[first:stop:step]`, once, from top to bottom; a row stands for those around it. Pixels
+    whose alpha is 0 do not count. kind: of the whole image, of which `image` may be a smaller copy.
+    """
+    from drht_plugin.bridge import kernels
+
+    size = overview_size(kind.height, kind.width)
+    height, width = image.shape[:2]
+    sums = np.zeros((*size, kind.colours + 1))
+    table = _light_table(256 if kind.dtype == np.uint8 else 65536, kind.linear)
+    step = row_step(height, size[0])
+    sampled = range(step // 2, height, step)
+    band = max(1, _BAND_PIXELS // width)
+    for first in range(0, len(sampled), band):
+        part = sampled[first : first + band]
+        rows = as_channels(image[part.start : part[-1] + 1 : step])
+        require_finite(rows, part.start, step=step)
+        codes, pitch = _codes(rows, kind.alpha)
+        place = first, step, height, width
+        kernels.area_average(codes, pitch, rows.shape[2], kind.alpha, table, place, sums)
+        if progress is not None:
+            progress(first + len(part), len(sampled))
+    area = height * width / (size[0] * size[1])
+    weight = (sums[..., -1] / area).astype(np.float32)
+    light = sums[..., :-1] / np.maximum(sums[..., -1:], 1e-12)
+    light = _fill_holes(light, weight)
+    coded = transfer.srgb_encode(light.clip(0, 1)).astype(np.float32)
+    return np.ascontiguousarray(np.broadcast_to(coded, (*size, 3))), weight
+
+
+def as_channels(rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Rows as R×W×C, without a copy where the channels are there already."""
+    rows = np.asarray(rows)
+    return rows[..., None] if rows.ndim == 2 else rows
+
+
+@lru_cache(maxsize=4)
+def _light_table(count: int, linear: bool) -> FloatArray:
+    """Linear light of codes 0..count−1."""
+    codes = np.linspace(0, 1, count)
+    return (codes if linear else transfer.srgb_decode(codes)).astype(np.float32)
+
+
+def _codes(rows: npt.NDArray[Any], alpha: int) -> tuple[npt.NDArray[Any], int]:
+    """Rows as codes to look light up by, flat, and the distance from row to row."""
+    from drht_plugin.bridge import kernels
+    from drht_plugin.bridge.rows import flat_rows
+
+    if rows.dtype.kind == "u":
+        return flat_rows(rows)
+    height, width, channels = rows.shape
+    codes = np.empty((height, width * channels), np.uint16)
+    pixels, pitch = flat_rows(rows.astype(np.float32, copy=False))
+    kernels.light_codes(pixels, pitch, channels, alpha, codes)
+    return flat_rows(codes.reshape(rows.shape))
+
+
+def _fill_holes(light: npt.NDArray[Any], weight: FloatArray) -> npt.NDArray[Any]:
+    """Give cells without pixels the mean of their surroundings, coarse to fine."""
+    if (weight > 0).all():
+        return light
+    known = (weight > 0).astype(np.float64)[..., None]
+    return _pull_push(light * known, known)
+
+
+def _pull_push(light: npt.NDArray[Any], known: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    rows, columns = light.shape[:2]
+    mean = light / np.maximum(known, 1e-12)
+    if min(rows, columns) < 2 or (known > 0).all():
+        everywhere = light.sum((0, 1)) / max(known.sum(), 1e-12)
+        return np.where(known > 0, mean, everywhere)
+    # Padded to even sides with what is not known, so that no known cell is left out.
+    pads = ((0, rows % 2), (0, columns % 2), (0, 0))
+    shape = ((rows + 1) // 2, 2, (columns + 1) // 2, 2, -1)
+    coarse_light = np.pad(light, pads).reshape(shape).sum((1, 3))
+    coarse_known = np.pad(known, pads).reshape(shape).sum((1, 3))
+    coarse = _pull_push(coarse_light, coarse_known).repeat(2, 0).repeat(2, 1)
+    return np.where(known > 0, mean, coarse[:rows, :columns])

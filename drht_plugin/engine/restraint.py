@@ -1,0 +1,76 @@
+"""What T may be, whatever the networks say: plausible at the ends, as bright as what was right."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from drht_plugin.bridge import transfer
+
+FloatArray = npt.NDArray[np.float32]
+
+_LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
+
+_MOST_GAIN, _MOST_BLACK = 6.0, 0.06
+"""T's luma is at most gain · luma of x + black."""
+
+_WHITE_FROM, _LEAST_WHITE = 0.3, 0.6
+"""T's luma, at least, where all channels of x are 1; falls to 0 where one is at `_WHITE_FROM`, in
+a curve without a step, as a step would draw the outline of what is clipped."""
+
+_ALIKE, _UNLIKE = 0.4, 0.7
+"""EV of exposure up to which T keeps the input's mean luma, and from which on it has its own."""
+
+_HALVINGS = 16
+_LEVELS = np.linspace(0, 1, 1024)
+
+
+def plausible(ldr: FloatArray, corrected: FloatArray) -> FloatArray:
+    """T, where the input holds nothing, within what the eye takes for shadow and for light.
+
+    Where the input is black or white the networks expect a mean of all that might lie there,
+    which shows as a grey veil over shadows and as a grey patch in the sky. So T's luma is at most
+    what the input's code can carry, and what the camera saw as white stays light.
+    """
+    before, after = ldr @ _LUMA, np.maximum(corrected @ _LUMA, 1e-4)
+    dark = np.minimum(1, (_MOST_GAIN * before + _MOST_BLACK) / after)
+    whiteness = ((ldr.min(-1) - _WHITE_FROM) / (1 - _WHITE_FROM)).clip(0, 1)
+    light = np.maximum(1, _LEAST_WHITE * whiteness**2 / after)
+    return (corrected * (dark * light)[..., None]).clip(0, 1).astype(np.float32)
+
+
+def anchored(ldr: FloatArray, corrected: FloatArray, weight: FloatArray) -> FloatArray:
+    """T with the input's mean luma, where it would change the exposure by little.
+
+    How bright a scene is to be shown, a single picture tells to about half an EV: a smaller change
+    is as likely to be wrong, and a well-exposed picture is to be left as bright as it is. Between
+    `_ALIKE` and `_UNLIKE` EV T's own mean comes in step by step. The tone is moved by a power of
+    T, which leaves black and white in place.
+    """
+    share = weight[..., None] * _LUMA / max(float(weight.sum()), 1e-6)
+    before, after = (_levels(picture, share) for picture in (ldr, corrected))
+    light = transfer.srgb_decode(_LEVELS)
+    change = float(np.log2((after @ light + 1e-6) / (before @ light + 1e-6)))
+    kept = float(np.clip((_UNLIKE - abs(change)) / (_UNLIKE - _ALIKE), 0, 1))
+    if kept == 0:
+        return corrected
+    wanted = kept * (before @ _LEVELS) + (1 - kept) * (after @ _LEVELS)
+    least, most = -2.0, 2.0
+    for _ in range(_HALVINGS):
+        power = (least + most) / 2
+        brighter = after @ _LEVELS ** (2**power) > wanted
+        least, most = (power, most) if brighter else (least, power)
+    return (corrected ** np.float32(2 ** ((least + most) / 2))).astype(np.float32)
+
+
+def _levels(picture: FloatArray, share: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """How much of the picture's luma lies at each of `_LEVELS`, interpolated between them."""
+    place = picture.clip(0, 1) * (len(_LEVELS) - 1)
+    low = np.minimum(place.astype(np.int64), len(_LEVELS) - 2)
+    upper = share * (place - low)
+    counts: npt.NDArray[np.float64] = np.zeros(len(_LEVELS))
+    for at, part in ((low, share - upper), (low + 1, upper)):
+        counts += np.bincount(at.ravel(), part.ravel(), len(_LEVELS))
+    return counts

@@ -1,0 +1,110 @@
+"""What T may be, whatever the networks say."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from strategies import picture, seeds
+
+from drht_plugin.bridge.transfer import srgb_decode
+from drht_plugin.engine.restraint import anchored, plausible
+
+Float = npt.NDArray[np.float32]
+LUMA = np.array([0.2126, 0.7152, 0.0722])
+
+
+def toned(seed: int, power: float = 1.0) -> Float:
+    """A picture in 0..1 of a smooth and a rough part."""
+    made: Float = picture(48, 64, 3, "float32", seed, (0.02, 0.98)) ** np.float32(power)
+    return made
+
+
+def everywhere(value: float, height: int = 48, width: int = 64) -> Float:
+    return np.full((height, width), value, np.float32)
+
+
+def stops(before: Float, after: Float) -> float:
+    """From one mean luminance to the other, in EV."""
+    means = [float((srgb_decode(p.astype(float)) @ LUMA).mean()) for p in (before, after)]
+    return float(np.log2(means[1] / means[0]))
+
+
+@given(seeds, st.floats(0.2, 5))
+def test_black_is_not_lifted_to_grey(seed: int, power: float) -> None:
+    """T's luma is at most six times the input's and a little more; what is below stays as it is."""
+    ldr = toned(seed, power)
+    corrected = toned(seed + 1)
+    result = plausible(ldr, corrected)
+    most = 6 * (ldr @ LUMA) + 0.06
+    assert (result @ LUMA <= most + 1e-5).all()
+    inside = (corrected @ LUMA <= most) & (ldr.min(-1) <= 0.3)
+    np.testing.assert_allclose(result[inside], corrected[inside], atol=1e-6)
+
+
+def test_white_stays_light() -> None:
+    """Where the camera saw white, T's luma is 0.6 or more; the floor falls without a step."""
+    ramp = np.linspace(0, 1, 256, dtype=np.float32)
+    ldr = np.repeat(ramp[None, :, None], 3, 2)
+    result = plausible(ldr, np.full_like(ldr, 0.02)) @ LUMA
+    assert abs(result[0, -1] - 0.6) < 1e-4
+    assert result[0, 64] < 0.03
+    assert np.diff(result[0]).max() < 0.02
+
+
+@given(seeds, st.floats(-0.3, 0.3))
+def test_small_changes_of_exposure_are_not_made(seed: int, power: float) -> None:
+    """Where T is within 0.4 EV of the input, it keeps the input's mean luma, and its own shape."""
+    ldr = toned(seed)
+    corrected = (ldr**2 * (3 - 2 * ldr)) ** np.float32(2**power)
+    assume(abs(stops(ldr, corrected)) < 0.39)
+    result = anchored(ldr, corrected, everywhere(1))
+    assert abs(float((result @ LUMA).mean() - (ldr @ LUMA).mean())) < 1e-3
+    order = np.argsort(corrected.ravel())
+    assert (np.diff(result.ravel()[order]) >= -1e-6).all()
+
+
+@given(seeds, st.sampled_from([-1.2, -0.9, 0.9, 1.4]))
+def test_large_ones_are(seed: int, power: float) -> None:
+    """From 0.7 EV on T is what the networks say, bit for bit."""
+    ldr = toned(seed)
+    corrected = ldr ** np.float32(2**power)
+    assume(abs(stops(ldr, corrected)) > 0.71)
+    assert anchored(ldr, corrected, everywhere(1)).tobytes() == corrected.tobytes()
+
+
+def test_nothing_jumps_in_between() -> None:
+    """The result's exposure follows T's without a step."""
+    ldr = toned(3)
+    changes = []
+    for power in np.linspace(0, 1, 200):
+        corrected = ldr ** np.float32(2**power)
+        changes.append(stops(ldr, anchored(ldr, corrected, everywhere(1))))
+    assert abs(changes[0]) < 0.01
+    assert changes[-1] < -0.7
+    assert np.abs(np.diff(changes)).max() < 0.05
+
+
+def test_hidden_pixels_do_not_count() -> None:
+    """What has no weight is no part of the mean; with nothing but that, nothing breaks."""
+    ldr, corrected = toned(5), toned(5) ** np.float32(0.9)
+    ldr[:, 32:] = 0
+    weight = everywhere(1)
+    weight[:, 32:] = 0
+    result = anchored(ldr, corrected, weight)
+    kept = (result[:, :32] @ LUMA).mean() - (ldr[:, :32] @ LUMA).mean()
+    assert abs(float(kept)) < 1e-3
+    assert np.isfinite(anchored(ldr, corrected, everywhere(0))).all()
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_flat_ends(value: float) -> None:
+    """A black and a white input give finite T in 0..1."""
+    ldr = np.full((32, 32, 3), value, np.float32)
+    for level in (0.0, 0.05, 0.9, 1.0):
+        corrected = plausible(ldr, np.full_like(ldr, level))
+        result = anchored(ldr, corrected, everywhere(1, 32, 32))
+        assert np.isfinite(result).all()
+        assert 0 <= result.min() <= result.max() <= 1

@@ -92,6 +92,13 @@ def _srgb_encode(linear: Any) -> Any:
 
 
 @kernel
+def look_up(codes: Array, table: Array) -> None:
+    """Each code to what the table has for it, in place; uint16 n, and 65536 of them."""
+    for i in numba.prange(codes.size):
+        codes[i] = table[codes[i]]
+
+
+@kernel
 def srgb_decode(coded: Array, linear: Array) -> None:
     """Display codes to linear light, float32 n → float32 n."""
     for i in numba.prange(coded.size):

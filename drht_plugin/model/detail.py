@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from drht_plugin.bridge.layout import CELL, PLANES
 from drht_plugin.errors import InputError
+from drht_plugin.model.activation import elu_
 from drht_plugin.model.device import choose_device, inference_dtype, tune_allocator
 from drht_plugin.model.networks import initialise, join
 from drht_plugin.model.weights import DETAIL_ARCHITECTURE, detail_of, load_weights, locate
@@ -55,15 +56,15 @@ class DetailNetwork(nn.Module):
 
     def forward(self, planes: Tensor) -> Tensor:
         """The correction of guided T."""
-        near = F.elu(self.stem(planes), inplace=True)
-        middle = F.elu(self.down_middle(near), inplace=True)
-        middle = F.elu(self.middle(middle), inplace=True)
-        far = F.elu(self.down_far(middle), inplace=True)
-        far = F.elu(self.far(far), inplace=True)
-        up = F.elu(self.up_middle(far), inplace=True)
-        up = F.elu(self.merge_middle(join(up, middle)), inplace=True)
-        up = F.elu(self.up_near(up), inplace=True)
-        up = F.elu(self.merge_near(join(up, near)), inplace=True)
+        near = elu_(self.stem(planes))
+        middle = elu_(self.down_middle(near))
+        middle = elu_(self.middle(middle))
+        far = elu_(self.down_far(middle))
+        far = elu_(self.far(far))
+        up = elu_(self.up_middle(far))
+        up = elu_(self.merge_middle(join(up, middle)))
+        up = elu_(self.up_near(up))
+        up = elu_(self.merge_near(join(up, near)))
         with torch.autocast(planes.device.type, enabled=False):
             # The last addition and its terms are float32: bfloat16 would show as bands.
             return F.conv2d(up.float(), self.project.weight, self.project.bias)

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from drht_plugin.bridge import transfer
+from drht_plugin.model.activation import elu_
 
 STRIDE = 32
 """Heights and widths given to the networks are multiples of this."""
@@ -88,7 +89,7 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """B×C×H×W features to the block's features."""
-        return F.elu(self.norm(self.conv(x)), inplace=True)
+        return elu_(self.norm(self.conv(x)))
 
 
 class Context(nn.Module):

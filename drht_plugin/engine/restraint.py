@@ -7,8 +7,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from drht_plugin.bridge import transfer
-
 FloatArray = npt.NDArray[np.float32]
 
 _LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
@@ -20,8 +18,11 @@ _WHITE_FROM, _LEAST_WHITE = 0.3, 0.6
 """T's luma, at least, where all channels of x are 1; falls to 0 where one is at `_WHITE_FROM`, in
 a curve without a step, as a step would draw the outline of what is clipped."""
 
-_ALIKE, _UNLIKE = 0.4, 0.7
-"""EV of exposure up to which T keeps the input's mean luma, and from which on it has its own."""
+_ALIKE, _UNLIKE = 0.3, 0.45
+"""Change of mean luma, in EV, up to which T keeps the input's, and from which on it has its own."""
+
+_GAMMA = 2.2
+"""Of display codes, by which a change of them is one of exposure."""
 
 _HALVINGS = 16
 _LEVELS = np.linspace(0, 1, 1024)
@@ -44,15 +45,14 @@ def plausible(ldr: FloatArray, corrected: FloatArray) -> FloatArray:
 def anchored(ldr: FloatArray, corrected: FloatArray, weight: FloatArray) -> FloatArray:
     """T with the input's mean luma, where it would change the exposure by little.
 
-    How bright a scene is to be shown, a single picture tells to about half an EV: a smaller change
+    How bright a scene is to be shown, a single picture does not tell that exactly: a small change
     is as likely to be wrong, and a well-exposed picture is to be left as bright as it is. Between
-    `_ALIKE` and `_UNLIKE` EV T's own mean comes in step by step. The tone is moved by a power of
-    T, which leaves black and white in place.
+    `_ALIKE` and `_UNLIKE` T's own mean comes in. The tone is moved by a power of T, which leaves
+    black and white in place.
     """
     share = weight[..., None] * _LUMA / max(float(weight.sum()), 1e-6)
     before, after = (_levels(picture, share) for picture in (ldr, corrected))
-    light = transfer.srgb_decode(_LEVELS)
-    change = float(np.log2((after @ light + 1e-6) / (before @ light + 1e-6)))
+    change = _GAMMA * float(np.log2((after @ _LEVELS + 1e-4) / (before @ _LEVELS + 1e-4)))
     kept = float(np.clip((_UNLIKE - abs(change)) / (_UNLIKE - _ALIKE), 0, 1))
     if kept == 0:
         return corrected

@@ -9,7 +9,6 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from strategies import picture, seeds
 
-from drht_plugin.bridge.transfer import srgb_decode
 from drht_plugin.engine.restraint import anchored, plausible
 
 Float = npt.NDArray[np.float32]
@@ -27,9 +26,9 @@ def everywhere(value: float, height: int = 48, width: int = 64) -> Float:
 
 
 def stops(before: Float, after: Float) -> float:
-    """From one mean luminance to the other, in EV."""
-    means = [float((srgb_decode(p.astype(float)) @ LUMA).mean()) for p in (before, after)]
-    return float(np.log2(means[1] / means[0]))
+    """From one mean luma to the other, in EV of a gamma of 2.2."""
+    means = [float((p.astype(float) @ LUMA).mean()) for p in (before, after)]
+    return float(2.2 * np.log2(means[1] / means[0]))
 
 
 @given(seeds, st.floats(0.2, 5))
@@ -56,10 +55,10 @@ def test_white_stays_light() -> None:
 
 @given(seeds, st.floats(-0.3, 0.3))
 def test_small_changes_of_exposure_are_not_made(seed: int, power: float) -> None:
-    """Where T is within 0.4 EV of the input, it keeps the input's mean luma, and its own shape."""
+    """Where T is within 0.3 EV of the input, it keeps the input's mean luma, and its own shape."""
     ldr = toned(seed)
     corrected = (ldr**2 * (3 - 2 * ldr)) ** np.float32(2**power)
-    assume(abs(stops(ldr, corrected)) < 0.39)
+    assume(abs(stops(ldr, corrected)) < 0.29)
     result = anchored(ldr, corrected, everywhere(1))
     assert abs(float((result @ LUMA).mean() - (ldr @ LUMA).mean())) < 1e-3
     order = np.argsort(corrected.ravel())
@@ -68,10 +67,10 @@ def test_small_changes_of_exposure_are_not_made(seed: int, power: float) -> None
 
 @given(seeds, st.sampled_from([-1.2, -0.9, 0.9, 1.4]))
 def test_large_ones_are(seed: int, power: float) -> None:
-    """From 0.7 EV on T is what the networks say, bit for bit."""
+    """From 0.45 EV on T is what the networks say, bit for bit."""
     ldr = toned(seed)
     corrected = ldr ** np.float32(2**power)
-    assume(abs(stops(ldr, corrected)) > 0.71)
+    assume(abs(stops(ldr, corrected)) > 0.46)
     assert anchored(ldr, corrected, everywhere(1)).tobytes() == corrected.tobytes()
 
 
@@ -83,13 +82,13 @@ def test_nothing_jumps_in_between() -> None:
         corrected = ldr ** np.float32(2**power)
         changes.append(stops(ldr, anchored(ldr, corrected, everywhere(1))))
     assert abs(changes[0]) < 0.01
-    assert changes[-1] < -0.7
+    assert changes[-1] < -0.45
     assert np.abs(np.diff(changes)).max() < 0.05
 
 
 def test_hidden_pixels_do_not_count() -> None:
     """What has no weight is no part of the mean; with nothing but that, nothing breaks."""
-    ldr, corrected = toned(5), toned(5) ** np.float32(0.9)
+    ldr, corrected = toned(5), toned(5) ** np.float32(0.95)
     ldr[:, 32:] = 0
     weight = everywhere(1)
     weight[:, 32:] = 0

@@ -1,4 +1,7 @@
-"""What T may be, whatever the networks say: plausible at the ends, as bright as what was right."""
+"""What T may be, whatever the networks say: plausible at the ends, as bright as what was right.
+
+Detail of lifted shadows is the input's: see `carry`.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from drht_plugin.engine.carry import carried
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -26,6 +31,18 @@ _GAMMA = 2.2
 
 _HALVINGS = 16
 _LEVELS = np.linspace(0, 1, 1024)
+
+
+def restrained(
+    ldr: FloatArray, corrected: FloatArray, weight: FloatArray, *, wrap: bool
+) -> FloatArray:
+    """T as the networks gave it, by all the rules.
+
+    ldr, corrected: h×w×3, display-encoded in 0..1. weight: h×w, how far each place counts. wrap:
+    columns are periodic.
+    """
+    corrected = carried(ldr, plausible(ldr, corrected), wrap=wrap)
+    return anchored(ldr, corrected, weight)
 
 
 def plausible(ldr: FloatArray, corrected: FloatArray) -> FloatArray:

@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from drht_plugin.engine.carry import carried
 from drht_plugin.engine.dequantise import dequantised
 from drht_plugin.engine.grid import fit
 from drht_plugin.engine.overview import STRIDE, as_channels, looked_at, overview
 from drht_plugin.engine.pixels import kind_of
-from drht_plugin.engine.restraint import anchored, plausible
+from drht_plugin.engine.restraint import restrained
 from drht_plugin.engine.scene import Scene
 
 FloatArray = npt.NDArray[np.float32]
@@ -61,8 +60,7 @@ def survey(
     y, corrected = y[:, inside].copy(), corrected[:, inside].clip(0, 1)
     if kind.colours == 1:
         y, corrected = _gray(y), _gray(corrected)
-    corrected = carried(ldr, plausible(ldr, corrected), wrap=wrap)
-    corrected = anchored(ldr, corrected, weight)
+    corrected = restrained(ldr, corrected, weight, wrap=wrap)
     for array in (ldr, y, corrected, weight):
         array.flags.writeable = False
     tone = fit(ldr, corrected, weight, gray=kind.colours == 1, wrap=wrap, codes=codes)

@@ -24,7 +24,7 @@ from drht_plugin.engine.grid import fit
 from drht_plugin.engine.overview import overview
 from drht_plugin.engine.pixels import kind_of
 from drht_plugin.engine.render import Window, render
-from drht_plugin.engine.restraint import anchored, plausible
+from drht_plugin.engine.restraint import restrained
 from drht_plugin.engine.scene import Scene as SurveyScene
 from drht_plugin.errors import InputError
 from drht_plugin.model.detail import DetailNetwork
@@ -246,7 +246,7 @@ class Sampler:
         kind = kind_of(whole)
         ldr, weight = overview(whole, kind)
         y, corrected = self._runner(ldr)
-        corrected = anchored(ldr, plausible(ldr, corrected.clip(0, 1)), weight)
+        corrected = restrained(ldr, corrected.clip(0, 1), weight, wrap=False)
         if coarser > 1:
             rows, columns = (max(_SHORTEST, round(side / coarser)) for side in ldr.shape[:2])
             size = rows, columns

@@ -16,10 +16,10 @@ FloatArray = npt.NDArray[np.float32]
 
 _LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
 
-_MOST_GAIN, _MOST_BLACK = 6.0, 0.06
+_MOST_GAIN, _MOST_BLACK = 8.0, 0.08
 """T's luma is at most gain · luma of x + black."""
 
-_WHITE_FROM, _LEAST_WHITE = 0.3, 0.6
+_WHITE_FROM, _LEAST_WHITE = 0.3, 0.7
 """T's luma, at least, where all channels of x are 1; falls to 0 where one is at `_WHITE_FROM`, in
 a curve without a step, as a step would draw the outline of what is clipped."""
 

@@ -33,22 +33,22 @@ def stops(before: Float, after: Float) -> float:
 
 @given(seeds, st.floats(0.2, 5))
 def test_black_is_not_lifted_to_grey(seed: int, power: float) -> None:
-    """T's luma is at most six times the input's and a little more; what is below stays as it is."""
+    """T's luma is at most eight times the input's and a little more; what is below stays as it is."""
     ldr = toned(seed, power)
     corrected = toned(seed + 1)
     result = plausible(ldr, corrected)
-    most = 6 * (ldr @ LUMA) + 0.06
+    most = 8 * (ldr @ LUMA) + 0.08
     assert (result @ LUMA <= most + 1e-5).all()
     inside = (corrected @ LUMA <= most) & (ldr.min(-1) <= 0.3)
     np.testing.assert_allclose(result[inside], corrected[inside], atol=1e-6)
 
 
 def test_white_stays_light() -> None:
-    """Where the camera saw white, T's luma is 0.6 or more; the floor falls without a step."""
+    """Where the camera saw white, T's luma is 0.7 or more; the floor falls without a step."""
     ramp = np.linspace(0, 1, 256, dtype=np.float32)
     ldr = np.repeat(ramp[None, :, None], 3, 2)
     result = plausible(ldr, np.full_like(ldr, 0.02)) @ LUMA
-    assert abs(result[0, -1] - 0.6) < 1e-4
+    assert abs(result[0, -1] - 0.7) < 1e-4
     assert result[0, 64] < 0.03
     assert np.diff(result[0]).max() < 0.02
 

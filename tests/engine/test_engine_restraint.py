@@ -33,7 +33,7 @@ def stops(before: Float, after: Float) -> float:
 
 @given(seeds, st.floats(0.2, 5))
 def test_black_is_not_lifted_to_grey(seed: int, power: float) -> None:
-    """T's luma is at most eight times the input's and a little more; what is below stays as it is."""
+    """T's luma is at most eight times the input's and a little more; what is below stays."""
     ldr = toned(seed, power)
     corrected = toned(seed + 1)
     result = plausible(ldr, corrected)

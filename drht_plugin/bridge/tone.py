@@ -2,9 +2,12 @@
 
 A row of pixels goes through passes, each of which vectorises: codes to planes of display values;
 for coarse codes, the smoothing of steps; the transforms and what is made of them; planes to codes.
-A tone grid is linear along x within a run of pixels between two of its columns, and a sum of 8
-hinges along luma, so the transforms need no look-up: their 16 coefficients per number are constant
-in a run. It is the same sequence of operations at every pixel, so that no pixel knows its window.
+A tone grid is linear along x within a run of pixels between two of its columns, and along luma
+within each interval between two of its levels. Pixels beside one another are mostly in the same
+interval, or in two, so that a stretch of them needs no look-up: its transforms' coefficients are
+constants. An interval above a pixel adds 0 to a number of its transform, and one below adds the
+whole of it, which is what the number begins with in the next interval: so a pixel is the same bits
+whatever stretch it is in, and does not know its window.
 The reference formula in plain numpy stands beside the test.
 """
 
@@ -39,8 +42,9 @@ _LANES = 16
 
 _PLANE = _SEGMENT + _LANES
 
-_N = tuple(np.int64(n) for n in range(13))
-"""Whole numbers that numba does not compile a function anew for, as it does for literals."""
+_PLANES = 13
+
+_INTERVALS = LEVELS - 1
 
 _f32 = np.float32
 
@@ -118,9 +122,10 @@ def _slice(
     used = 2 * colours if codes > 0 else colours
     runs, shares = _runs(columns, left, width, transforms.shape[1], wrap)
     near, far, side_shares = _sides(columns, left, width, sides.shape[1], wrap)
-    hinges = np.empty((len(runs) - 1, 2 * transforms.shape[2]), np.float32)
+    step = transforms.shape[2] // LEVELS
+    hinges = np.empty((len(runs) - 1, _INTERVALS * 4 * step), np.float32)
     hinge_columns = np.empty(transforms.shape[1:], np.float32)
-    planes = np.empty(12 * _PLANE, np.float32)
+    planes = np.zeros(_PLANES * _PLANE, np.float32)
     above = np.empty((used, columns), np.float32)
     below = np.empty((used, columns), np.float32)
     have = below_is = -1
@@ -200,9 +205,9 @@ def _sides(columns: Any, left: Any, width: Any, count: Any, wrap: Any) -> Any:
 def _hinges(transforms: Any, position: Any, runs: Any, columns: Any, hinges: Any) -> None:
     """What each run's transforms are made of, at a fractional row of the grid.
 
-    hinges: of each run the transform at black, and how much its slope along luma changes it within
-    each of the other levels; then how all of these change from the column before to that behind.
-    columns: room for the former, of every column of the grid.
+    hinges: of each run and interval of luma, the transform where it begins, and how much that
+    changes to where it ends; then how these two change from the column before to that behind.
+    columns: room for the transform at black and its changes, of every column of the grid.
     """
     high, low, share = grid_rows(position, transforms.shape[0])
     size = transforms.shape[2]
@@ -224,9 +229,19 @@ def _hinges(transforms: Any, position: Any, runs: Any, columns: Any, hinges: Any
                 column[n + step] = slab[n + step] - slab[n]
             done = x
         before, behind, made = columns[runs[run, 1]], columns[runs[run, 2]], hinges[run]
-        for n in range(size):
+        for n in range(step):
             made[n] = before[n]
-            made[size + n] = behind[n] - before[n]
+            made[2 * step + n] = behind[n] - before[n]
+        for k in range(_INTERVALS):
+            at = 4 * step * k
+            for n in range(step):
+                change = before[(k + 1) * step + n]
+                made[at + step + n] = change
+                made[at + 3 * step + n] = behind[(k + 1) * step + n] - change
+            if k < _INTERVALS - 1:
+                for n in range(step):
+                    made[at + 4 * step + n] = made[at + n] + made[at + step + n]
+                    made[at + 6 * step + n] = made[at + 2 * step + n] + made[at + 3 * step + n]
 
 
 @inline
@@ -317,32 +332,120 @@ def _correct_rgb(hinges: Any, planes: Any, shares: Any, count: Any, settings: An
 
     Of planes 0 to 2, display values; 3 to 5, the residual; 6 to 8, what the transforms see.
     """
+    zero, one = _f32(0), _f32(1)
+    for j in range(count):
+        r = clamp(planes[6 * _PLANE + j], zero, one)
+        g = clamp(planes[7 * _PLANE + j], zero, one)
+        b = clamp(planes[8 * _PLANE + j], zero, one)
+        planes[12 * _PLANE + j] = _f32(_INTERVALS) * fma(LUMA_B, b, fma(LUMA_G, g, LUMA_R * r))
+    for first in range(0, count, _LANES):
+        part, part_shares = planes[first:], shares[first:]
+        low, span = _intervals(part[12 * _PLANE :], min(count - first, _LANES))
+        table = hinges[4 * 12 * low :]
+        if span == 1:
+            _rgb_in_one(table, _f32(low), part, part_shares)
+        elif span == 2:
+            _rgb_in_two(table, _f32(low), part, part_shares)
+        else:
+            _rgb_in_all(hinges, zero, part, part_shares)
+    _mix_rgb(planes, count, settings)
+
+
+@inline
+def _correct_gray(hinges: Any, planes: Any, shares: Any, count: Any, settings: Any) -> None:
+    """As `_correct_rgb`, of planes 0, 3 and 6, to 9."""
+    zero, one = _f32(0), _f32(1)
+    for j in range(count):
+        seen = clamp(planes[6 * _PLANE + j], zero, one)
+        z, x = _f32(_INTERVALS) * seen, shares[j]
+        t = planes[3 * _PLANE + j] + _in_all(hinges, 1, 2, z, x)
+        planes[9 * _PLANE + j] = fma(_in_all(hinges, 0, 2, z, x), seen, t)
+    _mix_gray(planes, count, settings)
+
+
+@inline
+def _intervals(places: Any, count: Any) -> Any:
+    """The lowest interval of the first pixels' lumas, and how many intervals they reach over.
+
+    places: 0 to _INTERVALS, how far up.
+    """
+    # Floats from 0 on are in the order of their bits, of which there is a vector's least and most.
+    bits = places.view(np.int32)
+    least = most = bits[0]
+    for j in range(count):
+        least, most = min(least, bits[j]), max(most, bits[j])
+    low = min(int(np.int32(least).view(np.float32)), _INTERVALS - 1)
+    high = min(int(np.int32(most).view(np.float32)), _INTERVALS - 1)
+    return low, high - low + 1
+
+
+def _in_some(intervals: int) -> Any:
+    """A function for one number of a pixel's transform, from the constants of so many intervals.
+
+    n, step: which number, of how many. z: how far up from the table's first interval; x: from the
+    column before to that behind.
+    """
+
+    @inline
+    def number(table: Any, n: Any, step: Any, z: Any, x: Any) -> Any:
+        value, slope = table[n], table[2 * step + n]
+        for k in range(intervals):
+            h = clamp(z - _f32(k), _f32(0), _f32(1))
+            value = fma(h, table[(4 * k + 1) * step + n], value)
+            slope = fma(h, table[(4 * k + 3) * step + n], slope)
+        return fma(x, slope, value)
+
+    return number
+
+
+def _rgb_transform(number: Any) -> Any:
+    """A function for T of `_LANES` pixels, into planes 9 to 11; see `_correct_rgb`."""
+
+    @inline
+    def transform(table: Any, low: Any, planes: Any, shares: Any) -> None:
+        zero, one = _f32(0), _f32(1)
+        # Apart, since a loop over more constants is not vectorised, or at a cost.
+        for j in range(_LANES):
+            z, x = planes[12 * _PLANE + j] - low, shares[j]
+            t = planes[3 * _PLANE + j] + number(table, 3, 12, z, x)
+            t = fma(number(table, 0, 12, z, x), clamp(planes[6 * _PLANE + j], zero, one), t)
+            t = fma(number(table, 1, 12, z, x), clamp(planes[7 * _PLANE + j], zero, one), t)
+            t = fma(number(table, 2, 12, z, x), clamp(planes[8 * _PLANE + j], zero, one), t)
+            planes[9 * _PLANE + j] = t
+        for j in range(_LANES):
+            z, x = planes[12 * _PLANE + j] - low, shares[j]
+            t = planes[4 * _PLANE + j] + number(table, 7, 12, z, x)
+            t = fma(number(table, 4, 12, z, x), clamp(planes[6 * _PLANE + j], zero, one), t)
+            t = fma(number(table, 5, 12, z, x), clamp(planes[7 * _PLANE + j], zero, one), t)
+            t = fma(number(table, 6, 12, z, x), clamp(planes[8 * _PLANE + j], zero, one), t)
+            planes[10 * _PLANE + j] = t
+        for j in range(_LANES):
+            z, x = planes[12 * _PLANE + j] - low, shares[j]
+            t = planes[5 * _PLANE + j] + number(table, 11, 12, z, x)
+            t = fma(number(table, 8, 12, z, x), clamp(planes[6 * _PLANE + j], zero, one), t)
+            t = fma(number(table, 9, 12, z, x), clamp(planes[7 * _PLANE + j], zero, one), t)
+            t = fma(number(table, 10, 12, z, x), clamp(planes[8 * _PLANE + j], zero, one), t)
+            planes[11 * _PLANE + j] = t
+
+    return transform
+
+
+_in_all = _in_some(_INTERVALS)
+_rgb_in_one, _rgb_in_two = _rgb_transform(_in_some(1)), _rgb_transform(_in_some(2))
+_rgb_in_all = _rgb_transform(_in_all)
+
+
+@inline
+def _mix_rgb(planes: Any, count: Any, settings: Any) -> None:
+    """Mix T, planes 9 to 11, with planes 0 to 2 by strength, in place."""
     ceiling, strength = settings[2], settings[3]
     shadows, highlights = settings[4], settings[5]
     zero, one = _f32(0), _f32(1)
     for j in range(count):
         v0, v1, v2 = planes[j], planes[_PLANE + j], planes[2 * _PLANE + j]
-        r = clamp(planes[6 * _PLANE + j], zero, one)
-        g = clamp(planes[7 * _PLANE + j], zero, one)
-        b = clamp(planes[8 * _PLANE + j], zero, one)
-        at = _places(fma(LUMA_B, b, fma(LUMA_G, g, LUMA_R * r)), shares[j])
-        t0 = planes[3 * _PLANE + j] + _number(hinges, _N[3], _N[12], at)
-        t0 = fma(_number(hinges, _N[0], _N[12], at), r, t0)
-        t0 = fma(_number(hinges, _N[1], _N[12], at), g, t0)
-        t0 = fma(_number(hinges, _N[2], _N[12], at), b, t0)
-        t1 = planes[4 * _PLANE + j] + _number(hinges, _N[7], _N[12], at)
-        t1 = fma(_number(hinges, _N[4], _N[12], at), r, t1)
-        t1 = fma(_number(hinges, _N[5], _N[12], at), g, t1)
-        t1 = fma(_number(hinges, _N[6], _N[12], at), b, t1)
-        t2 = planes[5 * _PLANE + j] + _number(hinges, _N[11], _N[12], at)
-        t2 = fma(_number(hinges, _N[8], _N[12], at), r, t2)
-        t2 = fma(_number(hinges, _N[9], _N[12], at), g, t2)
-        t2 = fma(_number(hinges, _N[10], _N[12], at), b, t2)
-        d0, d1, d2 = (
-            clamp(t0, zero, ceiling) - clamp(v0, zero, one),
-            clamp(t1, zero, ceiling) - clamp(v1, zero, one),
-            clamp(t2, zero, ceiling) - clamp(v2, zero, one),
-        )
+        d0 = clamp(planes[9 * _PLANE + j], zero, ceiling) - clamp(v0, zero, one)
+        d1 = clamp(planes[10 * _PLANE + j], zero, ceiling) - clamp(v1, zero, one)
+        d2 = clamp(planes[11 * _PLANE + j], zero, ceiling) - clamp(v2, zero, one)
         change = fma(LUMA_B, d2, fma(LUMA_G, d1, LUMA_R * d0))
         share = share_applied(change, strength, shadows, highlights)
         planes[9 * _PLANE + j] = fma(share, d0, v0)
@@ -351,20 +454,15 @@ def _correct_rgb(hinges: Any, planes: Any, shares: Any, count: Any, settings: An
 
 
 @inline
-def _correct_gray(hinges: Any, planes: Any, shares: Any, count: Any, settings: Any) -> None:
-    """As `_correct_rgb`, of planes 0, 3 and 6, to 9."""
+def _mix_gray(planes: Any, count: Any, settings: Any) -> None:
+    """As `_mix_rgb`, of planes 9 and 0."""
     ceiling, strength = settings[2], settings[3]
     shadows, highlights = settings[4], settings[5]
     zero, one = _f32(0), _f32(1)
     for j in range(count):
-        v = planes[j]
-        x = clamp(planes[6 * _PLANE + j], zero, one)
-        at = _places(x, shares[j])
-        t = planes[3 * _PLANE + j] + _number(hinges, _N[1], _N[2], at)
-        t = clamp(fma(_number(hinges, _N[0], _N[2], at), x, t), zero, ceiling)
-        change = t - clamp(v, zero, one)
+        change = clamp(planes[9 * _PLANE + j], zero, ceiling) - clamp(planes[j], zero, one)
         share = share_applied(change, strength, shadows, highlights)
-        planes[9 * _PLANE + j] = fma(share, change, v)
+        planes[9 * _PLANE + j] = fma(share, change, planes[j])
 
 
 @inline
@@ -376,11 +474,11 @@ def _smooth_steps(planes: Any, colours: Any, count: Any, codes: Any) -> None:
     zero, one = _f32(0), _f32(1)
     slope = one / (_SURE - _UNSURE)
     for c in range(colours):
-        for j in range(c * _PLANE, c * _PLANE + count):
-            given = planes[j]
-            off = planes[6 * _PLANE + j] - given
+        given, seen = planes[c * _PLANE :], planes[(6 + c) * _PLANE :]
+        for j in range(count):
+            off = seen[j] - given[j]
             unsure = clamp((_SURE - abs(off) * codes) * slope, zero, one)
-            planes[6 * _PLANE + j] = fma(unsure, off, given)
+            seen[j] = fma(unsure, off, given[j])
 
 
 def finish(pixels: Array, corrected: Array, settings: Array, out: Array) -> None:
@@ -421,9 +519,7 @@ def _finish(
 ) -> None:
     """`finish` on flat rows, see `rows`."""
     rows, columns, channels = shape
-    ceiling, strength = settings[2], settings[3]
-    shadows, highlights = settings[4], settings[5]
-    zero, one = _f32(0), _f32(1)
+    one = _f32(1)
     planes = np.empty(12 * _PLANE, np.float32)
     for i in range(rows):
         for start in range(0, columns, _SEGMENT):
@@ -432,54 +528,13 @@ def _finish(
             target = out[i * out_pitch + start * channels : i * out_pitch + stop * channels]
             row = i * corrected_pitch
             _decode(source, channels, one / settings[0], planes)
-            _take_rgb(corrected[row + 3 * start : row + 3 * stop], one, planes[3 * _PLANE :])
+            _take_rgb(corrected[row + 3 * start : row + 3 * stop], one, planes[9 * _PLANE :])
             if channels >= 3:
-                for j in range(stop - start):
-                    v0, v1, v2 = planes[j], planes[_PLANE + j], planes[2 * _PLANE + j]
-                    d0 = clamp(planes[3 * _PLANE + j], zero, ceiling) - clamp(v0, zero, one)
-                    d1 = clamp(planes[4 * _PLANE + j], zero, ceiling) - clamp(v1, zero, one)
-                    d2 = clamp(planes[5 * _PLANE + j], zero, ceiling) - clamp(v2, zero, one)
-                    change = fma(LUMA_B, d2, fma(LUMA_G, d1, LUMA_R * d0))
-                    share = share_applied(change, strength, shadows, highlights)
-                    planes[9 * _PLANE + j] = fma(share, d0, v0)
-                    planes[10 * _PLANE + j] = fma(share, d1, v1)
-                    planes[11 * _PLANE + j] = fma(share, d2, v2)
+                _mix_rgb(planes, stop - start, settings)
             else:
                 for j in range(stop - start):
-                    t0, t1 = planes[3 * _PLANE + j], planes[4 * _PLANE + j]
-                    t = fma(LUMA_B, planes[5 * _PLANE + j], fma(LUMA_G, t1, LUMA_R * t0))
-                    change = clamp(t, zero, ceiling) - clamp(planes[j], zero, one)
-                    share = share_applied(change, strength, shadows, highlights)
-                    planes[9 * _PLANE + j] = fma(share, change, planes[j])
+                    t0, t1 = planes[9 * _PLANE + j], planes[10 * _PLANE + j]
+                    t = fma(LUMA_B, planes[11 * _PLANE + j], fma(LUMA_G, t1, LUMA_R * t0))
+                    planes[9 * _PLANE + j] = t
+                _mix_gray(planes, stop - start, settings)
             _encode(planes, source, channels, settings[0], settings[1], target)
-
-
-@inline
-def _places(luma: Any, x: Any) -> Any:
-    """How far up each of the hinges a pixel is, 0..1, times 1 and times `x`."""
-    z = luma * _f32(LEVELS - 1)
-    zero, one = _f32(0), _f32(1)
-    h1, h2, h3 = clamp(z, zero, one), clamp(z - _f32(1), zero, one), clamp(z - _f32(2), zero, one)
-    h4, h5 = clamp(z - _f32(3), zero, one), clamp(z - _f32(4), zero, one)
-    h6, h7 = clamp(z - _f32(5), zero, one), clamp(z - _f32(6), zero, one)
-    return h1, h2, h3, h4, h5, h6, h7, x, x * h1, x * h2, x * h3, x * h4, x * h5, x * h6, x * h7
-
-
-@inline
-def _number(hinges: Any, n: Any, size: Any, at: Any) -> Any:
-    """Number `n` of a pixel's transform, of `size`."""
-    value = fma(at[0], hinges[size + n], hinges[n])
-    value = fma(at[1], hinges[2 * size + n], value)
-    value = fma(at[2], hinges[3 * size + n], value)
-    value = fma(at[3], hinges[4 * size + n], value)
-    value = fma(at[4], hinges[5 * size + n], value)
-    value = fma(at[5], hinges[6 * size + n], value)
-    value = fma(at[6], hinges[7 * size + n], value)
-    value = fma(at[7], hinges[8 * size + n], value)
-    value = fma(at[8], hinges[9 * size + n], value)
-    value = fma(at[9], hinges[10 * size + n], value)
-    value = fma(at[10], hinges[11 * size + n], value)
-    value = fma(at[11], hinges[12 * size + n], value)
-    value = fma(at[12], hinges[13 * size + n], value)
-    value = fma(at[13], hinges[14 * size + n], value)
-    return fma(at[14], hinges[15 * size + n], value)

@@ -259,7 +259,7 @@ def _add_train(commands: Any) -> None:
         description="Train both networks jointly on views of HDR images, taken by a virtual camera "
         "with wrong exposures. Writes checkpoint.pt, log.csv, validation.csv, log.png, sheet.png "
         "and at the end weights.safetensors with weights.json, for --model. The shipped weights "
-        "are made by two runs, the first by these defaults; their model card has both commands.",
+        "are made by three runs, the first by these defaults; their model card has the commands.",
     )
     _add_run(parser, minutes=85.0)
     parser.add_argument(
@@ -270,7 +270,8 @@ def _add_train(commands: Any) -> None:
     )
     parser.add_argument(
         "--architecture",
-        help="drht-d-2 (shipped), drht-p2-2 (half the cost), drht-wide-2 (twice), drht-paper-1",
+        help="drht-d-2 (shipped), drht-d-1 (without gains), drht-p2-2 (half the cost), drht-wide-2 "
+        "(twice), drht-paper-1",
     )
     parser.add_argument(
         "--start",
@@ -289,16 +290,10 @@ def _train(options: argparse.Namespace) -> int:
 
     from drht_plugin.training.loop import RECIPES, train
 
-    recipe = RECIPES[options.recipe]
-    recipe = replace(
-        recipe,
-        minutes=options.minutes,
-        seed=options.seed,
-        learning_rate=options.learning_rate or recipe.learning_rate,
-        megapixels=options.megapixels,
-        start=options.start,
-        architecture=options.architecture or recipe.architecture,
-    )
+    names = ("minutes", "seed", "learning_rate", "megapixels", "start", "architecture")
+    given = {name: getattr(options, name) for name in names}
+    said = {name: value for name, value in given.items() if value is not None}
+    recipe = replace(RECIPES[options.recipe], **said)
     weights = train(
         options.data,
         options.out,

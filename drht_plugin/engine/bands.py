@@ -10,8 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from drht_plugin.engine.grid import ToneGrid
-from drht_plugin.engine.overview import as_channels
-from drht_plugin.engine.pixels import Kind
+from drht_plugin.engine.pixels import Kind, as_channels
 from drht_plugin.engine.render import Strength, Window, render, render_radiance
 from drht_plugin.engine.scene import Scene
 from drht_plugin.errors import InputError

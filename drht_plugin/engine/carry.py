@@ -14,10 +14,10 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from drht_plugin.engine.pixels import LUMA
+
 FloatArray = npt.NDArray[np.float32]
 Plane = npt.NDArray[np.float64]
-
-_LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
 
 _FROM, _TO = 0.4, 1.2
 """Natural logarithms of the gain of codes from which on, and at which, detail is the input's."""
@@ -49,15 +49,15 @@ def carried(ldr: FloatArray, corrected: FloatArray, *, wrap: bool) -> FloatArray
 
     ldr, corrected: h×w×3, display-encoded in 0..1. wrap: columns are periodic.
     """
-    before = (ldr @ _LUMA).astype(np.float64)
-    after = (corrected @ _LUMA).astype(np.float64)
-    gain = np.log((after + _BLACK) / (before + _BLACK))
-    share = ((gain - _FROM) / (_TO - _FROM)).clip(0, 1)
+    before = (ldr @ LUMA).astype(np.float64)
+    after = (corrected @ LUMA).astype(np.float64)
+    dark, lifted = np.log(before + _BLACK), np.log(after + _BLACK)
+    share = ((lifted - dark - _FROM) / (_TO - _FROM)).clip(0, 1)
     if not share.any():
         return corrected
     variance = (_noise(before, share > 0, wrap) / (before + _BLACK)) ** 2
-    clean = _without_noise(np.log(before + _BLACK), variance, wrap)
-    gain = np.log(after + _BLACK) - clean
+    clean = _without_noise(dark, variance, wrap)
+    gain = lifted - clean
     smooth = _guided(clean, gain, _RADIUS, _EDGE, wrap)
     wanted = (after + _BLACK) * np.exp(share * (smooth - gain)) - _BLACK
     factor = np.maximum(wanted, 0) / np.maximum(after, 1e-4)

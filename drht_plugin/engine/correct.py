@@ -129,11 +129,11 @@ class Corrector:
     ) -> Scene:
         """Look at the whole image once; arguments and errors as in `drht_plugin.correct`."""
         with _threads(self._threads), ThreadPoolExecutor(1) as loader:
-            # Loaded while the image is read.
-            loading = None if "runner" in vars(self) else loader.submit(lambda: self.runner)
+            # Loaded, where they are not, while the image is read.
+            networks = loader.submit(lambda: self.runner)
             return surveying.survey(
                 image,
-                lambda ldr: (loading.result() if loading else self.runner)(ldr),
+                lambda ldr: networks.result()(ldr),
                 transfer=transfer,
                 wrap=wrap,
                 progress=_rows(progress),

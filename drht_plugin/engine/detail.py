@@ -13,8 +13,7 @@ import numpy.typing as npt
 
 from drht_plugin.bridge.layout import CELL, HALO, PLANES, STRIDE
 from drht_plugin.engine.bands import Demand, guided_demand, plan_bands
-from drht_plugin.engine.overview import as_channels
-from drht_plugin.engine.pixels import Kind, require_finite
+from drht_plugin.engine.pixels import Kind, as_channels, require_finite
 from drht_plugin.engine.render import FULL, Strength, Window, finish, to_display, tone
 from drht_plugin.engine.scene import Scene
 from drht_plugin.engine.tiles import Piece, Region, Tiling, tiling

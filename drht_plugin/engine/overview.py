@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from drht_plugin.bridge import transfer
-from drht_plugin.engine.pixels import Kind, require_finite
+from drht_plugin.engine.pixels import Kind, as_channels, require_finite
 from drht_plugin.engine.source import Reducible
 
 FloatArray = npt.NDArray[np.float32]
@@ -105,12 +105,6 @@ def overview(
     light = _fill_holes(light, weight)
     coded = transfer.srgb_encode(light.clip(0, 1)).astype(np.float32)
     return np.ascontiguousarray(np.broadcast_to(coded, (*size, 3))), weight
-
-
-def as_channels(rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Rows as R×W×C, without a copy where the channels are there already."""
-    rows = np.asarray(rows)
-    return rows[..., None] if rows.ndim == 2 else rows
 
 
 @lru_cache(maxsize=4)

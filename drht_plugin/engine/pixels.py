@@ -12,6 +12,9 @@ from drht_plugin.errors import InputError
 
 Image = npt.NDArray[Any]
 
+LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
+"""BT.709's weights of R, G and B."""
+
 DTYPES = ("uint8", "uint16", "float16", "float32")
 TRANSFERS = ("srgb", "linear")
 _FLOATS = {"float16": (np.uint16, 0x7C00), "float32": (np.uint32, 0x7F800000)}
@@ -44,6 +47,12 @@ class Kind:
     def coarse_codes(self) -> float:
         """Steps from 0 to 1 of codes so wide apart that they show as bands once lifted; else 0."""
         return self.white if self.dtype == np.uint8 and not self.linear else 0.0
+
+
+def as_channels(rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Rows as R×W×C, without a copy where the channels are there already."""
+    rows = np.asarray(rows)
+    return rows[..., None] if rows.ndim == 2 else rows
 
 
 def kind_of(image: Any, transfer: str = "srgb") -> Kind:

@@ -14,8 +14,7 @@ import numpy.typing as npt
 
 from drht_plugin.bridge import transfer
 from drht_plugin.engine.grid import ToneGrid
-from drht_plugin.engine.overview import as_channels
-from drht_plugin.engine.pixels import Kind, kind_of, require_finite, require_out
+from drht_plugin.engine.pixels import Kind, as_channels, kind_of, require_finite, require_out
 from drht_plugin.engine.scene import Scene
 from drht_plugin.errors import InputError
 

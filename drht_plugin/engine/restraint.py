@@ -11,10 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from drht_plugin.engine.carry import carried
+from drht_plugin.engine.pixels import LUMA
 
 FloatArray = npt.NDArray[np.float32]
-
-_LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
 
 _MOST_GAIN, _MOST_BLACK = 8.0, 0.08
 """T's luma is at most gain · luma of x + black."""
@@ -52,7 +51,7 @@ def plausible(ldr: FloatArray, corrected: FloatArray) -> FloatArray:
     which shows as a grey veil over shadows and as a grey patch in the sky. So T's luma is at most
     what the input's code can carry, and what the camera saw as white stays light.
     """
-    before, after = ldr @ _LUMA, np.maximum(corrected @ _LUMA, 1e-4)
+    before, after = ldr @ LUMA, np.maximum(corrected @ LUMA, 1e-4)
     dark = np.minimum(1, (_MOST_GAIN * before + _MOST_BLACK) / after)
     whiteness = ((ldr.min(-1) - _WHITE_FROM) / (1 - _WHITE_FROM)).clip(0, 1)
     light = np.maximum(1, _LEAST_WHITE * whiteness**2 / after)
@@ -67,17 +66,17 @@ def anchored(ldr: FloatArray, corrected: FloatArray, weight: FloatArray) -> Floa
     `_ALIKE` and `_UNLIKE` T's own mean comes in. The tone is moved by a power of T, which leaves
     black and white in place.
     """
-    share = weight[..., None] * _LUMA / max(float(weight.sum()), 1e-6)
-    before, after = (_levels(picture, share) for picture in (ldr, corrected))
-    change = _GAMMA * float(np.log2((after @ _LEVELS + 1e-4) / (before @ _LEVELS + 1e-4)))
+    share = weight[..., None] * LUMA / max(float(weight.sum()), 1e-6)
+    before, after = (float((picture * share).sum(dtype=float)) for picture in (ldr, corrected))
+    change = _GAMMA * float(np.log2((after + 1e-4) / (before + 1e-4)))
     kept = float(np.clip((_UNLIKE - abs(change)) / (_UNLIKE - _ALIKE), 0, 1))
     if kept == 0:
         return corrected
-    wanted = kept * (before @ _LEVELS) + (1 - kept) * (after @ _LEVELS)
+    wanted, levels = kept * before + (1 - kept) * after, _levels(corrected, share)
     least, most = -2.0, 2.0
     for _ in range(_HALVINGS):
         power = (least + most) / 2
-        brighter = after @ _LEVELS ** (2**power) > wanted
+        brighter = levels @ _LEVELS ** (2**power) > wanted
         least, most = (power, most) if brighter else (least, power)
     return (corrected ** np.float32(2 ** ((least + most) / 2))).astype(np.float32)
 

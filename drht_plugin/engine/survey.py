@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from drht_plugin.engine.dequantise import dequantised
 from drht_plugin.engine.grid import fit
-from drht_plugin.engine.overview import STRIDE, as_channels, looked_at, overview
-from drht_plugin.engine.pixels import kind_of
+from drht_plugin.engine.overview import STRIDE, looked_at, overview
+from drht_plugin.engine.pixels import LUMA, as_channels, kind_of
 from drht_plugin.engine.restraint import restrained
 from drht_plugin.engine.scene import Scene
 
@@ -20,7 +20,6 @@ FloatArray = npt.NDArray[np.float32]
 _WRAP_MARGIN = 64
 _ORIGIN_ROWS = 256
 _BAND_PIXELS = 1 << 22
-_LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
 
 
 def survey(
@@ -120,5 +119,5 @@ class _Turned:
 
 def _gray(picture: FloatArray) -> FloatArray:
     """The luma of a picture, in all three channels."""
-    luma = picture @ _LUMA
+    luma = picture @ LUMA
     return np.ascontiguousarray(np.broadcast_to(luma[..., None], picture.shape))

@@ -13,9 +13,6 @@ _LONG_XMP = b"http://ns.adobe.com/xmp/extension/\0"
 _ICC = b"ICC_PROFILE\0"
 _PHOTOSHOP = b"Photoshop 3.0\0"
 _APP0, _APP1, _APP2, _APP13, _COMMENT, _SCAN = 0xE0, 0xE1, 0xE2, 0xED, 0xFE, 0xDA
-SHRINK_FACTORS = (2, 4, 8)
-"""By how much decoders make a picture smaller each way for less than the cost of all of it."""
-
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _PAYLOAD = 0xFFFF - 2
 
@@ -27,6 +24,11 @@ _LUMINANCE = (
     92, 49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112, 100, 103, 99,
 )
 # fmt: on
+
+
+def shrink_factor(most: int) -> int:
+    """Return by how much decoders can make a picture smaller each way, at most `most` times."""
+    return max(factor for factor in (1, 2, 4, 8) if factor <= max(most, 1))
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,7 @@ class _Reader:
 
     def reduced(self, most: int) -> "_Reader | None":
         """A reader of a JPEG made smaller by its decoder; None for other formats."""
-        factor = max((f for f in _jpeg.SHRINK_FACTORS if f <= most), default=1)
+        factor = _jpeg.shrink_factor(most)
         if self._loader != "jpegload" or factor == 1:
             return None
         return _Reader(self._path, self._name, factor)

@@ -32,8 +32,6 @@ from drht_plugin.training.losses import LOSSES, ssim
 from drht_plugin.training.scenes import load_scenes
 from drht_plugin.training.triplets import Photographer, Triplets, render_triplets
 
-_NAMES = ", ".join(LAYOUTS)
-
 _NEW_MOMENTS = 50
 """Steps over which a new optimiser comes to its full rate."""
 
@@ -212,8 +210,12 @@ def train(
     """
     if recipe.minutes <= 0:
         raise InputError(f"minutes is {recipe.minutes}; expected more than 0")
-    if recipe.architecture not in LAYOUTS:
-        raise InputError(f"architecture {recipe.architecture!r} is unknown; expected {_NAMES}")
+    for what, name, known in (
+        ("architecture", recipe.architecture, LAYOUTS),
+        ("loss", recipe.loss, LOSSES),
+    ):
+        if name not in known:
+            raise InputError(f"{what} {name!r} is unknown; expected {', '.join(known)}")
     chosen = choose_device(device)
     tune_allocator()
     folder.mkdir(parents=True, exist_ok=True)

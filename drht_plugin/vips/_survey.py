@@ -17,7 +17,7 @@ import pyvips
 from drht_plugin.engine.correct import Corrector
 from drht_plugin.engine.scene import Scene
 from drht_plugin.errors import Cancelled, InputError
-from drht_plugin.io._jpeg import SHRINK_FACTORS
+from drht_plugin.io._jpeg import shrink_factor
 from drht_plugin.vips._coding import Coding, as_rgb
 from drht_plugin.vips._generate import DTYPES, check_kill, current_work
 from drht_plugin.vips._lib import address
@@ -30,11 +30,11 @@ _BAND_PIXELS = 1 << 20
 class Opener:
     """What gives an image anew.
 
-    image: by how many times smaller it is to be each way, 1 or one of `factors`.
+    image: by how many times smaller it is to be each way; more than 1 for what `shrinks`, a JPEG.
     """
 
     image: Callable[[int], pyvips.Image]
-    factors: tuple[int, ...] = ()
+    shrinks: bool = False
 
 
 class Rows:
@@ -68,7 +68,7 @@ class Rows:
 
     def reduced(self, most: int) -> Rows | None:
         """See `engine.source.Reducible`."""
-        factor = max((f for f in self._open.factors if f <= most), default=1)
+        factor = shrink_factor(most) if self._open.shrinks else 1
         return Rows(self._open, self._coding, factor) if factor > 1 else None
 
     def _fetch(self, top: int, height: int) -> npt.NDArray[Any]:
@@ -195,7 +195,7 @@ def reader_once(image: pyvips.Image) -> Opener:
 def _file(name: str, image: pyvips.Image) -> Opener:
     """A file, which is `image` when just opened, and the smaller copies that its loader has."""
     if image.get_typeof("vips-loader") and image.get("vips-loader") == "jpegload":
-        return Opener(lambda factor: as_rgb(_opened(name, shrink=factor))[0], SHRINK_FACTORS)
+        return Opener(lambda factor: as_rgb(_opened(name, shrink=factor))[0], True)
     return Opener(lambda _: as_rgb(_opened(name))[0])
 
 

@@ -31,7 +31,8 @@ def random_model() -> Iterator[Path]:
     import torch
 
     from drht_plugin.model.detail import DetailNetwork
-    from drht_plugin.model.weights import DETAIL_ARCHITECTURE, detail_of, locate, save_model
+    from drht_plugin.model.files import detail_of, locate
+    from drht_plugin.model.weights import DETAIL_ARCHITECTURE, save_model
 
     shipped = locate("default")
     with tempfile.TemporaryDirectory() as folder:

@@ -91,7 +91,7 @@ def worker_command(model: str, device: str, threads: int | None) -> list[str]:
     """
     from drht_plugin.engine.correct import Corrector
     from drht_plugin.model.device import choose_device
-    from drht_plugin.model.weights import locate
+    from drht_plugin.model.files import locate
 
     Corrector(threads=threads)
     choose_device(device)

@@ -89,7 +89,7 @@ class Corrector:
     @cached_property
     def has_detail(self) -> bool:
         """Whether the model has a network for network detail; nothing is loaded."""
-        from drht_plugin.model.weights import detail_of, locate
+        from drht_plugin.model.files import detail_of, locate
 
         return detail_of(locate(self._model)).is_file()
 
@@ -113,7 +113,7 @@ class Corrector:
 
     def model_digest(self) -> str:
         """SHA-256 of the networks' weights, in hexadecimal: what tells one model from another."""
-        from drht_plugin.model.weights import detail_of, locate
+        from drht_plugin.model.files import detail_of, locate
 
         weights = locate(self._model)
         files = [weights, detail_of(weights)] if self.has_detail else [weights]

@@ -150,7 +150,7 @@ def _head(plan: Plan, count: int) -> dict[str, Any]:
 
 
 def _model(model: str) -> str:
-    from drht_plugin.model.weights import locate
+    from drht_plugin.model.files import locate
 
     path = locate(model)
     try:

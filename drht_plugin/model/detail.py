@@ -19,8 +19,9 @@ from drht_plugin.bridge.layout import CELL, PLANES
 from drht_plugin.errors import InputError
 from drht_plugin.model.activation import elu_
 from drht_plugin.model.device import choose_device, inference_dtype, tune_allocator
+from drht_plugin.model.files import detail_of, locate
 from drht_plugin.model.networks import initialise, join
-from drht_plugin.model.weights import DETAIL_ARCHITECTURE, detail_of, load_weights, locate
+from drht_plugin.model.weights import DETAIL_ARCHITECTURE, load_weights
 
 FloatArray = npt.NDArray[np.float32]
 

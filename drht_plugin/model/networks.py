@@ -169,7 +169,9 @@ class AutoEncoder(nn.Module):
         self.decoder = nn.ModuleList(Block(_up(i, o, k), o) for i, o, k in up)
         self.project = nn.Conv2d(first, 3 * scale**2, 1)
         self.gain = nn.Conv2d(first, 3, 1) if layout.gain else None
-        self._initialise()
+        # Weights about to be loaded have no values yet; to draw them takes torch a second.
+        if not self.project.weight.is_meta:
+            self._initialise()
 
     def _initialise(self) -> None:
         initialise(self)

@@ -20,40 +20,13 @@ from safetensors.torch import load, save
 from torch import nn
 
 from drht_plugin.errors import InputError, WeightsError
+from drht_plugin.model.files import locate
 from drht_plugin.model.networks import LAYOUTS, SHIPPED, Block, Drht, Layout
 
 DETAIL_ARCHITECTURE = "drht-detail-1"
 """The network of network detail."""
 
-_DETAIL = "-detail"
-
 Network = TypeVar("Network", bound=nn.Module)
-
-_SHIPPED = Path(__file__).parent / "weights"
-
-
-def locate(model: str | Path) -> Path:
-    """The .safetensors file of a shipped model's name or of a path.
-
-    Raises:
-        InputError: neither a shipped model nor an existing .safetensors file.
-    """
-    found = sorted(p.stem for p in _SHIPPED.glob("*.safetensors"))
-    shipped = [name for name in found if not name.endswith(_DETAIL)]
-    if str(model) in shipped:
-        return _SHIPPED / f"{model}.safetensors"
-    path = Path(model)
-    if path.suffix == ".safetensors" and path.is_file():
-        return path
-    raise InputError(
-        f"model {str(model)!r} is neither shipped ({', '.join(shipped) or 'none'}) "
-        "nor an existing .safetensors file"
-    )
-
-
-def detail_of(weights: Path) -> Path:
-    """Where the detail network of a model lies, which is `weights`; may not exist."""
-    return weights.with_name(f"{weights.stem}{_DETAIL}.safetensors")
 
 
 def load_model(model: str | Path) -> Drht:
@@ -88,9 +61,11 @@ def load_weights(path: Path, known: Mapping[str, Callable[[], Network]]) -> Netw
         )
     if str(declared) not in known:
         raise WeightsError(f"{path}: made for {declared}; this version runs {', '.join(known)}")
-    network = known[declared]()
+    # Without values of its own, which would be drawn for nothing.
+    with torch.device("meta"):
+        network = known[declared]()
     try:
-        network.load_state_dict({k: v.float() for k, v in load(data).items()})
+        network.load_state_dict({k: v.float() for k, v in load(data).items()}, assign=True)
     except (SafetensorError, RuntimeError) as error:
         raise WeightsError(f"{path}: does not hold the tensors of {declared}") from error
     return network
@@ -117,9 +92,8 @@ def save_model(
 
 
 def _without_normalisation(layout: Layout) -> Drht:
-    with torch.device("meta"):
-        network = Drht(layout)
+    network = Drht(layout)
     for module in network.modules():
         if isinstance(module, Block):
             module.norm = nn.Identity()
-    return network.to_empty(device="cpu")
+    return network

@@ -14,7 +14,8 @@ from drht_plugin import Corrector, InputError, WeightsError
 from drht_plugin.engine.detail import fitting_tile
 from drht_plugin.engine.pixels import kind_of
 from drht_plugin.model.detail import DetailNetwork
-from drht_plugin.model.weights import DETAIL_ARCHITECTURE, locate, save_model
+from drht_plugin.model.files import locate
+from drht_plugin.model.weights import DETAIL_ARCHITECTURE, save_model
 
 
 def _copy_default(folder: Path) -> Path:

@@ -18,9 +18,10 @@ from torch import nn
 
 from drht_plugin import InputError, WeightsError
 from drht_plugin.model.device import choose_device, inference_dtype
+from drht_plugin.model.files import locate
 from drht_plugin.model.networks import LAYOUTS, SHIPPED, STRIDE, Change, Drht, fold_normalisation
 from drht_plugin.model.runner import Runner
-from drht_plugin.model.weights import load_model, locate, save_model
+from drht_plugin.model.weights import load_model, save_model
 
 
 def with_statistics(seed: int = 0, architecture: str = SHIPPED) -> Drht:

@@ -14,7 +14,7 @@ from drht_plugin import Corrector, Strength
 from drht_plugin.engine.tiles import Region
 from drht_plugin.errors import InputError
 from drht_plugin.model.detail import DetailNetwork
-from drht_plugin.model.weights import locate
+from drht_plugin.model.files import locate
 from drht_plugin.vips import correct
 from drht_plugin.vips._coding import coding_of
 from drht_plugin.vips._render import Detailed, rendered_by

@@ -1,4 +1,4 @@
-"""How the detail network takes pixels, and how many levels a tone grid has.
+"""How the detail network takes pixels, and what a tone grid consists of.
 
 Known to the networks, their kernels, the tiles and the fit.
 """
@@ -18,3 +18,6 @@ HALO = 32
 
 LEVELS = 8
 """Luma levels of a tone grid: as many as `bridge.tone` has hinges for."""
+
+NO_SLOPE = -1.0
+"""In place of the overview: further from every pixel than what is taken to be a slope's."""

@@ -13,13 +13,14 @@ The reference formula in plain numpy stands beside the test.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from drht_plugin.bridge.jit import inline, rows_kernel, share_rows
-from drht_plugin.bridge.layout import LEVELS
+from drht_plugin.bridge.layout import LEVELS, NO_SLOPE
 from drht_plugin.bridge.rows import flat_rows, flat_target, frozen, has_plain_rows
 from drht_plugin.bridge.scalars import (
     LUMA_B,
@@ -83,6 +84,9 @@ def slice_grid(
     top, left, height, width = place
     target = out if has_plain_rows(out) else np.empty(out.shape, out.dtype)
     transforms, sides = frozen(transforms), frozen(sides)
+    columns = pixels.shape[1]
+    across = _across(columns, left, width, transforms.shape[1], wrap)
+    across_sides = _across(columns, left, width, sides.shape[1], wrap)
 
     def correct(first: int, last: int) -> None:
         _slice(
@@ -91,14 +95,49 @@ def slice_grid(
             (last - first, *pixels.shape[1:]),
             transforms,
             sides,
-            (top + first, left, height, width),
-            wrap,
+            (top + first, height),
+            across,
+            across_sides,
             settings,
         )
 
-    share_rows(pixels.shape[0], pixels.shape[1], correct)
+    share_rows(pixels.shape[0], columns, correct)
     if target is not out:
         out[...] = target
+
+
+@lru_cache(maxsize=16)
+def _across(columns: int, left: int, width: int, count: int, wrap: bool) -> tuple[Array, Array]:
+    """Runs of a window's pixels between the same columns of a grid of `count`, and their shares.
+
+    left, width: where the window begins in the image, and the image's width.
+
+    Returns:
+        runs: n×3 int64, of each the first pixel, the column before it and the column behind it;
+        then where the last one ends. shares: of the column behind, of each pixel, float32, and
+        some spare ones.
+    """
+    runs = np.empty((count + 3, 3), np.int64)
+    shares = np.zeros(columns + _LANES, np.float32)
+    found = _find_runs(columns, left, width, count, wrap, runs, shares)
+    return frozen(runs[: found + 1]), frozen(shares)
+
+
+@rows_kernel
+def _find_runs(
+    columns: int, left: int, width: int, count: int, wrap: bool, runs: Array, shares: Array
+) -> int:
+    """`_across`; how many runs there are."""
+    found = 0
+    before = -1
+    for j in range(columns):
+        x0, x1, shares[j] = grid_columns((j + left + 0.5) / width * count - 0.5, count, wrap)
+        if x0 != before:
+            runs[found, 0], runs[found, 1], runs[found, 2] = j, x0, x1
+            before = x0
+            found += 1
+    runs[found, 0] = columns
+    return found
 
 
 @rows_kernel
@@ -110,18 +149,18 @@ def _slice(
     shape: tuple[int, int, int],
     transforms: Array,
     sides: Array,
-    place: tuple[int, int, int, int],
-    wrap: bool,
+    place: tuple[int, int],
+    across: tuple[Array, Array],
+    across_sides: tuple[Array, Array],
     settings: Array,
 ) -> None:
-    """`slice_grid` on flat rows, see `rows`."""
-    top, left, height, width = place
+    """`slice_grid` on flat rows, see `rows`; place: top and height; across: see `_across`."""
+    top, height = place
     rows, columns, channels = shape
+    runs, shares = across
     colours = sides.shape[2] // 2
     codes = settings[6]
     used = 2 * colours if codes > 0 else colours
-    runs, shares = _runs(columns, left, width, transforms.shape[1], wrap)
-    near, far, side_shares = _sides(columns, left, width, sides.shape[1], wrap)
     step = transforms.shape[2] // LEVELS
     hinges = np.empty((len(runs) - 1, _INTERVALS * 4 * step), np.float32)
     hinge_columns = np.empty(transforms.shape[1:], np.float32)
@@ -129,6 +168,8 @@ def _slice(
     above = np.empty((used, columns), np.float32)
     below = np.empty((used, columns), np.float32)
     have = below_is = -1
+    upper_slopes = np.zeros(columns // _SEGMENT + 1, np.bool_)
+    lower_slopes = np.zeros(columns // _SEGMENT + 1, np.bool_)
     for i in range(rows):
         y = (top + i + 0.5) / height
         _hinges(transforms, y * transforms.shape[0] - 0.5, runs, hinge_columns, hinges)
@@ -136,9 +177,12 @@ def _slice(
         if high != have:
             if high == below_is:
                 above, below = below, above
+                upper_slopes, lower_slopes = lower_slopes, upper_slopes
             else:
-                _expand(sides[high], near, far, side_shares, above)
-            _expand(sides[low], near, far, side_shares, below)
+                _expand(sides[high], across_sides, above)
+                _find_slopes(above[colours:], upper_slopes)
+            _expand(sides[low], across_sides, below)
+            _find_slopes(below[colours:], lower_slopes)
             have, below_is = high, low
         run = 0
         for start in range(0, columns, _SEGMENT):
@@ -146,14 +190,17 @@ def _slice(
             source = pixels[i * pitch + start * channels : i * pitch + stop * channels]
             target = out[i * out_pitch + start * channels : i * out_pitch + stop * channels]
             _decode(source, channels, _f32(1) / settings[0], planes)
-            for c in range(used):
+            segment = start // _SEGMENT
+            smoothed = upper_slopes[segment] or lower_slopes[segment]
+            for c in range(used if smoothed else colours):
                 plane = planes[(3 + c if c < colours else 6 + c - colours) * _PLANE :]
                 upper, lower = above[c, start:stop], below[c, start:stop]
                 for j in range(stop - start):
                     plane[j] = fma(share, lower[j] - upper[j], upper[j])
-            if codes > 0:
+            if smoothed:
                 _smooth_steps(planes, colours, stop - start, codes)
             else:
+                # The same as smoothing where there is no slope.
                 planes[6 * _PLANE : 9 * _PLANE] = planes[: 3 * _PLANE]
             while True:
                 first, end = max(runs[run, 0], start), min(runs[run + 1, 0], stop)
@@ -167,38 +214,6 @@ def _slice(
                     break
                 run += 1
             _encode(planes, source, channels, settings[0], settings[1], target)
-
-
-@inline
-def _runs(columns: Any, left: Any, width: Any, count: Any, wrap: Any) -> Any:
-    """Runs of pixels between the same columns of a grid of `count`, and the second one's share.
-
-    n×3 int64: first pixel, column before it, column behind it, and a last one that ends them all.
-    The shares are followed by spare ones.
-    """
-    runs = np.empty((count + 3, 3), np.int64)
-    shares = np.zeros(columns + _LANES, np.float32)
-    last = -1
-    before = -1
-    for j in range(columns):
-        x0, x1, shares[j] = grid_columns((j + left + 0.5) / width * count - 0.5, count, wrap)
-        if x0 != before:
-            last += 1
-            runs[last, 0], runs[last, 1], runs[last, 2] = j, x0, x1
-            before = x0
-    runs[last + 1, 0] = columns
-    return runs[: last + 2], shares
-
-
-@inline
-def _sides(columns: Any, left: Any, width: Any, count: Any, wrap: Any) -> Any:
-    """Of each pixel, the two columns of the overview beside it, and the second one's share."""
-    near, far = np.empty(columns, np.int64), np.empty(columns, np.int64)
-    shares = np.empty(columns, np.float32)
-    for j in range(columns):
-        position = (j + left + 0.5) / width * count - 0.5
-        near[j], far[j], shares[j] = grid_columns(position, count, wrap)
-    return near, far, shares
 
 
 @inline
@@ -245,12 +260,28 @@ def _hinges(transforms: Any, position: Any, runs: Any, columns: Any, hinges: Any
 
 
 @inline
-def _expand(row: Any, near: Any, far: Any, shares: Any, out: Any) -> None:
-    """The first planes of a row n×k, at every pixel of the window: planes×columns."""
+def _expand(row: Any, across: Any, out: Any) -> None:
+    """The first planes of an overview's row n×k, at every pixel of the window: planes×columns."""
+    runs, shares = across
     for c in range(out.shape[0]):
-        for j in range(out.shape[1]):
-            value = row[near[j], c]
-            out[c, j] = fma(shares[j], row[far[j], c] - value, value)
+        plane = out[c]
+        for run in range(len(runs) - 1):
+            value = row[runs[run, 1], c]
+            change = row[runs[run, 2], c] - value
+            for j in range(runs[run, 0], runs[run + 1, 0]):
+                plane[j] = fma(shares[j], change, value)
+
+
+@inline
+def _find_slopes(overview: Any, found: Any) -> None:
+    """Mark the segments of a row that have a slope: k×columns, of the overview or `NO_SLOPE`."""
+    for part in range(found.size):
+        highest = _f32(NO_SLOPE)
+        for c in range(overview.shape[0]):
+            plane = overview[c, part * _SEGMENT : (part + 1) * _SEGMENT]
+            for j in range(plane.size):
+                highest = max(highest, plane[j])
+        found[part] = highest > _f32(NO_SLOPE)
 
 
 def _taker(channels: int, colours: int) -> Any:

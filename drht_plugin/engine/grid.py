@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from drht_plugin.bridge.layout import LEVELS
+from drht_plugin.bridge.layout import LEVELS, NO_SLOPE
 from drht_plugin.engine.dequantise import slopes
 
 _CELL = 8
@@ -38,9 +38,6 @@ _LUMA = np.array([0.2126, 0.7152, 0.0722])
 
 _LIFTED = 1.5
 """From which gain on the steps of codes begin to show."""
-
-NO_SLOPE = -1.0
-"""In place of the overview: further from every pixel than what is taken to be a slope's."""
 
 FloatArray = npt.NDArray[np.float32]
 

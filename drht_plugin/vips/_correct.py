@@ -15,7 +15,14 @@ from drht_plugin.errors import InputError
 from drht_plugin.vips._coding import Coding, as_rgb, coding_of
 from drht_plugin.vips._generate import set_result
 from drht_plugin.vips._render import Detailed, Guided, Observer, Renderer, rendered_by
-from drht_plugin.vips._survey import Opener, Rows, reader, reader_once, shared_survey
+from drht_plugin.vips._survey import (
+    Opener,
+    Rows,
+    is_sequential,
+    reader,
+    reader_once,
+    shared_survey,
+)
 
 
 def correct(
@@ -77,7 +84,7 @@ def correct(
         return image.copy()
     has_detail = corrector.has_detail  # also refuses, before any pixel is asked for, no such model
     if (AUTO if detail == "auto" else detail) == "guided":
-        renderer: Renderer = Guided(make_scene, coding, applied, observe)
+        renderer: Renderer = Guided(make_scene, coding, applied, observe, is_sequential(rgb))
     else:
         if not has_detail:
             _ = corrector.detail_runner  # says what is missing

@@ -219,7 +219,8 @@ def to_display(source: Image, kind: Kind) -> npt.NDArray[np.float32]:
     """Pixels as display-encoded float32, alpha as it is."""
     from drht_plugin.bridge import kernels
 
-    wide = source.astype(np.float32) * np.float32(1 / kind.white)
+    # In the order of rows, whatever the source's: the kernels change it in place, flat.
+    wide = source.astype(np.float32, order="C") * np.float32(1 / kind.white)
     if kind.linear:
         kernels.srgb_encode(wide.reshape(-1), wide.reshape(-1))
     return wide

@@ -45,12 +45,13 @@ def detailed() -> Corrector:
 
 @pytest.mark.parametrize("wrap", [False, True])
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
-def test_equals_arrays(detailed: Corrector, wrap: bool, dtype: str) -> None:
+@pytest.mark.parametrize("transfer", ["srgb", "linear"])
+def test_equals_arrays(detailed: Corrector, wrap: bool, dtype: str, transfer: str) -> None:
     """The pixels are those of arrays within one 8-bit code, across the seam too, each once."""
     random = np.random.default_rng(2)
     most = int(np.iinfo(dtype).max)
     array = random.integers(0, most // 3, (210, 330, 3)).astype(dtype)
-    scene = detailed.survey(array, wrap=wrap)
+    scene = detailed.survey(array, wrap=wrap, transfer=transfer)
     strength = Strength(highlights=0.5)
     expected = detailed.render(scene, array, strength, detail="network")
     guided = detailed.render(scene, array, strength, detail="guided")
@@ -60,7 +61,7 @@ def test_equals_arrays(detailed: Corrector, wrap: bool, dtype: str) -> None:
     windows: list[Region] = []
     renderer = Detailed(
         lambda: scene,
-        coding_of(image, None),
+        coding_of(image, transfer),
         strength,
         windows.append,
         detailed,

@@ -264,7 +264,7 @@ class Corrector:
 
         Reading, computing and writing overlap. The result is that of `correct`, bit for bit, but
         for a source of 2²⁸ pixels or more that has smaller copies of itself
-        (`engine.source.Reducible`: JPEG files), which is surveyed by one of them.
+        (`engine.source.Reducible`: JPEG files, TIFF pyramids), which is surveyed by one of them.
 
         Args:
             source: anything with shape, dtype and `source[top:bottom:step]` that gives numpy rows:

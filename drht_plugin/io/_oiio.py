@@ -17,6 +17,7 @@ from drht_plugin.io import _boxes, _ifd, _plain_tiff, _tiff
 from drht_plugin.io._codec import CodecError, UnsupportedError, one_line
 from drht_plugin.io._metadata import Carrier
 from drht_plugin.io._pixels import Pixels, as_half, associated, straight
+from drht_plugin.io._pyramid import Pyramid
 from drht_plugin.io._rows import Blocks, Reader, Regrouped, Shape, Writer
 
 BIG_TIFF_BYTES = 0xF0000000
@@ -55,9 +56,9 @@ def reader(path: Path, name: str, buffer: _ifd.Buffer) -> tuple[Reader, Carrier]
         where = _plain_tiff.layout(buffer, facts.dtype)
         if where is not None:
             plain: Reader = _plain_tiff.PlainReader(path, where)
-            return (_Straight(plain) if alpha_tied else plain), carrier
+            return (_Straight(plain) if alpha_tied else Pyramid(plain, path)), carrier
         found: Reader = _Reader(path, name, facts.dtype)
-        return (_Straight(found) if alpha_tied else found), carrier
+        return (_Straight(found) if alpha_tied else Pyramid(found, path)), carrier
     source = _Reader(path, name)
     if name in ("exr", "hdr"):
         # Alpha is associated in OpenEXR, by convention.

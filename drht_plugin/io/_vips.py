@@ -5,6 +5,7 @@ and moves fields; the modules of the formats put metadata in byte for byte.
 """
 
 import threading
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from drht_plugin.io._pixels import Pixels, narrowed, widened
 from drht_plugin.io._rows import Reader, Shape, Writer
 
 _DEPTHS = ("uchar", "ushort")
+_LOADERS = {"jpeg": "jpegload", "png": "pngload", "webp": "webpload", "tiff": "tiffload"}
 _DEFAULT_QUALITY = 95
 _HELD_PIXELS = 1 << 25
 """Larger JPEG files are neither progressive nor of optimised Huffman codes."""
@@ -39,19 +41,16 @@ def reader(path: Path, name: str, buffer: _ifd.Buffer) -> tuple[Reader, Carrier]
         UnsupportedError: The file is of a kind that is not read.
     """
     carrier = _described(name, buffer)
-    source = _Reader(path, name)
+    source = VipsReader(path, name)
     return source, carrier or source.heif_carrier(name)
 
 
-class _Reader:
-    """Rows by libvips, which decodes JPEG and PNG as they are asked for, from top to bottom."""
+class VipsReader:
+    """Rows by libvips, which decodes most formats as they are asked for, from top to bottom."""
 
-    def __init__(self, path: Path, name: str, factor: int = 1) -> None:
-        self._path, self._name = path, name
-        self._options = {"shrink": factor} if factor > 1 else {}
-        self._loader = {"jpeg": "jpegload", "png": "pngload", "webp": "webpload"}.get(
-            name, "heifload"
-        )
+    def __init__(self, path: Path, name: str, options: Mapping[str, int] | None = None) -> None:
+        self._path, self._name, self._options = path, name, dict(options or {})
+        self._loader = _LOADERS.get(name, "heifload")
         self._image = image = self._opened()
         self._region: pyvips.Region | None = None
         self._thread = self._row = 0
@@ -67,17 +66,17 @@ class _Reader:
             image = getattr(pyvips.Image, self._loader)(
                 str(self._path), fail_on="error", access="sequential", **self._options
             )
-            _check(image)
+            _check(image, whole=not self._options)
         except pyvips.Error as error:
             raise CodecError(_said(error)) from error
         return image
 
-    def reduced(self, most: int) -> "_Reader | None":
+    def reduced(self, most: int) -> "VipsReader | None":
         """A reader of a JPEG made smaller by its decoder; None for other formats."""
         factor = _jpeg.shrink_factor(most)
         if self._loader != "jpegload" or factor == 1:
             return None
-        return _Reader(self._path, self._name, factor)
+        return VipsReader(self._path, self._name, {"shrink": factor})
 
     def heif_carrier(self, name: str) -> Carrier:
         """Describe an AVIF or HEIC file."""
@@ -113,14 +112,14 @@ class _Reader:
         self._image = self._region = None
 
 
-def _check(image: pyvips.Image) -> None:
+def _check(image: pyvips.Image, *, whole: bool) -> None:
     if image.interpretation == "cmyk":
         raise UnsupportedError("is a CMYK picture; only gray and RGB are read")
     if image.format not in _DEPTHS or image.bands > 4:
         raise UnsupportedError(
             f"has {image.bands} channels of type {image.format}, which is not read"
         )
-    if image.get_n_pages() > 1:
+    if whole and image.get_n_pages() > 1:
         raise UnsupportedError(f"has {image.get_n_pages()} pages; only single pictures are read")
 
 

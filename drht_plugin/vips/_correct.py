@@ -44,7 +44,8 @@ def correct(
     Nothing is computed here. With the first pixels the whole image is surveyed, once for all
     corrections of it; then each tile is rendered when it is asked for, on libvips' threads. The
     pixels are those that `drht_plugin.correct` makes of the same values, bit for bit; but for a
-    sequential JPEG of 2²⁸ pixels or more, surveyed by shrink-on-load, as by `drht correct`.
+    JPEG or a TIFF pyramid of 2²⁸ pixels or more, a file just opened, which is surveyed by a smaller
+    copy, as by `drht correct`.
 
     Args:
         image: gray or RGB, with or without alpha, of uchar, ushort, float or double. Integers and
@@ -149,6 +150,6 @@ def _transfer_of(scene: Scene | None, transfer: str | None) -> str | None:
 
 
 def _require_scene_of(rgb: pyvips.Image, coding: Coding, scene: Scene) -> None:
-    given = kind_of(Rows(Opener(lambda _: rgb), coding), coding.transfer)
+    given = kind_of(Rows(Opener(lambda: rgb), coding), coding.transfer)
     if given != scene.kind:
         raise InputError(f"the image is {given}; the scene is that of {scene.kind}")

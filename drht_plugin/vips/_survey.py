@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -18,6 +19,7 @@ from drht_plugin.engine.correct import Corrector
 from drht_plugin.engine.scene import Scene
 from drht_plugin.errors import Cancelled, InputError
 from drht_plugin.io._jpeg import shrink_factor
+from drht_plugin.io._pyramid import holds_copies_only, level
 from drht_plugin.vips._coding import Coding, as_rgb
 from drht_plugin.vips._generate import DTYPES, check_kill, current_work
 from drht_plugin.vips._lib import address
@@ -26,28 +28,31 @@ _SEQUENTIAL = "vips-sequential"
 _BAND_PIXELS = 1 << 20
 
 
+def _no_copy(_most: int) -> None:
+    return None
+
+
 @dataclass(frozen=True)
 class Opener:
     """What gives an image anew.
 
-    image: by how many times smaller it is to be each way; more than 1 for what `shrinks`, a JPEG.
+    smaller: what gives a copy of it that is at most so many times smaller each way, or None.
     """
 
-    image: Callable[[int], pyvips.Image]
-    shrinks: bool = False
+    image: Callable[[], pyvips.Image]
+    smaller: Callable[[int], Opener | None] = _no_copy
 
 
 class Rows:
     """An image as the engine surveys it: H×W×bands, sliced by rows, by one thread.
 
-    open_: gives the image, or, told so, a copy that is so many times smaller each way; called anew
-    where rows are asked for that lie above those read last, as a sequential image can be read from
-    top to bottom only.
+    open_: gives the image; called anew where rows are asked for that lie above those read last, as
+    a sequential image can be read from top to bottom only.
     """
 
-    def __init__(self, open_: Opener, coding: Coding, factor: int = 1) -> None:
-        self._open, self._coding, self._factor = open_, coding, factor
-        self._image = open_.image(factor)
+    def __init__(self, open_: Opener, coding: Coding) -> None:
+        self._open, self._coding = open_, coding
+        self._image = open_.image()
         self._region: pyvips.Region | None = None
         self._next = 0
         self._stored = DTYPES[str(self._image.format)]
@@ -68,12 +73,12 @@ class Rows:
 
     def reduced(self, most: int) -> Rows | None:
         """See `engine.source.Reducible`."""
-        factor = shrink_factor(most) if self._open.shrinks else 1
-        return Rows(self._open, self._coding, factor) if factor > 1 else None
+        smaller = self._open.smaller(most)
+        return Rows(smaller, self._coding) if smaller else None
 
     def _fetch(self, top: int, height: int) -> npt.NDArray[Any]:
         if top < self._next:
-            self._image, self._region = self._open.image(self._factor), None
+            self._image, self._region = self._open.image(), None
         self._next = top + height
         if self._region is None:
             self._region = pyvips.Region.new(self._image)
@@ -170,14 +175,14 @@ def reader(image: pyvips.Image) -> Opener:
         InputError: a sequential image that is not a file just opened.
     """
     if not is_sequential(image):
-        return Opener(lambda _: as_rgb(image)[0])
+        return Opener(lambda: as_rgb(image)[0], _copies_of(image))
     problem = "it is not a file just opened"
     name = image.filename or ""
     if os.path.isfile(name):
         again = _opened(name)
         problem = "its file opens as another picture without the loader's options"
-        if _facts(again) == _facts(image) and image.get_n_pages() == 1:
-            return _file(name, again)
+        if _facts(again) == _facts(image) and _is_one_picture(again):
+            return Opener(lambda: as_rgb(_opened(name))[0], _copies_of(again))
     raise InputError(
         f"the image is read sequentially, and the correction must see all of it first, but "
         f"{problem}; open it with access='random', or give scene=drht_plugin.vips.survey(...)"
@@ -189,14 +194,36 @@ def reader_once(image: pyvips.Image) -> Opener:
     try:
         return reader(image)
     except InputError:
-        return Opener(lambda _: as_rgb(image)[0])
+        return Opener(lambda: as_rgb(image)[0])
 
 
-def _file(name: str, image: pyvips.Image) -> Opener:
-    """A file, which is `image` when just opened, and the smaller copies that its loader has."""
-    if image.get_typeof("vips-loader") and image.get("vips-loader") == "jpegload":
-        return Opener(lambda factor: as_rgb(_opened(name, shrink=factor))[0], True)
-    return Opener(lambda _: as_rgb(_opened(name))[0])
+def _copies_of(image: pyvips.Image) -> Callable[[int], Opener | None]:
+    """The smaller copies of the JPEG or pyramid that is the image, as a file just opened."""
+    name = image.filename or ""
+    loader = image.get("vips-loader") if image.get_typeof("vips-loader") else ""
+    if not os.path.isfile(name) or loader not in ("jpegload", "tiffload"):
+        return _no_copy
+
+    def smaller(most: int) -> Opener | None:
+        again = _opened(name)
+        if _facts(again) != _facts(image) or not _is_one_picture(again):
+            return None
+        options = level(Path(name), most) if loader == "tiffload" else _shrunk(most)
+        return Opener(lambda: as_rgb(_opened(name, **options))[0]) if options else None
+
+    return smaller
+
+
+def _shrunk(most: int) -> dict[str, int] | None:
+    factor = shrink_factor(most)
+    return {"shrink": factor} if factor > 1 else None
+
+
+def _is_one_picture(image: pyvips.Image) -> bool:
+    """Whether a file just opened is no sequence of pictures; the levels of a pyramid are none."""
+    return image.get_n_pages() == 1 or (
+        image.get("vips-loader") == "tiffload" and holds_copies_only(Path(image.filename))
+    )
 
 
 def _opened(name: str, **options: int) -> pyvips.Image:

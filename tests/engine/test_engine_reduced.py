@@ -94,6 +94,47 @@ def test_one_scene_for_all_front_ends(photo: Path, tmp_path: Path) -> None:
     np.testing.assert_array_equal(lazily, by_array)
 
 
+@pytest.mark.parametrize("kept", [{"subifd": True}, {}], ids=["subifds", "pages"])
+def test_pyramids_are_surveyed_by_a_level(
+    photo: Path, tmp_path: Path, kept: dict[str, bool]
+) -> None:
+    """A huge TIFF pyramid is surveyed by its levels, by file and in libvips alike."""
+    path = tmp_path / "pyramid.tif"
+    pyvips.Image.new_from_file(str(photo)).tiffsave(str(path), tile=True, pyramid=True, **kept)
+    with open_picture(path) as file:
+        small = file.reduced(3)
+        assert small is not None
+        assert small.shape == (HEIGHT // 2, WIDTH // 2, 3)
+        assert file.reduced(1) is None
+        scene = STUB.survey(file)
+    pixels = read_picture(path).pixels
+    whole = STUB.survey(pixels)
+    assert scene.kind == whole.kind
+    assert not np.array_equal(scene.ldr, whole.ldr)
+    assert np.abs(scene.ldr - whole.ldr).mean() < 0.3 / 255
+    for access in ("sequential", "random"):
+        opened = pyvips.Image.new_from_file(str(path), access=access)
+        np.testing.assert_array_equal(vips.survey(opened, device="cpu").ldr, scene.ldr)
+        part = opened.crop(0, 0, WIDTH, HEIGHT - 1) if access == "random" else None
+        if part is not None:
+            cut = STUB.survey(pixels[:-1])
+            np.testing.assert_array_equal(vips.survey(part, device="cpu").ldr, cut.ldr)
+
+
+def test_pages_that_are_pictures_are_no_levels(photo: Path, tmp_path: Path) -> None:
+    """Of a file of several pictures none is taken for a copy of another."""
+    path = tmp_path / "pages.tif"
+    first = pyvips.Image.new_from_file(str(photo))
+    pages = first.join(first.invert(), "vertical")
+    pages.copy().tiffsave(str(path), page_height=first.height)
+    opened = pyvips.Image.new_from_file(str(path))
+    assert (opened.get_n_pages(), opened.height) == (2, HEIGHT)
+    whole = STUB.survey(read_picture(photo).pixels)
+    np.testing.assert_array_equal(vips.survey(opened, device="cpu").ldr, whole.ldr)
+    with pytest.raises(drht_plugin.InputError, match="read sequentially"):
+        vips.correct(pyvips.Image.new_from_file(str(path), access="sequential"))
+
+
 def test_panoramas_and_other_formats_are_read_whole(photo: Path, tmp_path: Path) -> None:
     """A wrapped picture goes by all columns, and formats without a cheap copy by all rows."""
     pixels = read_picture(photo).pixels

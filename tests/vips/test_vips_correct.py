@@ -108,7 +108,7 @@ def test_equals_arrays_of_any_kind(
     image = image_of(array)
     scene = STUB.survey(array, transfer=transfer, wrap=wrap)
     seen = STUB.survey(
-        Rows(Opener(lambda _: image), coding_of(image, transfer)), transfer=transfer, wrap=wrap
+        Rows(Opener(lambda: image), coding_of(image, transfer)), transfer=transfer, wrap=wrap
     )
     np.testing.assert_array_equal(seen.ldr, scene.ldr)
     np.testing.assert_array_equal(seen.tone.transforms, scene.tone.transforms)

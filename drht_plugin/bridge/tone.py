@@ -45,6 +45,9 @@ _PLANE = _SEGMENT + _LANES
 
 _PLANES = 13
 
+_N = tuple(np.int64(n) for n in range(13))
+"""Whole numbers that numba does not compile a function anew for, as it does for literals."""
+
 _INTERVALS = LEVELS - 1
 
 _f32 = np.float32
@@ -165,25 +168,21 @@ def _slice(
     hinges = np.empty((len(runs) - 1, _INTERVALS * 4 * step), np.float32)
     hinge_columns = np.empty(transforms.shape[1:], np.float32)
     planes = np.zeros(_PLANES * _PLANE, np.float32)
-    above = np.empty((used, columns), np.float32)
-    below = np.empty((used, columns), np.float32)
-    have = below_is = -1
-    upper_slopes = np.zeros(columns // _SEGMENT + 1, np.bool_)
-    lower_slopes = np.zeros(columns // _SEGMENT + 1, np.bool_)
+    # Two rows of the overview, the even and the odd one of those around.
+    expanded = np.empty((2, used, columns), np.float32)
+    slopes = np.zeros((2, columns // _SEGMENT + 1), np.bool_)
+    held = np.full(2, -1)
     for i in range(rows):
         y = (top + i + 0.5) / height
         _hinges(transforms, y * transforms.shape[0] - 0.5, runs, hinge_columns, hinges)
         high, low, share = grid_rows(y * sides.shape[0] - 0.5, sides.shape[0])
-        if high != have:
-            if high == below_is:
-                above, below = below, above
-                upper_slopes, lower_slopes = lower_slopes, upper_slopes
-            else:
-                _expand(sides[high], across_sides, above)
-                _find_slopes(above[colours:], upper_slopes)
-            _expand(sides[low], across_sides, below)
-            _find_slopes(below[colours:], lower_slopes)
-            have, below_is = high, low
+        for wanted in range(high, low + 1):
+            slot = wanted % 2
+            if held[slot] != wanted:
+                _expand(sides[wanted], across_sides, expanded[slot])
+                _find_slopes(expanded[slot, colours:], slopes[slot])
+                held[slot] = wanted
+        above, below = expanded[high % 2], expanded[low % 2]
         run = 0
         for start in range(0, columns, _SEGMENT):
             stop = min(start + _SEGMENT, columns)
@@ -191,7 +190,7 @@ def _slice(
             target = out[i * out_pitch + start * channels : i * out_pitch + stop * channels]
             _decode(source, channels, _f32(1) / settings[0], planes)
             segment = start // _SEGMENT
-            smoothed = upper_slopes[segment] or lower_slopes[segment]
+            smoothed = slopes[0, segment] or slopes[1, segment]
             for c in range(used if smoothed else colours):
                 plane = planes[(3 + c if c < colours else 6 + c - colours) * _PLANE :]
                 upper, lower = above[c, start:stop], below[c, start:stop]
@@ -201,7 +200,8 @@ def _slice(
                 _smooth_steps(planes, colours, stop - start, codes)
             else:
                 # The same as smoothing where there is no slope.
-                planes[6 * _PLANE : 9 * _PLANE] = planes[: 3 * _PLANE]
+                for j in range(3 * _PLANE):
+                    planes[6 * _PLANE + j] = planes[j]
             while True:
                 first, end = max(runs[run, 0], start), min(runs[run + 1, 0], stop)
                 part, part_shares = planes[first - start :], shares[first:]
@@ -389,8 +389,8 @@ def _correct_gray(hinges: Any, planes: Any, shares: Any, count: Any, settings: A
     for j in range(count):
         seen = clamp(planes[6 * _PLANE + j], zero, one)
         z, x = _f32(_INTERVALS) * seen, shares[j]
-        t = planes[3 * _PLANE + j] + _in_all(hinges, 1, 2, z, x)
-        planes[9 * _PLANE + j] = fma(_in_all(hinges, 0, 2, z, x), seen, t)
+        t = planes[3 * _PLANE + j] + _in_all(hinges, _N[1], _N[2], z, x)
+        planes[9 * _PLANE + j] = fma(_in_all(hinges, _N[0], _N[2], z, x), seen, t)
     _mix_gray(planes, count, settings)
 
 
@@ -434,28 +434,28 @@ def _rgb_transform(number: Any) -> Any:
 
     @inline
     def transform(table: Any, low: Any, planes: Any, shares: Any) -> None:
-        zero, one = _f32(0), _f32(1)
+        zero, one, size = _f32(0), _f32(1), _N[12]
         # Apart, since a loop over more constants is not vectorised, or at a cost.
         for j in range(_LANES):
             z, x = planes[12 * _PLANE + j] - low, shares[j]
-            t = planes[3 * _PLANE + j] + number(table, 3, 12, z, x)
-            t = fma(number(table, 0, 12, z, x), clamp(planes[6 * _PLANE + j], zero, one), t)
-            t = fma(number(table, 1, 12, z, x), clamp(planes[7 * _PLANE + j], zero, one), t)
-            t = fma(number(table, 2, 12, z, x), clamp(planes[8 * _PLANE + j], zero, one), t)
+            t = planes[3 * _PLANE + j] + number(table, _N[3], size, z, x)
+            t = fma(number(table, _N[0], size, z, x), clamp(planes[6 * _PLANE + j], zero, one), t)
+            t = fma(number(table, _N[1], size, z, x), clamp(planes[7 * _PLANE + j], zero, one), t)
+            t = fma(number(table, _N[2], size, z, x), clamp(planes[8 * _PLANE + j], zero, one), t)
             planes[9 * _PLANE + j] = t
         for j in range(_LANES):
             z, x = planes[12 * _PLANE + j] - low, shares[j]
-            t = planes[4 * _PLANE + j] + number(table, 7, 12, z, x)
-            t = fma(number(table, 4, 12, z, x), clamp(planes[6 * _PLANE + j], zero, one), t)
-            t = fma(number(table, 5, 12, z, x), clamp(planes[7 * _PLANE + j], zero, one), t)
-            t = fma(number(table, 6, 12, z, x), clamp(planes[8 * _PLANE + j], zero, one), t)
+            t = planes[4 * _PLANE + j] + number(table, _N[7], size, z, x)
+            t = fma(number(table, _N[4], size, z, x), clamp(planes[6 * _PLANE + j], zero, one), t)
+            t = fma(number(table, _N[5], size, z, x), clamp(planes[7 * _PLANE + j], zero, one), t)
+            t = fma(number(table, _N[6], size, z, x), clamp(planes[8 * _PLANE + j], zero, one), t)
             planes[10 * _PLANE + j] = t
         for j in range(_LANES):
             z, x = planes[12 * _PLANE + j] - low, shares[j]
-            t = planes[5 * _PLANE + j] + number(table, 11, 12, z, x)
-            t = fma(number(table, 8, 12, z, x), clamp(planes[6 * _PLANE + j], zero, one), t)
-            t = fma(number(table, 9, 12, z, x), clamp(planes[7 * _PLANE + j], zero, one), t)
-            t = fma(number(table, 10, 12, z, x), clamp(planes[8 * _PLANE + j], zero, one), t)
+            t = planes[5 * _PLANE + j] + number(table, _N[11], size, z, x)
+            t = fma(number(table, _N[8], size, z, x), clamp(planes[6 * _PLANE + j], zero, one), t)
+            t = fma(number(table, _N[9], size, z, x), clamp(planes[7 * _PLANE + j], zero, one), t)
+            t = fma(number(table, _N[10], size, z, x), clamp(planes[8 * _PLANE + j], zero, one), t)
             planes[11 * _PLANE + j] = t
 
     return transform

@@ -43,7 +43,7 @@ def has_plain_rows(pixels: Array) -> bool:
         pixels.flags.aligned
         and (channels == 1 or between == item)
         and (columns == 1 or across == channels * item)
-        and (rows == 1 or (down >= 0 and down % item == 0))
+        and (rows == 1 or (down > 0 and down % item == 0))
     )
 
 

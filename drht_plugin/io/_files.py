@@ -153,7 +153,7 @@ class PictureFile:
             return self._reader.read(top, bottom, step)
 
     def reduced(self, most: int) -> "PictureFile | None":
-        """Return the file as its decoder makes it smaller, at most `most` times each way.
+        """Return the file as its decoder makes it smaller or as a level, at most `most` times.
 
         Returns:
             None where the format has no cheap way to.

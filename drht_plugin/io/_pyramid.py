@@ -3,57 +3,68 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from drht_plugin.io._pixels import Pixels
 from drht_plugin.io._rows import Reader
 
 Options = dict[str, int]
 
-_ALIKE = 0.02
-"""By how much the factors of width and height of a copy may differ, being rounded up or down."""
+_FORMATS = ("uchar", "ushort")
+_BANDS = (1, 3)
+"""Without alpha: other software may have averaged colours into a level that alpha hides."""
 
 
 def level(path: Path, most: int) -> Options | None:
     """Return libvips' options for the smallest copy at most `most` times smaller each way.
 
-    None where the file has none.
+    None where the file has none, is not of 8 or 16 bits, has alpha, or holds several pictures.
     """
-    fitting = [(factor, options) for factor, options in _copies(path) if factor <= most]
+    copies = _copies(path)
+    fitting = [(factor, options) for factor, options in copies or () if factor <= most]
     return max(fitting, key=lambda copy: copy[0])[1] if fitting else None
 
 
-def holds_copies_only(path: Path) -> bool:
+def holds_one_picture(path: Path) -> bool:
     """Say whether all further pages of a file are smaller copies of its first."""
+    return _copies(path) is not None
+
+
+def _copies(path: Path) -> list[tuple[float, Options]] | None:
+    """By how much each copy is smaller, more than 1, and libvips' options for it.
+
+    None where the file cannot be read as TIFF, or a further page is no copy.
+    """
     import pyvips
 
-    pages = pyvips.Image.tiffload(str(path)).get_n_pages()
-    return sum("page" in options for _, options in _copies(path)) == pages - 1
-
-
-def _copies(path: Path) -> list[tuple[float, Options]]:
-    """By how much each copy is smaller, more than 1, and libvips' options for it."""
-    import pyvips
+    def opened(**options: int) -> Any:
+        # Not what libvips remembers of a file of that name.
+        return pyvips.Image.tiffload(str(path), access="sequential", revalidate=True, **options)
 
     found: list[tuple[float, Options]] = []
     try:
-        picture = pyvips.Image.tiffload(str(path))
+        picture = opened()
         further: list[Options] = [{"page": n} for n in range(1, picture.get_n_pages())]
         if picture.get_typeof("n-subifds"):
             further += [{"subifd": n} for n in range(picture.get("n-subifds"))]
         for options in further:
-            copy = pyvips.Image.tiffload(str(path), **options)
-            down, across = picture.height / copy.height, picture.width / copy.width
-            alike = abs(down / across - 1) < _ALIKE and _kind(copy) == _kind(picture)
-            if alike and min(down, across) > 1:
-                found.append((min(down, across), options))
+            factor = _factor(picture, opened(**options))
+            if factor > 1:
+                found.append((factor, options))
+            elif "page" in options:
+                return None
     except pyvips.Error:
-        return []
-    return found
+        return None
+    return found if picture.format in _FORMATS and picture.bands in _BANDS else []
 
 
-def _kind(image: Any) -> tuple[int, str, str]:
-    return image.bands, str(image.format), str(image.interpretation)
+def _factor(picture: Any, copy: Any) -> float:
+    """By how much a copy is smaller; 0 for what is none: its sides are rounded, up or down."""
+    kinds = {(i.bands, str(i.format), str(i.interpretation)) for i in (picture, copy)}
+    factor = max(picture.width, picture.height) / max(copy.width, copy.height)
+    alike = all(
+        abs(small - large / factor) <= 1
+        for small, large in ((copy.width, picture.width), (copy.height, picture.height))
+    )
+    return factor if len(kinds) == 1 and alike else 0.0
 
 
 class Pyramid:
@@ -68,10 +79,10 @@ class Pyramid:
         return self._source.read(top, bottom, step)
 
     def reduced(self, most: int) -> Reader | None:
-        """Return a reader of a smaller copy, see `Shrinkable`; of 8 and 16 bits."""
+        """Return a reader of a smaller copy, see `Shrinkable`."""
         from drht_plugin.io._vips import VipsReader
 
-        options = level(self._path, most) if self.dtype in (np.uint8, np.uint16) else None
+        options = level(self._path, most)
         return VipsReader(self._path, "tiff", options) if options else None
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""JPEG, PNG, WebP, AVIF and HEIC pixels, by libvips.
+"""JPEG, PNG, WebP, AVIF and HEIC pixels, and levels of TIFF pyramids, by libvips.
 
 libvips only codes pixels here (except for AVIF): it would pass EXIF through libexif, which adds
 and moves fields; the modules of the formats put metadata in byte for byte.
@@ -62,9 +62,13 @@ class VipsReader:
 
     def _opened(self) -> pyvips.Image:
         try:
-            # Sequential images are the ones that libvips does not remember by file name.
+            # Sequential, and not what libvips remembers of a file of that name.
             image = getattr(pyvips.Image, self._loader)(
-                str(self._path), fail_on="error", access="sequential", **self._options
+                str(self._path),
+                fail_on="error",
+                access="sequential",
+                revalidate=True,
+                **self._options,
             )
             _check(image, whole=not self._options)
         except pyvips.Error as error:

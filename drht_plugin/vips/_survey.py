@@ -19,7 +19,7 @@ from drht_plugin.engine.correct import Corrector
 from drht_plugin.engine.scene import Scene
 from drht_plugin.errors import Cancelled, InputError
 from drht_plugin.io._jpeg import shrink_factor
-from drht_plugin.io._pyramid import holds_copies_only, level
+from drht_plugin.io._pyramid import holds_one_picture, level
 from drht_plugin.vips._coding import Coding, as_rgb
 from drht_plugin.vips._generate import DTYPES, check_kill, current_work
 from drht_plugin.vips._lib import address
@@ -205,7 +205,10 @@ def _copies_of(image: pyvips.Image) -> Callable[[int], Opener | None]:
         return _no_copy
 
     def smaller(most: int) -> Opener | None:
-        again = _opened(name)
+        try:
+            again = _opened(name)
+        except pyvips.Error:
+            return None  # the file is gone, and the image may be in memory
         if _facts(again) != _facts(image) or not _is_one_picture(again):
             return None
         options = level(Path(name), most) if loader == "tiffload" else _shrunk(most)
@@ -220,9 +223,9 @@ def _shrunk(most: int) -> dict[str, int] | None:
 
 
 def _is_one_picture(image: pyvips.Image) -> bool:
-    """Whether a file just opened is no sequence of pictures; the levels of a pyramid are none."""
+    """Whether the file of an image is no sequence of pictures; the levels of a pyramid are none."""
     return image.get_n_pages() == 1 or (
-        image.get("vips-loader") == "tiffload" and holds_copies_only(Path(image.filename))
+        image.get("vips-loader") == "tiffload" and holds_one_picture(Path(image.filename))
     )
 
 

@@ -121,6 +121,42 @@ def test_pyramids_are_surveyed_by_a_level(
             np.testing.assert_array_equal(vips.survey(part, device="cpu").ldr, cut.ldr)
 
 
+@pytest.mark.parametrize("kind", ["alpha", "float"])
+def test_levels_with_alpha_or_of_floats_are_left(kind: str, photo: Path, tmp_path: Path) -> None:
+    """Both front ends survey all pixels of what colours under alpha may have been averaged into."""
+    path = tmp_path / "other.tif"
+    image = pyvips.Image.new_from_file(str(photo))
+    other = image.bandjoin(200) if kind == "alpha" else (image / 255).copy(interpretation="rgb")
+    other.tiffsave(str(path), tile=True, pyramid=True)
+    with open_picture(path) as file:
+        assert file.reduced(4) is None
+    opened = pyvips.Image.new_from_file(str(path), access="sequential")
+    pixels = opened.copy().numpy()
+    seen = vips.survey(pyvips.Image.new_from_file(str(path), access="sequential"), device="cpu")
+    if kind == "alpha":
+        np.testing.assert_array_equal(seen.ldr, STUB.survey(pixels).ldr)
+
+
+def test_levels_of_a_narrow_picture_are_its_own(tmp_path: Path) -> None:
+    """Sides rounded down at every halving are still a level's; a replaced file is read anew."""
+    path = tmp_path / "narrow.tif"
+    random = np.random.default_rng(1)
+    pixels = random.integers(0, 99, (63, 1024, 3), np.uint8)
+    image = pyvips.Image.new_from_array(pixels)
+    image.tiffsave(str(path), tile=True, pyramid=True, tile_width=64, tile_height=64)
+    opened = pyvips.Image.new_from_file(str(path), access="sequential")
+    assert opened.get_n_pages() > 3
+    corrected = vips.correct(opened, detail="guided", device="cpu").numpy()
+    np.testing.assert_array_equal(
+        corrected, drht_plugin.correct(pixels, detail="guided", device="cpu")
+    )
+    with open_picture(path) as file:
+        assert file.reduced(9) is not None
+    image.tiffsave(str(path), tile=True)
+    with open_picture(path) as file:
+        assert file.reduced(9) is None
+
+
 def test_pages_that_are_pictures_are_no_levels(photo: Path, tmp_path: Path) -> None:
     """Of a file of several pictures none is taken for a copy of another."""
     path = tmp_path / "pages.tif"

@@ -110,11 +110,12 @@ def _details() -> list[Figure]:
 
     shape = HEIGHT // CELL, WIDTH // CELL
     display, guided = picture(3, "float32"), picture(3, "float32")
-    overview = np.random.default_rng(3).random((128, 424, 9), dtype=np.float32)
+    overview = np.random.default_rng(3).random((128, 424, 11), dtype=np.float32)
     planes = np.empty((*shape, PLANES * CELL * CELL), np.float32)
     lacking = np.zeros((*shape, 3 * CELL * CELL), np.float32)
     total = np.zeros((HEIGHT, WIDTH, 3), np.float32)
     rows, columns = np.arange(HEIGHT), np.arange(WIDTH)
+    none_hidden = np.zeros((0, 0), np.bool_)
     weights = np.ones(HEIGHT, np.float32), np.ones(WIDTH, np.float32)
     codes = picture(3, "uint8")
     out, settings = np.empty_like(codes), _settings("uint8")
@@ -122,7 +123,9 @@ def _details() -> list[Figure]:
     return [
         _figure(
             "input of the detail network",
-            lambda: detail.detail_planes(display, guided, rows, columns, *inside, planes),
+            lambda: detail.detail_planes(
+                display, guided, none_hidden, rows, columns, *inside, planes
+            ),
         ),
         _figure(
             "accumulate a tile",

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
+_NOISY = 2.0
+"""Codes of 255 of lifted noise from which on network detail gains most, see docs/experiments.md."""
+
 _CORRECT_EXAMPLES = """\
 examples:
   drht correct dark.jpg                        writes dark-corrected.jpg beside it
@@ -127,7 +130,7 @@ def _add_correct(commands: Any) -> None:
         default="auto",
         help="guided: detail from the input, tone from the networks; network: a network at full "
         "resolution also mends noise and code steps in lifted shadows, and takes some fifty times "
-        "as long; auto (default) takes what measured better, guided today",
+        "as long; auto (default) is guided, and says where the other would mend lifted noise",
     )
     parser.add_argument(
         "--transfer",
@@ -232,6 +235,10 @@ def _correct_one(
         print(json.dumps(asdict(report)), flush=True)
     elif not options.quiet:
         print(f"{source} -> {target}", flush=True)
+        lifted = options.strength * options.shadows * report.lifted_noise
+        if options.detail == "auto" and lifted > _NOISY and corrector.has_detail:
+            noise = f"noise of about {lifted:.0f} codes of 255"
+            print(f"{source}: has {noise} now; --detail network mends it", file=sys.stderr)
         if report.hdr:
             print(f"{source} -> {report.hdr}", flush=True)
 
@@ -319,6 +326,9 @@ def _add_train_detail(commands: Any) -> None:
     )
     _add_run(parser, minutes=60.0)
     parser.add_argument("--model", default="default", help="whose surveys to train with")
+    parser.add_argument(
+        "--start", default="", metavar="MODEL", help="whose detail network to begin from"
+    )
     parser.set_defaults(run=_train_detail)
 
 
@@ -328,7 +338,7 @@ def _train_detail(options: argparse.Namespace) -> int:
     weights = train_detail(
         options.data,
         options.out,
-        DetailRecipe(minutes=options.minutes, seed=options.seed),
+        DetailRecipe(minutes=options.minutes, seed=options.seed, start=options.start),
         model=options.model,
         validation=options.validation,
         device=options.device,

@@ -37,7 +37,8 @@ class FileReport:
     """What was done to one file.
 
     target, hdr: the files written, hdr None where none was asked for; height, width, channels,
-    dtype: of the picture; seconds: time of each part: load (networks), read (of pictures that are
+    dtype: of the picture; lifted_noise: in codes of 255, how noisy guided detail makes it, see
+    `Scene.lifted_noise`; seconds: time of each part: load (networks), read (of pictures that are
     held), survey, render (reading and writing by rows included), hdr, write (what remains to be
     coded, and the file's way to the disk).
     """
@@ -49,6 +50,7 @@ class FileReport:
     width: int
     channels: int
     dtype: str
+    lifted_noise: float
     seconds: dict[str, float] = field(default_factory=dict)
 
 
@@ -162,6 +164,7 @@ def correct_file(
         width=picture.shape[1],
         channels=picture.shape[2],
         dtype=picture.dtype.name,
+        lifted_noise=round(255 * scene.lifted_noise, 2),
         seconds=seconds,
     )
 

@@ -17,12 +17,15 @@ Array = npt.NDArray[Any]
 _f32 = np.float32
 _CLIP_FROM = _f32(0.95)
 _Y_MOST = _f32(3)
+_NOISE_SCALE = _f32(20)
+"""Noise is seen in twentieths of the range, as other planes are in their own."""
 
 
 @kernel
 def detail_planes(
     display: Array,
     guided: Array,
+    hidden: Array,
     rows: Array,
     columns: Array,
     overview: Array,
@@ -33,14 +36,15 @@ def detail_planes(
 ) -> None:
     """What the detail network sees of one tile.
 
-    display, guided: R×C×3 float32, x and its guided correction, in 0..1; R, C even. rows, columns:
-    int64, the tile's R and C global coordinates, inside the image of height × width. overview:
-    h×w×9 float32: x, T, y. planes: (R/2)×(C/2)×(4·PLANES) float32.
+    display, guided: R×C×3 float32, x and its guided correction, in 0..1; R, C even. hidden: R×C
+    bool, pixels in whose place the overview's are seen; or empty. rows, columns: int64, the tile's
+    R and C global coordinates, inside the image of height × width. overview: h×w×11 float32: x, T,
+    y, noise. planes: (R/2)×(C/2)×(4·PLANES) float32.
     """
     over_h, over_w = overview.shape[0], overview.shape[1]
     zero, one = _f32(0), _f32(1)
     for pair in numba.prange(display.shape[0] // 2):
-        slab = np.empty((over_w, 9), np.float32)
+        slab = np.empty((over_w, 11), np.float32)
         for dy in range(2):
             i = 2 * pair + dy
             between_rows(overview, (rows[i] + 0.5) / height * over_h - 0.5, slab)
@@ -52,17 +56,22 @@ def detail_planes(
                 n = PLANES * (2 * dy + (j & 1))
                 most = zero
                 for c in range(3):
-                    x = display[i, j, c]
-                    most = max(most, x)
                     low = slab[left, c] + share * (slab[right, c] - slab[left, c])
                     tone = slab[left, 3 + c] + share * (slab[right, 3 + c] - slab[left, 3 + c])
+                    x, corrected = display[i, j, c], guided[i, j, c]
+                    if hidden.size > 0 and hidden[i, j]:
+                        x, corrected = low, tone
+                    most = max(most, x)
                     y = slab[left, 6 + c] + share * (slab[right, 6 + c] - slab[left, 6 + c])
                     out[n + c] = x
                     out[n + 3 + c] = x - low
                     out[n + 6 + c] = tone
                     out[n + 9 + c] = min(max(y, zero), _Y_MOST)
-                    out[n + 12 + c] = guided[i, j, c]
+                    out[n + 12 + c] = corrected
                 out[n + 15] = max((most - _CLIP_FROM) * (one / (one - _CLIP_FROM)), zero)
+                for c in range(2):
+                    noise = slab[left, 9 + c] + share * (slab[right, 9 + c] - slab[left, 9 + c])
+                    out[n + 16 + c] = min(_NOISE_SCALE * noise, one)
 
 
 @kernel

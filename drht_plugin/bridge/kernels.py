@@ -13,7 +13,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from drht_plugin.bridge.jit import inline, kernel
+from drht_plugin.bridge.jit import inline, kernel, rows_kernel
 from drht_plugin.bridge.scalars import LUMA_B, LUMA_G, LUMA_R, grid_columns
 from drht_plugin.bridge.transfer import ALPHA, GAMMA, H_MAX, SRGB_CODED_END, SRGB_LINEAR_END
 
@@ -208,6 +208,51 @@ def area_average(
                 for c in range(colours):
                     sums[i, j, c] += share * total[c]
                 sums[i, j, colours] += share * total[3]
+
+
+@rows_kernel
+def count_differences(
+    codes: Array,
+    pitch: int,
+    layout: tuple[int, int, int, int],
+    display: Array,
+    scale: float,
+    counts: Array,
+) -> None:
+    """Count the second differences of luma along rows, by luma and by how large they are.
+
+    codes, pitch: see `rows.flat_rows`; whole rows of uint8 or uint16. layout: columns; channels;
+    index of the alpha channel, or −1, whose transparent pixels weigh in nowhere; columns from one
+    sample to the next. display: display values of the codes. scale: steps to a difference of 1.
+    counts: distances×levels×steps int64, added to, of pixels 1, 2, … apart.
+    """
+    columns, channels, alpha, step = layout
+    reach, levels, steps = counts.shape
+    rows = (codes.size - columns * channels) // max(pitch, 1) + 1
+    luma = np.empty(2 * reach + 1, np.float32)
+    for i in range(rows):
+        row = codes[i * pitch : i * pitch + columns * channels]
+        for j in range(reach, columns - reach, step):
+            hidden = False
+            for k in range(2 * reach + 1):
+                n = (j + k - reach) * channels
+                hidden = hidden or (alpha >= 0 and row[n + alpha] == 0)
+                luma[k] = display[row[n]]
+                if channels > 2:
+                    g, b = display[row[n + 1]], display[row[n + 2]]
+                    luma[k] = LUMA_R * luma[k] + LUMA_G * g + LUMA_B * b
+            if hidden:
+                continue
+            middle = luma[reach]
+            for d in range(reach):
+                before, after = luma[reach - d - 1], luma[reach + d + 1]
+                mean = _f32(0.25) * (before + after) + _f32(0.5) * middle
+                # What is cut off at black and white has lost its noise.
+                if mean < _f32(0.5 / 255) or mean > _f32(1 - 1 / 255):
+                    continue
+                level = min(int(mean * _f32(levels)), levels - 1)
+                size = abs(before + after - _f32(2) * middle) * _f32(scale)
+                counts[d, level, min(int(size), steps - 1)] += 1
 
 
 @kernel

@@ -7,8 +7,9 @@ CELL = 2
 """Side of the square of pixels that is one place of the network's input and output; its pixels
 (0, 0), (0, 1), (1, 0), (1, 1) follow one another in the channels."""
 
-PLANES = 16
-"""Features of a pixel: x, x − up(x of the overview), up(T), up(y), guided T: 3 each; clip mask."""
+PLANES = 18
+"""Features of a pixel: x, x − up(x of the overview), up(T), up(y), guided T: 3 each; clip mask;
+noise at both distances, see `engine.noise`."""
 
 STRIDE = 8
 """Tiles begin at multiples of this, and their sides are multiples of it."""
@@ -17,7 +18,7 @@ HALO = 32
 """Pixels around a part of a tile, in whole strides, that the network's output there depends on."""
 
 LEVELS = 8
-"""Luma levels of a tone grid: as many as `bridge.tone` has hinges for."""
+"""Luma levels of a tone grid."""
 
 NO_SLOPE = -1.0
 """In place of the overview: further from every pixel than what is taken to be a slope's."""

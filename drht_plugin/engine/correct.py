@@ -40,8 +40,8 @@ ProgressCallback = Callable[[float], None]
 DETAILS = ("auto", "guided", "network")
 
 AUTO = "guided"
-"""What "auto" takes, as measured: on views of HDR scenes network detail is closer to the truth; on
-real pairs, whose shadows hold little noise, guided detail is, in nearly every class (docs)."""
+"""What "auto" takes: network detail is closer to the truth, most of all where noise is lifted (see
+docs/experiments.md), at fifty times the time, which nobody is to wait for unasked."""
 
 _BAND_PIXELS = 1 << 22
 SURVEY_SHARE = 0.3
@@ -367,7 +367,8 @@ def correct(
         highlights: how much of the recovery is applied where it gets darker, 0..1.
         detail: "guided": detail from the input, tone from the networks; "network": a network at
             full resolution mends noise, code steps and coding losses of what is lifted, at some
-            fifty times the cost; "auto" picks what measured better: guided, today.
+            fifty times the cost; "auto" is guided: where lifted noise shows, see
+            `Scene.lifted_noise`, the other is worth its time.
         transfer: "linear" for scene-linear values.
         wrap: a 360° panorama, whose left and right edges meet.
         tile: in network detail, the side in pixels of what the network sees at once (memory goes

@@ -6,7 +6,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,8 @@ from drht_plugin.engine.tiles import Piece, Region, Tiling, tiling
 from drht_plugin.errors import DrhtWarning, InputError
 
 FloatArray = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
+Pixel = TypeVar("Pixel", bound=np.generic)
 Network = Callable[[FloatArray], FloatArray]
 
 TILE = 1024
@@ -28,6 +30,8 @@ TILE = 1024
 _TILES = (TILE, 768, 512, 384, 256)
 _MEMORY = 768 << 20
 """Bytes of pixels that are on their way at once, unless told otherwise."""
+
+_NONE_HIDDEN: Mask = np.zeros((0, 0), np.bool_)
 
 RAMP = 16
 """Pixels over which neighbouring tiles fade into one another."""
@@ -61,7 +65,7 @@ class _Patch(NamedTuple):
 class NetworkRenderer:
     """Renders windows in network detail; safe to call from several threads.
 
-    network: h×w×64 planes to h×w×12, see `model.detail.DetailRunner`. tile: side of the largest
+    network: h×w×72 planes to h×w×12, see `model.detail.DetailRunner`. tile: side of the largest
     square of pixels it is given. Where the device has no memory for one, smaller ones are given
     from then on, and a `DrhtWarning` says so: the result stays the same.
 
@@ -197,9 +201,12 @@ class NetworkRenderer:
         block = source[block_rows, first_column - given.left : last_column + 1 - given.left]
         display = to_display(block, scene.kind)[..., : scene.kind.colours].clip(0, 1)
         guided = tone(scene, display, Window(int(first_row), int(first_column)))
-        index = np.ix_(rows - first_row, across_block)
-        seen, corrected = _three(display[index]), _three(guided[index])
-        lacking = self._network_on(scene, seen, corrected, rows, columns)
+        down_block = rows - first_row
+        seen, corrected = (
+            _three(_mirrored(picture, down_block, across_block)) for picture in (display, guided)
+        )
+        hidden = _hidden(block, scene.kind, down_block, across_block)
+        lacking = self._network_on(scene, seen, corrected, hidden, rows, columns)
         inside = slice(HALO, -HALO)
         places = slice(HALO // CELL, -HALO // CELL)
         return _Patch(
@@ -214,6 +221,7 @@ class NetworkRenderer:
         scene: Scene,
         display: FloatArray,
         guided: FloatArray,
+        hidden: Mask,
         rows: npt.NDArray[np.int64],
         columns: npt.NDArray[np.int64],
     ) -> FloatArray:
@@ -221,7 +229,8 @@ class NetworkRenderer:
         height, width = display.shape[:2]
         if max(height, width) <= self._most:
             try:
-                return self._network(network_planes(scene, display, guided, rows, columns))
+                planes = network_planes(scene, display, guided, rows, columns, hidden)
+                return self._network(planes)
             except _out_of_memory() as error:
                 self._halve(max(height, width), error)
         axis, side = (0, height) if height >= width else (1, width)
@@ -238,6 +247,7 @@ class NetworkRenderer:
                 scene,
                 np.ascontiguousarray(display[place]),
                 np.ascontiguousarray(guided[place]),
+                np.ascontiguousarray(hidden[place]) if hidden.size else hidden,
                 rows[part[0]],
                 columns[part[1]],
             )
@@ -399,19 +409,45 @@ def network_planes(
     guided: FloatArray,
     rows: npt.NDArray[np.int64],
     columns: npt.NDArray[np.int64],
+    hidden: Mask | None = None,
 ) -> FloatArray:
-    """What the network sees of R×C×3 pixels and their guided T: (R/2)×(C/2)×64 float32.
+    """What the network sees of R×C×3 pixels and their guided T: (R/2)×(C/2)×72 float32.
 
-    rows, columns: the pixels' coordinates in the scene; see `bridge.detail.detail_planes`.
+    rows, columns: the pixels' coordinates in the scene; hidden: R×C, pixels whose colours weigh in
+    nowhere, or empty. See `bridge.detail.detail_planes`.
     """
     from drht_plugin.bridge.detail import detail_planes
 
     shape = (len(rows) // CELL, len(columns) // CELL, PLANES * CELL * CELL)
     planes = np.empty(shape, np.float32)
-    overview = np.concatenate([scene.ldr, scene.corrected, scene.y], -1)
-    height, width = scene.kind.height, scene.kind.width
-    detail_planes(display, guided, rows, columns, overview, height, width, scene.wrap, planes)
+    told, kind = scene.conditions, scene.kind
+    hidden = _NONE_HIDDEN if hidden is None else hidden
+    detail_planes(
+        display, guided, hidden, rows, columns, told, kind.height, kind.width, scene.wrap, planes
+    )
     return planes
+
+
+def _hidden(
+    block: npt.NDArray[Any],
+    kind: Kind,
+    rows: npt.NDArray[np.int64],
+    columns: npt.NDArray[np.int64],
+) -> Mask:
+    """Where a block's pixels are transparent; empty where none is."""
+    if kind.alpha < 0:
+        return _NONE_HIDDEN
+    mask: Mask = block[..., kind.alpha] == 0
+    return np.ascontiguousarray(_mirrored(mask, rows, columns)) if mask.any() else _NONE_HIDDEN
+
+
+def _mirrored(
+    picture: npt.NDArray[Pixel], rows: npt.NDArray[np.int64], columns: npt.NDArray[np.int64]
+) -> npt.NDArray[Pixel]:
+    """Rows and columns of a picture, which some may be of twice; without a copy where none are."""
+    if len(rows) != picture.shape[0]:
+        picture = picture[rows]
+    return picture if len(columns) == picture.shape[1] else picture[:, columns]
 
 
 def _three(picture: FloatArray) -> FloatArray:

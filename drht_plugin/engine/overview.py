@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from drht_plugin.bridge import transfer
+from drht_plugin.engine.noise import NoiseMeter
 from drht_plugin.engine.pixels import Kind, as_channels, require_finite
 from drht_plugin.engine.source import Reducible
 
@@ -69,17 +70,23 @@ def looked_at(image: Any, kind: Kind) -> Any:
     rows, columns = overview_size(kind.height, kind.width)
     most = min(kind.height // (rows * _SAMPLES), kind.width // (columns * _SAMPLES))
     smaller = image.reduced(most) if most > 1 else None
-    return image if smaller is None else smaller
+    if smaller is None or (smaller.shape[2:], smaller.dtype) != (image.shape[2:], image.dtype):
+        return image
+    return smaller
 
 
 def overview(
-    image: Any, kind: Kind, progress: Callable[[int, int], None] | None = None
+    image: Any,
+    kind: Kind,
+    progress: Callable[[int, int], None] | None = None,
+    meter: NoiseMeter | None = None,
 ) -> tuple[FloatArray, FloatArray]:
     """The image averaged in linear light, display-encoded h×w×3, and the weight h×w of its cells.
 
     Of tall images it reads every `row_step`th row, by the image's own coordinates, in bands of
     `image[first:stop:step]`, once, from top to bottom; a row stands for those around it. Pixels
     whose alpha is 0 do not count. kind: of the whole image, of which `image` may be a smaller copy.
+    meter: is shown the same rows.
     """
     from drht_plugin.bridge import kernels
 
@@ -97,6 +104,8 @@ def overview(
         codes, pitch = _codes(rows, kind.alpha)
         place = first, step, height, width
         kernels.area_average(codes, pitch, rows.shape[2], kind.alpha, table, place, sums)
+        if meter is not None:
+            meter.add(codes, pitch, width, len(sampled))
         if progress is not None:
             progress(first + len(part), len(sampled))
     area = height * width / (size[0] * size[1])

@@ -17,13 +17,14 @@ from safetensors.numpy import save
 
 from drht_plugin.bridge.layout import LEVELS
 from drht_plugin.engine.grid import ToneGrid, fit
+from drht_plugin.engine.noise import BINS, DISTANCES, lifted_noise, noise_map
 from drht_plugin.engine.pixels import Kind
 from drht_plugin.errors import ReadError, WriteError
 from drht_plugin.io import replacing
 
 FloatArray = npt.NDArray[np.float32]
 
-VERSION = 2
+VERSION = 3
 """Of the stored form, and of what its arrays mean to render."""
 
 _KEY = "drht_scene"
@@ -36,8 +37,8 @@ class Scene:
     kind: of the image surveyed. wrap: its columns are periodic. origin: the image's column that
     the scene's columns are counted from, 0 unless `wrap`. ldr, y, corrected: h×w×3 float32
     overviews of the input x, of the HDR estimate in the LDR domain, and of T (all
-    display-encoded; y = α·H^γ). weight: h×w, the share of pixels that counted. tone: carries x
-    to T at any pixel.
+    display-encoded; y = α·H^γ). weight: h×w, the share of pixels that counted. noise: of the
+    image's own pixels, by luma, see `noise.NoiseMeter.curve`. tone: carries x to T at any pixel.
     """
 
     kind: Kind
@@ -46,12 +47,24 @@ class Scene:
     y: FloatArray = field(repr=False)
     corrected: FloatArray = field(repr=False)
     weight: FloatArray = field(repr=False)
+    noise: FloatArray = field(repr=False)
     tone: ToneGrid = field(repr=False)
     origin: int = 0
 
     def radiance_grid(self) -> ToneGrid:
         """The grid that carries x to y at any pixel, as `tone` does to T."""
         return fit(self.ldr, self.y, self.weight, gray=self.kind.colours == 1, wrap=self.wrap)
+
+    @cached_property
+    def conditions(self) -> FloatArray:
+        """What the detail network is told of the scene, h×w×11: x, T, y, noise at each distance."""
+        noise = noise_map(self.ldr, self.noise)
+        return np.concatenate([self.ldr, self.corrected, self.y, noise], -1)
+
+    @cached_property
+    def lifted_noise(self) -> float:
+        """How noisy guided detail is; see `noise.lifted_noise`."""
+        return lifted_noise(self.ldr, self.corrected, self.weight, self.noise)
 
     @cached_property
     def digest(self) -> str:
@@ -96,6 +109,7 @@ class Scene:
             "y": self.y,
             "corrected": self.corrected,
             "weight": self.weight,
+            "noise": self.noise,
             "transforms": self.tone.transforms,
             "sides": self.tone.sides,
         }
@@ -141,6 +155,7 @@ class Scene:
             y=arrays["y"],
             corrected=arrays["corrected"],
             weight=arrays["weight"],
+            noise=arrays["noise"],
             tone=tone,
             origin=facts["origin"],
         )
@@ -154,6 +169,7 @@ class Scene:
         cell = LEVELS * colours * (colours + 1)
         fitting = (
             shapes == {(rows, columns, 3)}
+            and self.noise.shape == (DISTANCES, BINS)
             and self.tone.sides.shape == (rows, columns, 2 * colours)
             and self.tone.transforms.ndim == 3
             and self.tone.transforms.shape[2] == cell

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from drht_plugin.engine.dequantise import dequantised
 from drht_plugin.engine.grid import fit
+from drht_plugin.engine.noise import NoiseMeter
 from drht_plugin.engine.overview import STRIDE, looked_at, overview
 from drht_plugin.engine.pixels import LUMA, as_channels, kind_of
 from drht_plugin.engine.restraint import restrained
@@ -48,7 +49,8 @@ def survey(
     if wrap:
         origin = panorama_origin(image)
         image = _Turned(image, origin)
-    ldr, weight = overview(image if wrap else looked_at(image, kind), kind, progress)
+    meter = NoiseMeter(kind)
+    ldr, weight = overview(image if wrap else looked_at(image, kind), kind, progress, meter)
     codes = kind.coarse_codes
     if codes:
         ldr = dequantised(ldr, codes, wrap=wrap)
@@ -60,10 +62,11 @@ def survey(
     if kind.colours == 1:
         y, corrected = _gray(y), _gray(corrected)
     corrected = restrained(ldr, corrected, weight, wrap=wrap)
-    for array in (ldr, y, corrected, weight):
+    noise = meter.curve()
+    for array in (ldr, y, corrected, weight, noise):
         array.flags.writeable = False
     tone = fit(ldr, corrected, weight, gray=kind.colours == 1, wrap=wrap, codes=codes)
-    return Scene(kind, wrap, ldr, y, corrected, weight, tone, origin)
+    return Scene(kind, wrap, ldr, y, corrected, weight, noise, tone, origin)
 
 
 def panorama_origin(image: Any) -> int:

@@ -29,7 +29,7 @@ _CHANNELS = (64, 128, 256)
 
 
 class DetailNetwork(nn.Module):
-    """B×64×H×W planes (`bridge.detail`, 2×2 pixels a place) to B×12×H×W: what guided T lacks.
+    """B×72×H×W planes (`bridge.detail`, 2×2 pixels a place) to B×12×H×W: what guided T lacks.
 
     H and W are multiples of STRIDE / CELL. The output holds R, G, B of the four pixels after one
     another, float32, to be added to guided T.
@@ -71,6 +71,22 @@ class DetailNetwork(nn.Module):
             return F.conv2d(up.float(), self.project.weight, self.project.bias)
 
 
+def detail_network(model: str | Path) -> DetailNetwork:
+    """The detail network of a model, a shipped one's name or a .safetensors file.
+
+    Raises:
+        InputError: no such model, or one without a detail network.
+        WeightsError: damaged weights.
+    """
+    weights = detail_of(locate(model))
+    if not weights.is_file():
+        raise InputError(
+            f"model {str(model)!r} has no network for detail 'network' ({weights.name} is "
+            "missing); expected detail 'guided'"
+        )
+    return load_weights(weights, {DETAIL_ARCHITECTURE: DetailNetwork})
+
+
 class DetailRunner:
     """The detail network of one model on one device; calling it has no side effects."""
 
@@ -78,18 +94,12 @@ class DetailRunner:
         self.device = choose_device(device)
         self.dtype = inference_dtype(self.device)
         tune_allocator()
-        weights = detail_of(locate(model))
-        if not weights.is_file():
-            raise InputError(
-                f"model {str(model)!r} has no network for detail 'network' ({weights.name} is "
-                "missing); expected detail 'guided'"
-            )
-        network = load_weights(weights, {DETAIL_ARCHITECTURE: DetailNetwork})
+        network = detail_network(model)
         network = network.eval().requires_grad_(False)
         self._network = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def __call__(self, planes: FloatArray) -> FloatArray:
-        """What guided T lacks, h×w×12 float32, of a tile's planes h×w×64 float32.
+        """What guided T lacks, h×w×12 float32, of a tile's planes h×w×72 float32.
 
         h and w are multiples of `STRIDE` / `CELL`. Convolutions are bfloat16 where the device is
         fast at it; the last addition and its terms are float32.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,16 +21,19 @@ from drht_plugin import camera
 from drht_plugin.bridge import transfer
 from drht_plugin.bridge.layout import CELL, STRIDE
 from drht_plugin.camera import Scene
+from drht_plugin.engine.dequantise import dequantised
 from drht_plugin.engine.detail import network_planes
 from drht_plugin.engine.grid import fit
+from drht_plugin.engine.noise import NoiseMeter
 from drht_plugin.engine.overview import overview
 from drht_plugin.engine.pixels import kind_of
-from drht_plugin.engine.render import Window, render
+from drht_plugin.engine.render import Window, tone
 from drht_plugin.engine.restraint import restrained
 from drht_plugin.engine.scene import Scene as SurveyScene
 from drht_plugin.errors import InputError
-from drht_plugin.model.detail import DetailNetwork
+from drht_plugin.model.detail import DetailNetwork, detail_network
 from drht_plugin.model.device import choose_device, tune_allocator
+from drht_plugin.model.files import detail_of, locate
 from drht_plugin.model.runner import Runner
 from drht_plugin.model.weights import DETAIL_ARCHITECTURE, save_model
 from drht_plugin.training.checkpoint import Run
@@ -58,6 +63,15 @@ _WATCHED = 18
 _SHARP = 0.6
 """Share of views that are sharp to the pixel: views of panoramas are interpolated, and soft."""
 
+_DARK_AND_NOISY = 0.4
+"""Share of shots that are: of other shots few have noise that is lifted until it shows."""
+
+_GRAINY = 0.5
+"""Share of views with grain of the scene's own: patches of it, where noise is everywhere."""
+
+_FINE = 7
+"""Side of the box that, three times over, parts detail from tone, in pixels: σ 3.5."""
+
 _SHORTEST = 16
 """Least side of an overview that stands for that of a larger picture."""
 
@@ -69,7 +83,8 @@ class DetailRecipe:
     minutes: budget, over all resumed runs. learning_rate: Adam's peak, after `warm_up` of the
     budget, then a cosine to zero. crop: side of a crop in pixels; batch: crops in a step. pool:
     pictures that crops are drawn from; fresh: steps in which one view (two pictures) is renewed.
-    averaging: decay of the weights' moving average.
+    averaging: decay of the weights' moving average. start: a model whose detail network the run
+    begins from, in place of fresh weights.
     """
 
     minutes: float = 60.0
@@ -82,18 +97,19 @@ class DetailRecipe:
     fresh: int = 2
     averaging: float = 0.998
     clip_gradient: float = 0.5
+    start: str = ""
 
 
 class Sample(NamedTuple):
     """One picture, 2×2 pixels a place, float16.
 
-    planes: 64×h×w, what the network sees; guided: 12×h×w, T in guided detail; clean: the same of
-    a shot without noise and coding losses; true_ldr: 12×h×w.
+    planes: 72×h×w, what the network sees; guided: 12×h×w, T in guided detail; target: 12×h×w, see
+    `target_of`; true_ldr: 12×h×w.
     """
 
     planes: Tensor
     guided: Tensor
-    clean: Tensor
+    target: Tensor
     true_ldr: Tensor
 
 
@@ -111,21 +127,38 @@ class Cut(NamedTuple):
 
 
 def harder(shot: Shot, random: np.random.Generator) -> Shot:
-    """A shot as full-size pictures are: more often a JPEG, and noisier."""
+    """A shot as full-size pictures are: more often a JPEG, and noisier; many dark and noisy."""
     least = 50 if random.random() < 0.3 else 80
     jpeg = int(random.integers(least, 99)) if random.random() < 0.6 else 0
-    # Half of the shots have next to no noise, the dark ones too: dark does not mean noisy.
+    shot = replace(
+        shot,
+        jpeg=jpeg,
+        halved=bool(random.random() < 0.6),
+        quantised=bool(random.random() < 0.85),
+    )
+    if random.random() < _DARK_AND_NOISY:
+        return replace(
+            shot,
+            stops=random.uniform(-4.5, -1.0),
+            jpeg=jpeg if random.random() < 0.4 else 0,
+            metered_highlights=False,
+            own_target=False,
+            shot_noise=_log_uniform(random, 1e-5, 1e-3),
+            read_noise=_log_uniform(random, 3e-4, 4e-3),
+        )
+    # Many shots have next to no noise, dark ones too: dark does not mean noisy.
     most_shot, most_read = (1e-2, 4e-3) if random.random() < 0.2 else (1e-3, 2e-3)
     if random.random() < 0.5:
         most_shot, most_read = 4e-6, 1.5e-4
     return replace(
         shot,
-        jpeg=jpeg,
-        halved=bool(random.random() < 0.6),
-        quantised=bool(random.random() < 0.85),
-        shot_noise=math.exp(random.uniform(math.log(1e-6), math.log(most_shot))),
-        read_noise=math.exp(random.uniform(math.log(5e-5), math.log(most_read))),
+        shot_noise=_log_uniform(random, 1e-6, most_shot),
+        read_noise=_log_uniform(random, 5e-5, most_read),
     )
+
+
+def _log_uniform(random: np.random.Generator, least: float, most: float) -> float:
+    return math.exp(random.uniform(math.log(least), math.log(most)))
 
 
 class Sampler:
@@ -181,8 +214,8 @@ class Sampler:
         triplets = self._textured(triplets, plan.shots)
         cuts = self._cuts(triplets, plan.shots, enlarged)
         return [
-            self._sample(_pixels(whole), cut, coarser, enlarged)
-            for whole, cut in zip(triplets.ldr, cuts, strict=True)
+            self._sample(_pixels(whole), shot, cut, coarser, enlarged)
+            for whole, shot, cut in zip(triplets.ldr, plan.shots, cuts, strict=True)
         ]
 
     def _textured(self, triplets: Triplets, shots: Sequence[Shot]) -> Triplets:
@@ -192,13 +225,17 @@ class Sampler:
         are light, in the shot and in its clean form alike, not noise.
         """
         random, light = self._random, triplets.true_hdr.clamp_min(1e-5).log()
-        fine = light - F.avg_pool2d(F.pad(light, (1, 1, 1, 1), "replicate"), 3, 1)
+        fine = light - _box(light, 3)
         height, width = light.shape[-2:]
-        grain = torch.randn((1, 1, height, width), generator=self._noise)
-        where = torch.rand((1, 1, 5, 5), generator=self._noise) ** 2
-        where = F.interpolate(where, (height, width), mode="bilinear", align_corners=False)
-        most = math.exp(random.uniform(math.log(0.01), math.log(0.25)))
-        texture = random.uniform(0, 2) * fine.clamp(-0.5, 0.5) + most * where * grain
+        texture = random.uniform(0, 2) * fine.clamp(-0.5, 0.5)
+        if random.random() < _GRAINY:
+            grain = torch.randn((1, 1, height, width), generator=self._noise)
+            if random.random() < 0.5:
+                grain = 2 * _box(grain, 3)
+            where = torch.rand((1, 1, 5, 5), generator=self._noise) ** 2
+            where = F.interpolate(where, (height, width), mode="bilinear", align_corners=False)
+            most = _log_uniform(random, 0.01, 0.25)
+            texture = texture + most * where * grain
         radiance = (light + texture).exp().clamp(max=transfer.H_MAX)
         curve, sensor = cameras(shots, light.device)
         # Display codes go about with the square root of light.
@@ -240,11 +277,16 @@ class Sampler:
             Cut(*parts, *place) for parts in zip(ldr, curve.encode(radiance), true_ldr, strict=True)
         ]
 
-    def _sample(self, whole: FloatArray, cut: Cut, coarser: float, enlarged: float) -> Sample:
+    def _sample(
+        self, whole: FloatArray, shot: Shot, cut: Cut, coarser: float, enlarged: float
+    ) -> Sample:
         """What the network sees of a cut, with the survey of the whole picture."""
         height, width = whole.shape[:2]
-        kind = kind_of(whole)
-        ldr, weight = overview(whole, kind)
+        coded = np.rint(whole * 255).astype(np.uint8) if shot.quantised else whole
+        kind = kind_of(coded)
+        ldr, weight = overview(coded, kind)
+        if shot.quantised:
+            ldr = dequantised(ldr, kind.coarse_codes, wrap=False)
         y, corrected = self._runner(ldr)
         corrected = restrained(ldr, corrected.clip(0, 1), weight, wrap=False)
         if coarser > 1:
@@ -260,15 +302,25 @@ class Sampler:
             height=max(round(height * enlarged), cut.top + rows),
             width=max(round(width * enlarged), cut.left + columns),
         )
-        tone = fit(ldr, corrected, weight, gray=False, wrap=False)
-        return _laid_out(SurveyScene(kind, False, ldr, y, corrected, weight, tone), cut)
+        codes = kind.coarse_codes
+        grid = fit(ldr, corrected, weight, gray=False, wrap=False, codes=codes)
+        noise = _noise_of(cut)
+        return _laid_out(SurveyScene(kind, False, ldr, y, corrected, weight, noise, grid), cut)
+
+
+def _noise_of(cut: Cut) -> FloatArray:
+    """The noise of a cut's pixels, which are those of the full-size picture."""
+    pixels = _pixels(cut.ldr)
+    meter = NoiseMeter(kind_of(pixels))
+    overview(pixels, kind_of(pixels), meter=meter)
+    return meter.curve()
 
 
 def _laid_out(scene: SurveyScene, cut: Cut) -> Sample:
     place = Window(cut.top, cut.left)
     pixels = _pixels(cut.ldr)
-    guided = render(scene, pixels, place)
-    clean = render(scene, _pixels(cut.clean), place)
+    guided = tone(scene, pixels, place)
+    clean = tone(scene, _pixels(cut.clean.clamp(0, 1)), place)
     rows, columns = pixels.shape[:2]
     planes = network_planes(
         scene,
@@ -277,11 +329,24 @@ def _laid_out(scene: SurveyScene, cut: Cut) -> Sample:
         np.arange(cut.top, cut.top + rows),
         np.arange(cut.left, cut.left + columns),
     )
-    pictures = (torch.from_numpy(p).permute(2, 0, 1) for p in (guided, clean))
+    made, lossless = (torch.from_numpy(p).permute(2, 0, 1)[None] for p in (guided, clean))
+    true_ldr = cut.true_ldr[None]
     return Sample(
         torch.from_numpy(planes).permute(2, 0, 1).half(),
-        *(to_places(picture[None])[0].half() for picture in (*pictures, cut.true_ldr)),
+        *(to_places(p)[0].half() for p in (made, target_of(lossless, true_ldr), true_ldr)),
     )
+
+
+def target_of(clean: Tensor, true_ldr: Tensor) -> Tensor:
+    """What network detail aims at: the true LDR's detail in the tone of guided detail.
+
+    Tone is the survey's: what a tile cannot know of it would drown what it can. Both B×3×H×W;
+    clean is guided T of a shot without noise and coding losses.
+    """
+    change = clean - true_ldr
+    for _ in range(3):
+        change = _box(change, _FINE)
+    return (true_ldr + change).clamp(0, 1)
 
 
 def to_places(picture: Tensor) -> Tensor:
@@ -306,24 +371,23 @@ def _resize(planes: Tensor, size: tuple[int, ...]) -> Tensor:
     return F.interpolate(planes, size, mode="bicubic", align_corners=False)
 
 
+def _box(planes: Tensor, side: int) -> Tensor:
+    """Means over squares of an odd side, of what there is of them."""
+    return F.avg_pool2d(planes, side, 1, side // 2, count_include_pad=False)
+
+
 def _shrink(picture: FloatArray, size: tuple[int, int]) -> FloatArray:
     planes = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))[None]
     return _pixels(F.adaptive_avg_pool2d(planes, size)[0])
 
 
-def loss(corrected: Tensor, clean: Tensor, true_ldr: Tensor) -> Tensor:
-    """Distance of B×3×H×W pictures from guided T without noise, and a little from the true LDR.
-
-    Tone is the survey's; most of the distance from the true LDR is none that a tile can mend, and
-    would drown what it can.
-    """
-    error = (corrected - clean).abs().mean()
+def loss(corrected: Tensor, target: Tensor) -> Tensor:
+    """Distance of B×3×H×W pictures, their gradients and their structure."""
+    error = (corrected - target).abs().mean()
     gradients = torch.stack(
-        [(corrected.diff(dim=d) - clean.diff(dim=d)).abs().mean() for d in (-1, -2)]
+        [(corrected.diff(dim=d) - target.diff(dim=d)).abs().mean() for d in (-1, -2)]
     ).sum()
-    structure = 1 - ssim(corrected, clean)
-    tone = (corrected - true_ldr).abs().mean()
-    return error + 0.25 * gradients + 0.1 * structure + 0.1 * tone
+    return error + 0.25 * gradients + 0.2 * (1 - ssim(corrected, target))
 
 
 @dataclass
@@ -338,7 +402,8 @@ class DetailTrainer(Run[DetailNetwork, DetailRecipe, Progress]):
     """A run of the detail network."""
 
     def __init__(self, recipe: DetailRecipe, folder: Path, device: torch.device) -> None:
-        super().__init__(DetailNetwork, recipe, Progress(), folder, device)
+        make = partial(detail_network, recipe.start) if recipe.start else DetailNetwork
+        super().__init__(make, recipe, Progress(), folder, device)
 
     def step(self, batch: Sample) -> float:
         """One optimiser step on a batch of crops; the loss."""
@@ -350,8 +415,7 @@ class DetailTrainer(Run[DetailNetwork, DetailRecipe, Progress]):
             lacking = self.model(batch.planes.float().to(memory_format=torch.channels_last))
         inside = (..., slice(_EDGE, -_EDGE), slice(_EDGE, -_EDGE))
         corrected = to_pixels(batch.guided.float() + lacking)
-        pictures = (corrected, to_pixels(batch.clean.float()), to_pixels(batch.true_ldr.float()))
-        value = loss(*(picture[inside] for picture in pictures))
+        value = loss(corrected[inside], to_pixels(batch.target.float())[inside])
         self.optimiser.zero_grad(set_to_none=True)
         value.backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip_gradient)
@@ -443,6 +507,7 @@ def train_detail(
     facts = {
         "recipe": asdict(recipe),
         "survey": str(model),
+        "start_sha256": _digest(recipe.start),
         "scenes": len(scenes),
         "progress": asdict(trainer.progress),
         "device": str(chosen),
@@ -450,6 +515,13 @@ def train_detail(
     }
     save_model(trainer.average, path, facts, DETAIL_ARCHITECTURE)
     return path
+
+
+def _digest(start: str) -> str:
+    """SHA-256 of the weights that a run begins from; empty for fresh ones."""
+    if not start:
+        return ""
+    return hashlib.sha256(detail_of(locate(start)).read_bytes()).hexdigest()
 
 
 def _stream(trainer: DetailTrainer) -> int:

@@ -13,6 +13,7 @@ import numpy as np
 import OpenImageIO as oiio
 import pytest
 from io_samples import SAMPLES, Sample
+from PIL import Image
 
 from drht_plugin import io
 from drht_plugin.cli import main
@@ -156,6 +157,25 @@ def test_json_tells_times(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert (report["height"], report["width"], report["dtype"]) == (48, 64, "uint8")
     assert {"read", "survey", "render", "write", "hdr"} <= set(report["seconds"])
     assert min(report["seconds"].values()) >= 0
+
+
+def test_noise_that_shows_is_told_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A noisy dark picture earns a word on network detail; a clean one, and who asked, do not."""
+    random = np.random.default_rng(1)
+    clean = np.broadcast_to(np.linspace(5, 40, 400)[:, None], (400, 300))
+    pictures = {"clean": clean, "noisy": clean + random.normal(0, 4, clean.shape)}
+    for name, codes in pictures.items():
+        rgb = np.repeat(codes[..., None].clip(0, 255).round().astype(np.uint8), 3, -1)
+        Image.fromarray(rgb).save(tmp_path / f"{name}.png")
+    for name, detail, told in (
+        ("clean", "auto", False),
+        ("noisy", "auto", True),
+        ("noisy", "guided", False),
+    ):
+        target = tmp_path / "out.png"
+        command = ["correct", str(tmp_path / f"{name}.png"), "-o", str(target), "--overwrite"]
+        assert main([*command, "--detail", detail]) == 0
+        assert ("--detail network" in capsys.readouterr().err) == told
 
 
 def test_hdr_estimate_is_half_float_and_linear(tmp_path: Path) -> None:

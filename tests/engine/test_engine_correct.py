@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -78,8 +79,8 @@ def test_alpha_is_untouched(channels: int, dtype: str, transfer: str, seed: int)
     assert not np.array_equal(result[..., :-1], image[..., :-1])
 
 
-@given(st.sampled_from([2, 4]), dtypes, seeds)
-def test_hidden_colours_weigh_in_nowhere(channels: int, dtype: str, seed: int) -> None:
+@given(st.sampled_from([2, 4]), dtypes, st.sampled_from(["guided", "network"]), seeds)
+def test_hidden_colours_weigh_in_nowhere(channels: int, dtype: str, detail: str, seed: int) -> None:
     """Other colours under alpha 0 leave every visible pixel as it is, bit for bit."""
     image = picture(60, 45, channels, dtype, seed)
     image[10:40, 5:30, -1] = 0
@@ -88,7 +89,8 @@ def test_hidden_colours_weigh_in_nowhere(channels: int, dtype: str, seed: int) -
     colours = picture(60, 45, channels, dtype, seed + 1)
     other[hidden, :-1] = colours[hidden, :-1]
     assert not np.array_equal(image, other)
-    assert same(STUB.correct(image)[~hidden], STUB.correct(other)[~hidden])
+    made, again = (STUB.correct(given, detail=detail) for given in (image, other))
+    assert same(made[~hidden], again[~hidden])
 
 
 @pytest.mark.parametrize("channels", [2, 4])
@@ -116,8 +118,8 @@ def test_gray_picture_as_rgb() -> None:
     """Three equal channels come out as the gray picture does, where the networks add no colour."""
     gray = picture(50, 70, None, "float32")
     rgb = np.repeat(gray[..., None], 3, -1)
-    result = STUB.correct(rgb)
-    assert np.abs(result - STUB.correct(gray)[..., None]).max() < 0.01
+    result = STUB.correct(rgb, detail="guided")
+    assert np.abs(result - STUB.correct(gray, detail="guided")[..., None]).max() < 0.01
     assert np.ptp(result, axis=-1).max() < 1e-3
 
 
@@ -312,7 +314,7 @@ def test_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     """Progress rises from near 0 to exactly 1, over survey and render."""
     for module in (overview_module, correct_module):
         monkeypatch.setattr(module, "_BAND_PIXELS", 120)
-    for call in (STUB.correct, STUB.estimate_hdr):
+    for call in (partial(STUB.correct, detail="guided"), STUB.estimate_hdr):
         seen: list[float] = []
         call(picture(60, 40, 3, "uint8"), progress=seen.append)
         assert len(seen) == 40
@@ -336,7 +338,7 @@ def test_what_progress_raises_stops_the_work(last: int, monkeypatch: pytest.Monk
             raise drht_plugin.Cancelled("enough")
 
     with pytest.raises(drht_plugin.Cancelled, match="enough"):
-        STUB.correct(picture(60, 40, 3, "uint8"), out=out, progress=stop)
+        STUB.correct(picture(60, 40, 3, "uint8"), detail="guided", out=out, progress=stop)
     assert calls == last
     rendered = max(0, 3 * (last - 20))
     assert (out[rendered:] == 7).all()

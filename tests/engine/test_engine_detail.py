@@ -57,7 +57,8 @@ def _scene(kind: Kind, *, wrap: bool = False) -> Scene:
         ldr, y, corrected = (np.repeat(a[..., :1], 3, 2) for a in (ldr, y, corrected))
     weight = np.ones((16, 24), np.float32)
     tone = fit(ldr, corrected, weight, gray=kind.colours == 1, wrap=wrap)
-    return Scene(kind, wrap, ldr, y, corrected, weight, tone)
+    noise = random.random((2, 16), np.float32) * 0.05
+    return Scene(kind, wrap, ldr, y, corrected, weight, noise, tone)
 
 
 def _whole(image: Image, *, wrap: bool = False) -> Region:

@@ -66,7 +66,7 @@ def test_report(photo: Path, tmp_path: Path) -> None:
     seen: list[float] = []
     report = correct_file(photo, target, corrector=STUB, hdr=hdr, progress=seen.append)
     assert report == FileReport(
-        str(photo), str(target), str(hdr), 48, 64, 3, "uint8", report.seconds
+        str(photo), str(target), str(hdr), 48, 64, 3, "uint8", report.lifted_noise, report.seconds
     )
     assert set(report.seconds) == {"read", "load", "survey", "render", "hdr", "write"}
     assert all(value >= 0 for value in report.seconds.values())

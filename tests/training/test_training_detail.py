@@ -11,10 +11,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_scenes import data as data  # a fixture
+from torch.nn import functional as F
 
 from drht_plugin import InputError, ReadError
 from drht_plugin.camera import Scene
-from drht_plugin.model.detail import DetailNetwork
+from drht_plugin.model.detail import DetailNetwork, detail_network
 from drht_plugin.model.runner import Runner
 from drht_plugin.model.weights import DETAIL_ARCHITECTURE, load_weights
 from drht_plugin.training.detail import (
@@ -23,6 +24,7 @@ from drht_plugin.training.detail import (
     Pool,
     Sample,
     Sampler,
+    target_of,
     to_pixels,
     to_places,
     train_detail,
@@ -88,22 +90,27 @@ def test_steps_bring_noise_down(tmp_path: Path) -> None:
 def test_what_the_network_sees_is_what_render_gives_it(sampler: Sampler) -> None:
     """Guided T of a sample is what its planes hold as guided T."""
     for sample in sampler.draw():
-        planes = sample.planes.reshape(4, 16, *sample.planes.shape[1:])
+        planes = sample.planes.reshape(4, 18, *sample.planes.shape[1:])
         guided = sample.guided.reshape(4, 3, *sample.guided.shape[1:])
         assert torch.equal(planes[:, 12:15], guided)
-        assert sample.clean.shape == sample.guided.shape == sample.true_ldr.shape
+        assert sample.target.shape == sample.guided.shape == sample.true_ldr.shape
 
 
-def test_a_clean_shot_has_little_to_mend(data: Path) -> None:
-    """Without noise and coding losses, guided T is the clean picture."""
-    sampler = Sampler(load_scenes(data), Runner("default", "cpu"), 3)
-    photographer = sampler.photographer
-    shot = replace(
-        photographer.shot(0.0), shot_noise=1e-12, read_noise=1e-9, quantised=False, jpeg=0
-    )
-    plan = replace(photographer.view(0), shots=(shot,))
-    (sample,) = sampler.picture(plan, (128, 160), 1.0, 1.0)
-    assert (sample.guided - sample.clean).abs().float().mean() < 2e-3
+def test_the_target_has_the_truths_detail_in_guided_tone() -> None:
+    """A tone that differs is kept, a detail that differs is not."""
+    truth = F.avg_pool2d(torch.rand(1, 3, 70, 90), 7, 1) * 0.8
+    assert torch.allclose(target_of(truth + 0.1, truth), truth + 0.1, atol=1e-6)
+    lines = torch.tensor([0.02, -0.02]).repeat(42)
+    assert (target_of(truth + lines, truth) - truth).abs().mean() < 2e-3
+
+
+def test_a_run_begins_from_a_model(tmp_path: Path) -> None:
+    """With a start the network is the model's; without one it begins as guided detail."""
+    device = torch.device("cpu")
+    shipped = detail_network("default").state_dict()
+    begun = DetailTrainer(replace(TINY, start="default"), tmp_path, device).model.state_dict()
+    assert all(torch.equal(begun[name], shipped[name]) for name in shipped)
+    assert not DetailTrainer(TINY, tmp_path, device).model.project.weight.any()
 
 
 @settings(deadline=None, max_examples=20)
@@ -123,4 +130,4 @@ def test_crops_lie_on_the_stride(sampler: Sampler) -> None:
     pool.fill(2)
     batch = pool.batch()
     assert isinstance(batch, Sample)
-    assert batch.planes.shape == (2, 64, 48, 48)
+    assert batch.planes.shape == (2, 72, 48, 48)

@@ -122,8 +122,8 @@ def kill(folder: Path, kills: int, width: int, height: int) -> dict[str, object]
     while killed < kills:
         target.unlink(missing_ok=True)  # killed when all was done but its exit
         process = subprocess.Popen(command(target, "--resume", "--quiet"))
-        # From while it loads until just after it should be done.
-        time.sleep(chance.random() * undisturbed * 1.3)
+        # From when it has loaded, about, until just after it should be done.
+        time.sleep((0.5 + 0.8 * chance.random()) * undisturbed)
         if process.poll() is not None:  # done before it was killed: begin anew
             continue
         process.send_signal(signal.SIGKILL)
@@ -133,7 +133,8 @@ def kill(folder: Path, kills: int, width: int, height: int) -> dict[str, object]
         lines = journal.read_text().splitlines() if journal.exists() else []
         last = int(lines[-1].split()[0]) if lines else 0
         at.append(last)
-    subprocess.run(command(target, "--resume", "--quiet"), check=True)
+    if not target.exists():  # as after a kill when all was done
+        subprocess.run(command(target, "--resume", "--quiet"), check=True)
     same = digest(target) == digest(whole)
     left = sorted(path.name for path in folder.iterdir())
     return {"kills": killed, "rows kept at each": at, "bit for bit": same, "files": left}

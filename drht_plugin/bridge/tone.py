@@ -435,7 +435,8 @@ def _rgb_transform(number: Any) -> Any:
     @inline
     def transform(table: Any, low: Any, planes: Any, shares: Any) -> None:
         zero, one, size = _f32(0), _f32(1), _N[12]
-        # Apart, since a loop over more constants is not vectorised, or at a cost.
+        # Apart, since a loop over more constants is not vectorised, or at a cost; and written out,
+        # since through a helper for one colour, pixels in many intervals take four times as long.
         for j in range(_LANES):
             z, x = planes[12 * _PLANE + j] - low, shares[j]
             t = planes[3 * _PLANE + j] + number(table, _N[3], size, z, x)

@@ -8,12 +8,12 @@ the overview still has of the input's noise is measured and left behind.
 
 from __future__ import annotations
 
-from statistics import NormalDist
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from drht_plugin.engine.noise import BLACK, QUIET, QUIET_DEVIATIONS
 from drht_plugin.engine.pixels import LUMA
 
 FloatArray = npt.NDArray[np.float32]
@@ -21,9 +21,6 @@ Plane = npt.NDArray[np.float64]
 
 _FROM, _TO = 0.4, 1.2
 """Natural logarithms of the gain of codes from which on, and at which, detail is the input's."""
-
-_BLACK = 2 / 255
-"""What is added to luma before its logarithm is taken: next to black there is noise only."""
 
 _RADIUS = 8
 """Of the windows in which the gain is smoothed, in overview pixels."""
@@ -37,9 +34,6 @@ _FINE = 2
 _ABOVE_NOISE = 5.0
 """How many times the noise's variance detail has where half of it is taken for detail."""
 
-_QUIET = 0.3
-"""Quantile of differences that noise is measured by: textures fill the higher ones."""
-
 _ENOUGH = 50
 """Differences without which there is no measure."""
 
@@ -51,15 +45,15 @@ def carried(ldr: FloatArray, corrected: FloatArray, *, wrap: bool) -> FloatArray
     """
     before = (ldr @ LUMA).astype(np.float64)
     after = (corrected @ LUMA).astype(np.float64)
-    dark, lifted = np.log(before + _BLACK), np.log(after + _BLACK)
+    dark, lifted = np.log(before + BLACK), np.log(after + BLACK)
     share = ((lifted - dark - _FROM) / (_TO - _FROM)).clip(0, 1)
     if not share.any():
         return corrected
-    variance = (_noise(before, share > 0, wrap) / (before + _BLACK)) ** 2
+    variance = (_noise(before, share > 0, wrap) / (before + BLACK)) ** 2
     clean = _without_noise(dark, variance, wrap)
     gain = lifted - clean
     smooth = _guided(clean, gain, _RADIUS, _EDGE, wrap)
-    wanted = (after + _BLACK) * np.exp(share * (smooth - gain)) - _BLACK
+    wanted = (after + BLACK) * np.exp(share * (smooth - gain)) - BLACK
     factor = np.maximum(wanted, 0) / np.maximum(after, 1e-4)
     return (corrected * factor[..., None]).clip(0, 1).astype(np.float32)
 
@@ -76,7 +70,7 @@ def _noise(luma: Plane, where: npt.NDArray[np.bool_], wrap: bool) -> float:
     differences = np.abs(mixed)[where[:-1, :-1]] / 2
     if differences.size < _ENOUGH:
         return 0.0
-    return float(np.quantile(differences, _QUIET)) / NormalDist().inv_cdf((1 + _QUIET) / 2)
+    return float(np.quantile(differences, QUIET)) / QUIET_DEVIATIONS
 
 
 def _without_noise(plane: Plane, noise: Plane, wrap: bool) -> Plane:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from drht_plugin.bridge import transfer
 from drht_plugin.engine.pixels import LUMA, Kind
+from drht_plugin.engine.source import odd_step
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -35,10 +36,14 @@ _SAMPLES = 1 << 18
 _ENOUGH = 100
 """Differences without which a level says nothing, and is given its neighbours' noise."""
 
-_QUIET = 0.3
+QUIET = 0.3
+"""Quantile of differences that noise is measured by: textures fill the higher ones."""
 
-_BLACK = 2 / 255
-"""Of codes next to black no gain can be told: is added to both lumas."""
+QUIET_DEVIATIONS = NormalDist().inv_cdf((1 + QUIET) / 2)
+"""That quantile of the magnitude of noise, in standard deviations."""
+
+BLACK = 2 / 255
+"""What is added to luma before a gain is taken: next to black there is noise only."""
 
 
 class NoiseMeter:
@@ -66,9 +71,7 @@ class NoiseMeter:
 
         self._shrunk = self._kind.width / columns
         channels = self._kind.colours + (self._kind.alpha >= 0)
-        # Odd, as even steps would meet one phase only of a JPEG's blocks.
-        step = max(1, rows * columns // _SAMPLES)
-        layout = columns, channels, self._kind.alpha, step - 1 + step % 2
+        layout = columns, channels, self._kind.alpha, odd_step(rows * columns // _SAMPLES)
         count_differences(codes, pitch, layout, self._display, _STEPS / _LARGEST, self._counts)
 
     def curve(self) -> FloatArray:
@@ -88,8 +91,8 @@ class NoiseMeter:
         quantiles = []
         for level in counts[known]:
             below = np.concatenate([[0], level.cumsum()]) / level.sum()
-            quantiles.append(np.interp(_QUIET, below, edges))
-        scale = 6**0.5 * NormalDist().inv_cdf((1 + _QUIET) / 2)
+            quantiles.append(np.interp(QUIET, below, edges))
+        scale = 6**0.5 * QUIET_DEVIATIONS
         centres = _centres()
         return np.interp(centres, centres[known], np.array(quantiles) / scale)
 
@@ -108,7 +111,7 @@ def lifted_noise(
     ldr, corrected: h×w×3 overviews, x and T; weight: h×w, how far each place counts. Noise is
     lifted by as much as the luma around it.
     """
-    gain = (corrected @ LUMA + _BLACK) / (ldr @ LUMA + _BLACK)
+    gain = (corrected @ LUMA + BLACK) / (ldr @ LUMA + BLACK)
     noise = noise_map(ldr, curve)[..., 0] * gain
     return float((noise * weight).sum() / max(float(weight.sum()), 1e-6))
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from drht_plugin.bridge import transfer
 from drht_plugin.engine.noise import NoiseMeter
 from drht_plugin.engine.pixels import Kind, as_channels, require_finite
-from drht_plugin.engine.source import Reducible
+from drht_plugin.engine.source import Reducible, odd_step
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -49,13 +49,8 @@ def overview_size(height: int, width: int) -> tuple[int, int]:
 
 
 def row_step(height: int, cells: int) -> int:
-    """Rows from one that the overview takes in to the next.
-
-    Odd, as even steps would meet one phase only of what repeats every 2, 4, 8 or 16 rows: colour
-    filters, blocks of a JPEG, enlargements.
-    """
-    step = max(1, height // (cells * _SAMPLES))
-    return step - 1 + step % 2
+    """Rows from one that the overview takes in to the next."""
+    return odd_step(height // (cells * _SAMPLES))
 
 
 def looked_at(image: Any, kind: Kind) -> Any:

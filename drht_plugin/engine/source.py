@@ -57,6 +57,16 @@ class Sink(Protocol):
         ...
 
 
+def odd_step(most: int) -> int:
+    """The largest odd step up to `most`, at least 1.
+
+    Even steps would meet one phase only of what repeats every 2, 4, 8 or 16 pixels: colour filters,
+    blocks of a JPEG, enlargements.
+    """
+    step = max(1, most)
+    return step - 1 + step % 2
+
+
 def require_sink(source: Source, sink: Any) -> None:
     """Refuse what cannot take the corrected rows of `source`.
 

@@ -115,10 +115,9 @@ def test_pyramids_are_surveyed_by_a_level(
     for access in ("sequential", "random"):
         opened = pyvips.Image.new_from_file(str(path), access=access)
         np.testing.assert_array_equal(vips.survey(opened, device="cpu").ldr, scene.ldr)
-        part = opened.crop(0, 0, WIDTH, HEIGHT - 1) if access == "random" else None
-        if part is not None:
-            cut = STUB.survey(pixels[:-1])
-            np.testing.assert_array_equal(vips.survey(part, device="cpu").ldr, cut.ldr)
+    part = opened.crop(0, 0, WIDTH, HEIGHT - 1)
+    cut = STUB.survey(pixels[:-1])
+    np.testing.assert_array_equal(vips.survey(part, device="cpu").ldr, cut.ldr)
 
 
 @pytest.mark.parametrize("kind", ["alpha", "float"])
@@ -131,10 +130,9 @@ def test_levels_with_alpha_or_of_floats_are_left(kind: str, photo: Path, tmp_pat
     with open_picture(path) as file:
         assert file.reduced(4) is None
     opened = pyvips.Image.new_from_file(str(path), access="sequential")
-    pixels = opened.copy().numpy()
-    seen = vips.survey(pyvips.Image.new_from_file(str(path), access="sequential"), device="cpu")
-    if kind == "alpha":
-        np.testing.assert_array_equal(seen.ldr, STUB.survey(pixels).ldr)
+    held = pyvips.Image.new_from_file(str(path)).copy_memory()
+    seen, whole = (vips.survey(image, device="cpu") for image in (opened, held))
+    np.testing.assert_array_equal(seen.ldr, whole.ldr)
 
 
 def test_levels_of_a_narrow_picture_are_its_own(tmp_path: Path) -> None:

@@ -95,7 +95,7 @@ def run(setting: Setting) -> list[Figure]:
     with random_model() as model:
         corrector = Corrector(model=model, device=setting.device)
         runner, planes = corrector.detail_runner, _planes()
-        seconds = wall(lambda: runner(planes), 5)
+        seconds = wall(lambda: runner.begin(planes)(), 5)
         height, width = _PIPELINE
         random = np.random.default_rng(0)
         image = random.integers(0, 256, (height, width, 3), dtype=np.uint8)

@@ -6,7 +6,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,8 @@ from drht_plugin.errors import DrhtWarning, InputError
 FloatArray = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 Pixel = TypeVar("Pixel", bound=np.generic)
-Network = Callable[[FloatArray], FloatArray]
+Lacking = Callable[[], FloatArray]
+"""Waits for what a network says guided T lacks, and gives it."""
 
 TILE = 1024
 """Side of the tiles that the network sees, halo included, unless told otherwise."""
@@ -31,10 +32,26 @@ _TILES = (TILE, 768, 512, 384, 256)
 _MEMORY = 768 << 20
 """Bytes of pixels that are on their way at once, unless told otherwise."""
 
-_NONE_HIDDEN: Mask = np.zeros((0, 0), np.bool_)
+NONE_HIDDEN: Mask = np.zeros((0, 0), np.bool_)
 
 RAMP = 16
 """Pixels over which neighbouring tiles fade into one another."""
+
+
+class Network(Protocol):
+    """The detail network on some device; see `model.detail.DetailRunner`."""
+
+    def room(self, shape: tuple[int, ...]) -> FloatArray:
+        """An array to be filled with planes, from where the device reads fast."""
+        ...
+
+    def begin(self, planes: FloatArray) -> Lacking:
+        """Start on a tile's planes, h×w×72; what it gives is h×w×12.
+
+        Raises:
+            MemoryError, torch.OutOfMemoryError: the tile is too large for the device.
+        """
+        ...
 
 
 class _Patch(NamedTuple):
@@ -62,12 +79,25 @@ class _Patch(NamedTuple):
         return _Patch(self.guided[down:, across:].copy(), self.lacking[places].copy(), top, left)
 
 
+class _Begun(NamedTuple):
+    """A patch that the network is at work on."""
+
+    guided: FloatArray
+    lacking: Lacking
+    top: int
+    left: int
+
+    def patch(self) -> _Patch:
+        """The patch, once the network is done."""
+        return _Patch(self.guided, np.ascontiguousarray(self.lacking()), self.top, self.left)
+
+
 class NetworkRenderer:
     """Renders windows in network detail; safe to call from several threads.
 
-    network: h×w×72 planes to h×w×12, see `model.detail.DetailRunner`. tile: side of the largest
-    square of pixels it is given. Where the device has no memory for one, smaller ones are given
-    from then on, and a `DrhtWarning` says so: the result stays the same.
+    tile: side of the largest square of pixels that the network is given. Where the device has no
+    memory for one, smaller ones are given from then on, and a `DrhtWarning` says so: the result
+    stays the same.
 
     Attributes:
         halo: pixels around a window that `render` needs.
@@ -184,6 +214,17 @@ class NetworkRenderer:
         across: Piece,
     ) -> _Patch:
         """The pieces of a tile, from the pixels that the network needs around them."""
+        return self._begin(scene, source, given, cut, down, across).patch()
+
+    def _begin(
+        self,
+        scene: Scene,
+        source: npt.NDArray[Any],
+        given: Region,
+        cut: Tiling,
+        down: Piece,
+        across: Piece,
+    ) -> _Begun:
         top, bottom = _aligned(down.start, down.stop)
         left, right = _aligned(across.start, across.stop)
         rows = cut.rows.inside(np.arange(top, bottom))
@@ -206,17 +247,16 @@ class NetworkRenderer:
             _three(_mirrored(picture, down_block, across_block)) for picture in (display, guided)
         )
         hidden = _hidden(block, scene.kind, down_block, across_block)
-        lacking = self._network_on(scene, seen, corrected, hidden, rows, columns)
-        inside = slice(HALO, -HALO)
-        places = slice(HALO // CELL, -HALO // CELL)
-        return _Patch(
+        lacking = self._begin_network(scene, seen, corrected, hidden, rows, columns)
+        inside, places = slice(HALO, -HALO), slice(HALO // CELL, -HALO // CELL)
+        return _Begun(
             np.ascontiguousarray(corrected[inside, inside]),
-            np.ascontiguousarray(lacking[places, places]),
+            lambda: lacking()[places, places],
             top + HALO,
             left + HALO,
         )
 
-    def _network_on(
+    def _begin_network(
         self,
         scene: Scene,
         display: FloatArray,
@@ -224,18 +264,20 @@ class NetworkRenderer:
         hidden: Mask,
         rows: npt.NDArray[np.int64],
         columns: npt.NDArray[np.int64],
-    ) -> FloatArray:
+    ) -> Lacking:
         """What guided T lacks, by as many calls of the network as its memory wants."""
         height, width = display.shape[:2]
         if max(height, width) <= self._most:
             try:
-                planes = network_planes(scene, display, guided, rows, columns, hidden)
-                return self._network(planes)
+                room = self._network.room(planes_shape(height, width))
+                return self._network.begin(
+                    network_planes(scene, display, guided, rows, columns, hidden, room)
+                )
             except _out_of_memory() as error:
                 self._halve(max(height, width), error)
         axis, side = (0, height) if height >= width else (1, width)
         middle = (side // 2 + STRIDE - 1) // STRIDE * STRIDE
-        halves = []
+        halves: list[tuple[Lacking, slice]] = []
         for first, last, keep in (
             (0, min(side, middle + HALO), slice(0, middle // CELL)),
             (middle - HALO, side, slice(HALO // CELL, None)),
@@ -243,7 +285,7 @@ class NetworkRenderer:
             part = [slice(None), slice(None)]
             part[axis] = slice(first, last)
             place = tuple(part)
-            half = self._network_on(
+            half = self._begin_network(
                 scene,
                 np.ascontiguousarray(display[place]),
                 np.ascontiguousarray(guided[place]),
@@ -251,9 +293,13 @@ class NetworkRenderer:
                 rows[part[0]],
                 columns[part[1]],
             )
-            part[axis] = keep
-            halves.append(half[tuple(part)])
-        return np.concatenate(halves, axis)
+            halves.append((half, keep))
+
+        def joined() -> FloatArray:
+            parts = [half()[keep] if axis == 0 else half()[:, keep] for half, keep in halves]
+            return np.concatenate(parts, axis)
+
+        return joined
 
     def _halve(self, side: int, error: Exception) -> None:
         smaller = side // 2 // STRIDE * STRIDE
@@ -271,13 +317,17 @@ class NetworkRenderer:
 
 
 class _InOrder(NetworkRenderer):
-    """Remembers of each tile what shows in later windows; for one image and one thread."""
+    """Remembers of each tile what shows in later windows; for one image and one thread.
+
+    While the device is at work on a tile, the next one's planes are made.
+    """
 
     halo = HALO + STRIDE + RAMP
 
     def __init__(self, network: Network, tile: int) -> None:
         super().__init__(network, tile)
         self._strips: dict[tuple[int, int], list[_Patch]] = {}
+        self._begun: dict[tuple[int, int], _Begun] = {}
 
     def _patch(
         self,
@@ -297,9 +347,16 @@ class _InOrder(NetworkRenderer):
         if (down.start, down.stop, across.start, across.stop) != (top, below, left, beside):
             return super()._patch(scene, source, given, cut, down, across)
         # The window's own tile: all that shows of it, for the windows to come.
-        whole = super()._patch(
-            scene, source, given, cut, replace(down, stop=bottom), replace(across, stop=right)
+        down = replace(down, stop=bottom)
+        begun = self._begun.pop(here, None) or self._begin(
+            scene, source, given, cut, down, replace(across, stop=right)
         )
+        beyond = _next(cut, across)
+        if beyond is not None and self._given(scene, given, down, beyond):
+            self._begun = {
+                (here[0], beyond.tile): self._begin(scene, source, given, cut, down, beyond)
+            }
+        whole = begun.patch()
         last = (here[0], here[1] - 1)
         self._strips = {
             key: strips if key == last else strips[:1]
@@ -308,6 +365,21 @@ class _InOrder(NetworkRenderer):
         }
         self._strips[here] = [whole.part(below, left), whole.part(top, beside)]
         return whole
+
+    def _given(self, scene: Scene, given: Region, down: Piece, across: Piece) -> bool:
+        """Whether all that the network needs of a tile is there."""
+        first = across.start + across.shift + scene.origin
+        tile = Region(down.start, first, down.stop - down.start, across.stop - across.start)
+        kind = scene.kind
+        return given.holds(tile.grown(HALO + STRIDE, kind.height, kind.width, wrap=scene.wrap))
+
+
+def _next(cut: Tiling, across: Piece) -> Piece | None:
+    """All that shows of the tile to the right; none at the end of a row."""
+    tile = across.tile + 1
+    if tile == cut.columns.count:
+        return None
+    return Piece(tile, *cut.columns.support(tile), across.shift)
 
 
 class NetworkBands:
@@ -403,28 +475,30 @@ def _aligned(start: int, stop: int) -> tuple[int, int]:
     return start // STRIDE * STRIDE - HALO, -(-stop // STRIDE) * STRIDE + HALO
 
 
+def planes_shape(height: int, width: int) -> tuple[int, int, int]:
+    """The shape of the planes of so many pixels."""
+    return height // CELL, width // CELL, PLANES * CELL * CELL
+
+
 def network_planes(
     scene: Scene,
     display: FloatArray,
     guided: FloatArray,
     rows: npt.NDArray[np.int64],
     columns: npt.NDArray[np.int64],
-    hidden: Mask | None = None,
+    hidden: Mask,
+    planes: FloatArray,
 ) -> FloatArray:
     """What the network sees of R×C×3 pixels and their guided T: (R/2)×(C/2)×72 float32.
 
     rows, columns: the pixels' coordinates in the scene; hidden: R×C, pixels whose colours weigh in
-    nowhere, or empty. See `bridge.detail.detail_planes`.
+    nowhere, or empty; planes: filled, and returned. See `bridge.detail.detail_planes`.
     """
     from drht_plugin.bridge.detail import detail_planes
 
-    shape = (len(rows) // CELL, len(columns) // CELL, PLANES * CELL * CELL)
-    planes = np.empty(shape, np.float32)
-    told, kind = scene.conditions, scene.kind
-    hidden = _NONE_HIDDEN if hidden is None else hidden
-    detail_planes(
-        display, guided, hidden, rows, columns, told, kind.height, kind.width, scene.wrap, planes
-    )
+    kind = scene.kind
+    place = rows, columns, scene.conditions, kind.height, kind.width, scene.wrap
+    detail_planes(display, guided, hidden, *place, planes)
     return planes
 
 
@@ -436,9 +510,9 @@ def _hidden(
 ) -> Mask:
     """Where a block's pixels are transparent; empty where none is."""
     if kind.alpha < 0:
-        return _NONE_HIDDEN
+        return NONE_HIDDEN
     mask: Mask = block[..., kind.alpha] == 0
-    return np.ascontiguousarray(_mirrored(mask, rows, columns)) if mask.any() else _NONE_HIDDEN
+    return np.ascontiguousarray(_mirrored(mask, rows, columns)) if mask.any() else NONE_HIDDEN
 
 
 def _mirrored(

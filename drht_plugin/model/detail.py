@@ -7,6 +7,8 @@ its output depends on `bridge.layout.HALO` pixels around it, so that overlapping
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -88,7 +90,7 @@ def detail_network(model: str | Path) -> DetailNetwork:
 
 
 class DetailRunner:
-    """The detail network of one model on one device; calling it has no side effects."""
+    """The detail network of one model on one device; safe to call from several threads."""
 
     def __init__(self, model: str | Path = "default", device: str = "auto") -> None:
         self.device = choose_device(device)
@@ -97,21 +99,45 @@ class DetailRunner:
         network = detail_network(model)
         network = network.eval().requires_grad_(False)
         self._network = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._queued = self.device.type == "cuda"
 
-    def __call__(self, planes: FloatArray) -> FloatArray:
-        """What guided T lacks, h×w×12 float32, of a tile's planes h×w×72 float32.
+    def room(self, shape: tuple[int, ...]) -> FloatArray:
+        """An array for planes; on CUDA in pinned memory, which is sent while others are made."""
+        room: FloatArray = torch.empty(shape, pin_memory=self._queued).numpy()
+        return room
 
-        h and w are multiples of `STRIDE` / `CELL`. Convolutions are bfloat16 where the device is
-        fast at it; the last addition and its terms are float32.
+    def begin(self, planes: FloatArray) -> Callable[[], FloatArray]:
+        """Start on a tile's planes, h×w×72 float32; what it gives is what guided T lacks.
+
+        h and w are multiples of `STRIDE` / `CELL`; it gives h×w×12 float32. CUDA does its work
+        while the caller goes on, and is waited for then; other devices are done at once.
+        Convolutions are bfloat16 where the device is fast at it; the last addition and its terms
+        are float32.
 
         Raises:
             torch.OutOfMemoryError, MemoryError: the tile is too large for the device.
         """
         # The planes lie in memory as channels-last tensors do.
-        tensor = torch.from_numpy(planes).permute(2, 0, 1)[None].to(self.device)
+        given = torch.from_numpy(planes).permute(2, 0, 1)[None]
         with (
             torch.inference_mode(),
             torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32),
         ):
-            lacking = self._network(tensor)
-        return lacking[0].permute(1, 2, 0).contiguous().cpu().numpy()
+            lacking = self._network(given.to(self.device, non_blocking=self._queued))
+        lacking = lacking[0].permute(1, 2, 0).contiguous()
+        if not self._queued:
+            made: FloatArray = lacking.cpu().numpy()
+            return lambda: made
+        back = torch.empty(lacking.shape, pin_memory=True)
+        back.copy_(lacking, non_blocking=True)
+        done = torch.cuda.Event()
+        done.record(torch.cuda.current_stream(self.device))
+
+        return partial(_wait, done, back, given)
+
+
+def _wait(done: torch.cuda.Event, back: Tensor, given: Tensor) -> FloatArray:
+    """What came back, once it is there; until then the device may still read what was given."""
+    done.synchronize()
+    made: FloatArray = back.numpy()
+    return made

@@ -22,7 +22,7 @@ from drht_plugin.bridge import transfer
 from drht_plugin.bridge.layout import CELL, STRIDE
 from drht_plugin.camera import Scene
 from drht_plugin.engine.dequantise import dequantised
-from drht_plugin.engine.detail import network_planes
+from drht_plugin.engine.detail import NONE_HIDDEN, network_planes, planes_shape
 from drht_plugin.engine.grid import fit
 from drht_plugin.engine.noise import NoiseMeter
 from drht_plugin.engine.overview import overview
@@ -328,6 +328,8 @@ def _laid_out(scene: SurveyScene, cut: Cut) -> Sample:
         guided,
         np.arange(cut.top, cut.top + rows),
         np.arange(cut.left, cut.left + columns),
+        NONE_HIDDEN,
+        np.empty(planes_shape(rows, columns), np.float32),
     )
     made, lossless = (torch.from_numpy(p).permute(2, 0, 1)[None] for p in (guided, clean))
     true_ldr = cut.true_ldr[None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drht_plugin.engine.detail import NetworkRenderer
+from drht_plugin.engine.bands import plan_bands
+from drht_plugin.engine.detail import NetworkBands, NetworkRenderer
 from drht_plugin.engine.grid import fit
 from drht_plugin.engine.pixels import Kind, kind_of
 from drht_plugin.engine.render import Strength
@@ -22,6 +24,7 @@ from drht_plugin.model.detail import DetailNetwork
 
 TILE = 160
 Image = npt.NDArray[np.uint8]
+Planes = npt.NDArray[np.float32]
 
 
 class Network:
@@ -33,11 +36,14 @@ class Network:
         torch.nn.init.normal_(self._network.project.weight, std=0.02)
         self.shapes: list[tuple[int, ...]] = []
 
-    def __call__(self, planes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def room(self, shape: tuple[int, ...]) -> Planes:
+        return np.empty(shape, np.float32)
+
+    def begin(self, planes: Planes) -> Callable[[], Planes]:
         self.shapes.append(planes.shape)
         with torch.inference_mode():
             lacking = self._network(torch.from_numpy(planes).permute(2, 0, 1)[None])
-        return np.ascontiguousarray(lacking[0].permute(1, 2, 0).numpy())
+        return lambda: np.ascontiguousarray(lacking[0].permute(1, 2, 0).numpy())
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +139,38 @@ def test_in_order_runs_the_network_once_a_tile() -> None:
     assert len(network.shapes) > 2 * len(windows)
 
 
+def test_the_next_tile_is_made_while_the_device_works() -> None:
+    """Bands begin each tile of a row before they wait for the one before it, and each once."""
+    log: list[str] = []
+
+    class Queue(Network):
+        def begin(self, planes: Planes) -> Callable[[], Planes]:
+            lacking, tile = super().begin(planes), len(self.shapes)
+            log.append(f"begin {tile}")
+
+            def wait() -> Planes:
+                log.append(f"wait {tile}")
+                return lacking()
+
+            return wait
+
+    image = _image(150, 300)
+    scene = _scene(kind_of(image))
+    queued = NetworkRenderer(Queue(), TILE)
+    bands = NetworkBands(scene, Strength(), (300, 3), queued)
+    joined = np.empty_like(image)
+    for band in plan_bands(scene.kind, bands.demand, tile=bands.demand.stride):
+        rows = slice(band.first, band.last)
+        bands(image[band.above : band.below], band.above, rows, joined[rows])
+    count = queued.tiling(scene.kind, wrap=False).columns.count
+    assert count > 3
+    ahead = [what for n in range(1, count) for what in (f"begin {n + 1}", f"wait {n}")]
+    assert log[: 2 * count] == ["begin 1", *ahead, f"wait {count}"]
+    assert sorted(log) == sorted({*log})
+    plain = NetworkRenderer(Network(), TILE)
+    assert _close(joined, _render(plain, scene, image, Region(0, 0, 150, 300)))
+
+
 def test_tiles_leave_no_step(network: Network) -> None:
     """One large tile and many small ones give the same picture."""
     image = _image(330, 420)
@@ -192,11 +230,11 @@ def test_a_tile_without_memory_is_halved(error: type[Exception]) -> None:
     """Where memory ends at the third tile, smaller ones give the same picture, and a warning."""
 
     class Limited(Network):
-        def __call__(self, planes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        def begin(self, planes: Planes) -> Callable[[], Planes]:
             if len(self.shapes) >= 2 and max(planes.shape) > 120:
                 self.shapes.append(planes.shape)
                 raise error("no memory left")
-            return super().__call__(planes)
+            return super().begin(planes)
 
     image = _image(420, 420)
     scene = _scene(kind_of(image))
@@ -210,10 +248,11 @@ def test_a_tile_without_memory_is_halved(error: type[Exception]) -> None:
 def test_no_memory_at_all_is_an_error() -> None:
     """Where no tile is small enough, what the device said comes through."""
 
-    def nothing(planes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        raise MemoryError("none")
+    class Nothing(Network):
+        def begin(self, planes: Planes) -> Callable[[], Planes]:
+            raise MemoryError("none")
 
     image = _image(300, 300)
     window = Region(0, 0, 300, 300)
     with pytest.warns(DrhtWarning), pytest.raises(MemoryError, match="none"):
-        _render(NetworkRenderer(nothing, 512), _scene(kind_of(image)), image, window)
+        _render(NetworkRenderer(Nothing(), 512), _scene(kind_of(image)), image, window)

@@ -1,6 +1,7 @@
 """Network detail in a pipeline, with a network of random weights."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from drht_plugin.vips._coding import coding_of
 from drht_plugin.vips._render import Detailed, rendered_by
 
 SIDE = 160
+Planes = npt.NDArray[np.float32]
 
 
 class Network:
@@ -30,10 +32,13 @@ class Network:
         self._network = DetailNetwork().eval().requires_grad_(False)
         torch.nn.init.normal_(self._network.project.weight, std=0.02)
 
-    def __call__(self, planes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def room(self, shape: tuple[int, ...]) -> Planes:
+        return np.empty(shape, np.float32)
+
+    def begin(self, planes: Planes) -> Callable[[], Planes]:
         with torch.inference_mode():
             lacking = self._network(torch.from_numpy(planes).permute(2, 0, 1)[None])
-        return np.ascontiguousarray(lacking[0].permute(1, 2, 0).numpy())
+        return lambda: np.ascontiguousarray(lacking[0].permute(1, 2, 0).numpy())
 
 
 @pytest.fixture(scope="module")

@@ -83,6 +83,15 @@ def inline(function: Kernel) -> Kernel:
     return cast(Kernel, compiled)
 
 
+def spliced(function: Kernel) -> Kernel:
+    """Make a long helper a part of the one kernel that calls it before either is compiled.
+
+    As `inline` it would be compiled by itself as well, to no purpose.
+    """
+    compiled: Any = numba.njit(nogil=True, error_model="numpy", inline="always")(function)
+    return cast(Kernel, compiled)
+
+
 def _compile(function: Kernel, *, cache: bool, parallel: bool) -> Kernel:
     make = functools.partial(numba.njit, parallel=parallel, nogil=True, error_model="numpy")
     try:

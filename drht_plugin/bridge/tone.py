@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from drht_plugin.bridge.jit import inline, rows_kernel, share_rows
+from drht_plugin.bridge.jit import inline, rows_kernel, share_rows, spliced
 from drht_plugin.bridge.layout import LEVELS, NO_SLOPE
 from drht_plugin.bridge.rows import flat_rows, flat_target, frozen, has_plain_rows
 from drht_plugin.bridge.scalars import (
@@ -216,7 +216,7 @@ def _slice(
             _encode(planes, source, channels, settings[0], settings[1], target)
 
 
-@inline
+@spliced
 def _hinges(transforms: Any, position: Any, runs: Any, columns: Any, hinges: Any) -> None:
     """What each run's transforms are made of, at a fractional row of the grid.
 
@@ -327,7 +327,7 @@ _put_gray, _put_gray_alpha = _putter(1, 1), _putter(2, 1)
 _put_rgb, _put_rgb_alpha = _putter(3, 3), _putter(4, 3)
 
 
-@inline
+@spliced
 def _decode(source: Any, channels: Any, scale: Any, planes: Any) -> None:
     """Interleaved codes to planes 0 to 2."""
     if channels == 3:
@@ -340,7 +340,7 @@ def _decode(source: Any, channels: Any, scale: Any, planes: Any) -> None:
         _take_gray_alpha(source, scale, planes)
 
 
-@inline
+@spliced
 def _encode(
     planes: Any, source: Any, channels: Any, scale: Any, rounding: Any, target: Any
 ) -> None:
@@ -357,7 +357,7 @@ def _encode(
         _put_gray_alpha(planes, source, scale, rounding, least, most, target)
 
 
-@inline
+@spliced
 def _correct_rgb(hinges: Any, planes: Any, shares: Any, count: Any, settings: Any) -> None:
     """Planes 9 to 11, the result.
 
@@ -382,7 +382,7 @@ def _correct_rgb(hinges: Any, planes: Any, shares: Any, count: Any, settings: An
     _mix_rgb(planes, count, settings)
 
 
-@inline
+@spliced
 def _correct_gray(hinges: Any, planes: Any, shares: Any, count: Any, settings: Any) -> None:
     """As `_correct_rgb`, of planes 0, 3 and 6, to 9."""
     zero, one = _f32(0), _f32(1)

@@ -22,7 +22,8 @@ from drht_plugin.engine.bands import (
     guided_demand,
     plan_bands,
 )
-from drht_plugin.engine.detail import NetworkBands, NetworkRenderer, fitting_tile
+from drht_plugin.engine.detail import NetworkRenderer
+from drht_plugin.engine.detail_bands import NetworkBands, fitting_tile
 from drht_plugin.engine.pixels import Kind, kind_of, require_out
 from drht_plugin.engine.render import FULL, Strength, Window, render_radiance
 from drht_plugin.engine.scene import Scene

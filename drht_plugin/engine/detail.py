@@ -2,56 +2,28 @@
 
 from __future__ import annotations
 
-import threading
-import warnings
-from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from drht_plugin.bridge.layout import CELL, HALO, PLANES, STRIDE
-from drht_plugin.engine.bands import Demand, guided_demand, plan_bands
+from drht_plugin.bridge.layout import CELL, HALO, STRIDE
+from drht_plugin.engine.detail_tile import NONE_HIDDEN, Lacking, Mask, Network, TileNetwork
 from drht_plugin.engine.pixels import Kind, as_channels, require_finite
 from drht_plugin.engine.render import FULL, Strength, Window, finish, to_display, tone
 from drht_plugin.engine.scene import Scene
 from drht_plugin.engine.tiles import Piece, Region, Tiling, tiling
-from drht_plugin.errors import DrhtWarning, InputError
+from drht_plugin.errors import InputError
 
 FloatArray = npt.NDArray[np.float32]
-Mask = npt.NDArray[np.bool_]
 Pixel = TypeVar("Pixel", bound=np.generic)
-Lacking = Callable[[], FloatArray]
-"""Waits for what a network says guided T lacks, and gives it."""
 
 TILE = 1024
 """Side of the tiles that the network sees, halo included, unless told otherwise."""
 
-_TILES = (TILE, 768, 512, 384, 256)
-_MEMORY = 768 << 20
-"""Bytes of pixels that are on their way at once, unless told otherwise."""
-
-NONE_HIDDEN: Mask = np.zeros((0, 0), np.bool_)
-
 RAMP = 16
 """Pixels over which neighbouring tiles fade into one another."""
-
-
-class Network(Protocol):
-    """The detail network on some device; see `model.detail.DetailRunner`."""
-
-    def room(self, shape: tuple[int, ...]) -> FloatArray:
-        """An array to be filled with planes, from where the device reads fast."""
-        ...
-
-    def begin(self, planes: FloatArray) -> Lacking:
-        """Start on a tile's planes, h×w×72; what it gives is h×w×12.
-
-        Raises:
-            MemoryError, torch.OutOfMemoryError: the tile is too large for the device.
-        """
-        ...
 
 
 class _Patch(NamedTuple):
@@ -95,9 +67,7 @@ class _Begun(NamedTuple):
 class NetworkRenderer:
     """Renders windows in network detail; safe to call from several threads.
 
-    tile: side of the largest square of pixels that the network is given. Where the device has no
-    memory for one, smaller ones are given from then on, and a `DrhtWarning` says so: the result
-    stays the same.
+    tile: side of the largest square of pixels that the network is given; see `TileNetwork`.
 
     Attributes:
         halo: pixels around a window that `render` needs.
@@ -109,8 +79,7 @@ class NetworkRenderer:
     def __init__(self, network: Network, tile: int | None = None) -> None:
         self.tile = TILE if tile is None else tile
         self._network = network
-        self._most = self.tile
-        self._lock = threading.Lock()
+        self._on_tile = TileNetwork(network, self.tile)
         tiling(1, 1, self.tile, halo=HALO, ramp=RAMP, stride=STRIDE, wrap=False)
 
     @staticmethod
@@ -247,7 +216,7 @@ class NetworkRenderer:
             _three(_mirrored(picture, down_block, across_block)) for picture in (display, guided)
         )
         hidden = _hidden(block, scene.kind, down_block, across_block)
-        lacking = self._begin_network(scene, seen, corrected, hidden, rows, columns)
+        lacking = self._on_tile.begin(scene, seen, corrected, hidden, rows, columns)
         inside, places = slice(HALO, -HALO), slice(HALO // CELL, -HALO // CELL)
         return _Begun(
             np.ascontiguousarray(corrected[inside, inside]),
@@ -255,65 +224,6 @@ class NetworkRenderer:
             top + HALO,
             left + HALO,
         )
-
-    def _begin_network(
-        self,
-        scene: Scene,
-        display: FloatArray,
-        guided: FloatArray,
-        hidden: Mask,
-        rows: npt.NDArray[np.int64],
-        columns: npt.NDArray[np.int64],
-    ) -> Lacking:
-        """What guided T lacks, by as many calls of the network as its memory wants."""
-        height, width = display.shape[:2]
-        if max(height, width) <= self._most:
-            try:
-                room = self._network.room(planes_shape(height, width))
-                return self._network.begin(
-                    network_planes(scene, display, guided, rows, columns, hidden, room)
-                )
-            except _out_of_memory() as error:
-                self._halve(max(height, width), error)
-        axis, side = (0, height) if height >= width else (1, width)
-        middle = (side // 2 + STRIDE - 1) // STRIDE * STRIDE
-        halves: list[tuple[Lacking, slice]] = []
-        for first, last, keep in (
-            (0, min(side, middle + HALO), slice(0, middle // CELL)),
-            (middle - HALO, side, slice(HALO // CELL, None)),
-        ):
-            part = [slice(None), slice(None)]
-            part[axis] = slice(first, last)
-            place = tuple(part)
-            half = self._begin_network(
-                scene,
-                np.ascontiguousarray(display[place]),
-                np.ascontiguousarray(guided[place]),
-                np.ascontiguousarray(hidden[place]) if hidden.size else hidden,
-                rows[part[0]],
-                columns[part[1]],
-            )
-            halves.append((half, keep))
-
-        def joined() -> FloatArray:
-            parts = [half()[keep] if axis == 0 else half()[:, keep] for half, keep in halves]
-            return np.concatenate(parts, axis)
-
-        return joined
-
-    def _halve(self, side: int, error: Exception) -> None:
-        smaller = side // 2 // STRIDE * STRIDE
-        if smaller < 2 * (2 * HALO + STRIDE):
-            raise error
-        with self._lock:
-            if smaller < self._most:
-                self._most = smaller
-                warnings.warn(
-                    f"no memory for tiles of {side} pixels ({error}); going on with tiles of "
-                    f"{smaller}",
-                    DrhtWarning,
-                    stacklevel=2,
-                )
 
 
 class _InOrder(NetworkRenderer):
@@ -382,124 +292,9 @@ def _next(cut: Tiling, across: Piece) -> Piece | None:
     return Piece(tile, *cut.columns.support(tile), across.shift)
 
 
-class NetworkBands:
-    """Bands of the corrected image, in network detail; see `bands.BandRenderer`.
-
-    For one pass over the image, by one thread.
-    """
-
-    def __init__(
-        self,
-        scene: Scene,
-        strength: Strength,
-        row_shape: tuple[int, ...],
-        renderer: NetworkRenderer,
-    ) -> None:
-        self._scene, self._strength, self.row_shape = scene, strength, row_shape
-        self._renderer = renderer.in_order()
-        self._cut = renderer.tiling(scene.kind, wrap=scene.wrap)
-
-    @property
-    def demand(self) -> Demand:
-        """See `BandRenderer`: bands are rows of tiles."""
-        row = guided_demand(self._scene.kind).row_in
-        return Demand(self._renderer.halo, self._cut.rows.step, row, row, 0)
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """See `BandRenderer`."""
-        return self._scene.kind.dtype
-
-    def __call__(self, pixels: npt.NDArray[Any], top: int, band: slice, out: Any) -> None:
-        """See `BandRenderer`."""
-        scene, width = self._scene, self._scene.kind.width
-        left = 0
-        if scene.wrap:
-            # The turn from the scene's origin on, and as much beyond as the windows need.
-            left = scene.origin - self._renderer.halo
-            turn = np.arange(left, scene.origin + width + self._renderer.halo)
-            pixels = pixels[:, turn % width]
-        given = Region(top, left, pixels.shape[0], pixels.shape[1])
-        for first, last in self._rows(band):
-            for across in range(self._cut.columns.count):
-                begin, end = self._cut.columns.shown_first(across)
-                window = Region(first, begin + scene.origin, last - first, end - begin)
-                made = self._renderer.render(scene, pixels, given, window, self._strength)
-                columns = np.arange(window.left, window.right) % width
-                target = out[first - band.start : last - band.start]
-                if columns[0] <= columns[-1]:
-                    target[:, columns[0] : columns[-1] + 1] = made
-                else:
-                    target[:, columns] = made
-
-    def _rows(self, band: slice) -> Iterator[tuple[int, int]]:
-        """A band, cut where tiles begin."""
-        for down in range(self._cut.rows.count):
-            top, bottom = self._cut.rows.shown_first(down)
-            first, last = max(top, band.start), min(bottom, band.stop)
-            if first < last:
-                yield first, last
-
-
-def fitting_tile(kind: Kind, memory: int | str | None) -> int:
-    """The largest usual tile whose rows fit the memory, at most `TILE`.
-
-    Raises:
-        InputError: no such memory, or one that is too small for the image's rows.
-    """
-    for tile in _TILES:
-        rows = NetworkRenderer.tiling_of(kind, tile, wrap=False).rows.step
-        row = guided_demand(kind).row_in
-        demand = Demand(HALO + STRIDE + RAMP, rows, row, row, 0)
-        try:
-            plan_bands(kind, demand, memory=_MEMORY if memory is None else memory, tile=rows)
-        except InputError:
-            if tile == _TILES[-1]:
-                raise
-            continue
-        break
-    return tile
-
-
-def step_of(tile: int) -> int:
-    """Pixels from one tile of this side to the next.
-
-    Raises:
-        InputError: an impossible tile.
-    """
-    return tiling(1, 1, tile, halo=HALO, ramp=RAMP, stride=STRIDE, wrap=False).rows.step
-
-
 def _aligned(start: int, stop: int) -> tuple[int, int]:
     """What the network sees for positions start..stop−1: whole strides, and the halo."""
     return start // STRIDE * STRIDE - HALO, -(-stop // STRIDE) * STRIDE + HALO
-
-
-def planes_shape(height: int, width: int) -> tuple[int, int, int]:
-    """The shape of the planes of so many pixels."""
-    return height // CELL, width // CELL, PLANES * CELL * CELL
-
-
-def network_planes(
-    scene: Scene,
-    display: FloatArray,
-    guided: FloatArray,
-    rows: npt.NDArray[np.int64],
-    columns: npt.NDArray[np.int64],
-    hidden: Mask,
-    planes: FloatArray,
-) -> FloatArray:
-    """What the network sees of R×C×3 pixels and their guided T: (R/2)×(C/2)×72 float32.
-
-    rows, columns: the pixels' coordinates in the scene; hidden: R×C, pixels whose colours weigh in
-    nowhere, or empty; planes: filled, and returned. See `bridge.detail.detail_planes`.
-    """
-    from drht_plugin.bridge.detail import detail_planes
-
-    kind = scene.kind
-    place = rows, columns, scene.conditions, kind.height, kind.width, scene.wrap
-    detail_planes(display, guided, hidden, *place, planes)
-    return planes
 
 
 def _hidden(
@@ -529,10 +324,3 @@ def _three(picture: FloatArray) -> FloatArray:
     if picture.shape[2] == 3:
         return np.ascontiguousarray(picture)
     return np.repeat(picture, 3, axis=2)
-
-
-def _out_of_memory() -> tuple[type[Exception], ...]:
-    """What the network raises when its device has no memory left."""
-    import torch
-
-    return MemoryError, torch.OutOfMemoryError

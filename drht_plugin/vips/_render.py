@@ -12,7 +12,8 @@ import numpy.typing as npt
 import pyvips
 
 from drht_plugin.engine.correct import Corrector
-from drht_plugin.engine.detail import TILE, NetworkRenderer, step_of
+from drht_plugin.engine.detail import TILE, NetworkRenderer
+from drht_plugin.engine.detail_bands import step_of
 from drht_plugin.engine.render import Strength, Window, render
 from drht_plugin.engine.scene import Scene
 from drht_plugin.engine.tiles import Region

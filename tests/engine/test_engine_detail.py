@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drht_plugin.engine.bands import plan_bands
-from drht_plugin.engine.detail import NetworkBands, NetworkRenderer
+from drht_plugin.engine.detail import NetworkRenderer
+from drht_plugin.engine.detail_bands import NetworkBands
 from drht_plugin.engine.grid import fit
 from drht_plugin.engine.pixels import Kind, kind_of
 from drht_plugin.engine.render import Strength

@@ -11,7 +11,7 @@ import torch
 from strategies import picture
 
 from drht_plugin import Corrector, InputError, WeightsError
-from drht_plugin.engine.detail import fitting_tile
+from drht_plugin.engine.detail_bands import fitting_tile
 from drht_plugin.engine.pixels import kind_of
 from drht_plugin.model.detail import DetailNetwork
 from drht_plugin.model.files import locate

@@ -14,20 +14,18 @@ from tiny_scenes import data as data  # a fixture
 from torch.nn import functional as F
 
 from drht_plugin import InputError, ReadError
+from drht_plugin.bridge.layout import CELL, PLANES
 from drht_plugin.camera import Scene
 from drht_plugin.model.detail import DetailNetwork, detail_network
 from drht_plugin.model.runner import Runner
 from drht_plugin.model.weights import DETAIL_ARCHITECTURE, load_weights
-from drht_plugin.training.detail import (
-    DetailRecipe,
-    DetailTrainer,
-    Pool,
+from drht_plugin.training.detail import DetailRecipe, DetailTrainer, Pool, train_detail
+from drht_plugin.training.detail_samples import (
     Sample,
     Sampler,
     target_of,
     to_pixels,
     to_places,
-    train_detail,
 )
 from drht_plugin.training.scenes import load_scenes
 
@@ -90,7 +88,7 @@ def test_steps_bring_noise_down(tmp_path: Path) -> None:
 def test_what_the_network_sees_is_what_render_gives_it(sampler: Sampler) -> None:
     """Guided T of a sample is what its planes hold as guided T."""
     for sample in sampler.draw():
-        planes = sample.planes.reshape(4, 18, *sample.planes.shape[1:])
+        planes = sample.planes.reshape(CELL * CELL, PLANES, *sample.planes.shape[1:])
         guided = sample.guided.reshape(4, 3, *sample.guided.shape[1:])
         assert torch.equal(planes[:, 12:15], guided)
         assert sample.target.shape == sample.guided.shape == sample.true_ldr.shape
@@ -130,4 +128,4 @@ def test_crops_lie_on_the_stride(sampler: Sampler) -> None:
     pool.fill(2)
     batch = pool.batch()
     assert isinstance(batch, Sample)
-    assert batch.planes.shape == (2, 72, 48, 48)
+    assert batch.planes.shape == (2, PLANES * CELL * CELL, 48, 48)

@@ -1,0 +1,148 @@
+"""The detail network on one tile: its planes, and as many calls as the device's memory wants."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from drht_plugin.bridge.layout import CELL, HALO, PLANES, STRIDE
+from drht_plugin.engine.scene import Scene
+from drht_plugin.errors import DrhtWarning
+
+FloatArray = npt.NDArray[np.float32]
+Indices = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+Lacking = Callable[[], FloatArray]
+"""Waits for what a network says guided T lacks, and gives it."""
+
+NONE_HIDDEN: Mask = np.zeros((0, 0), np.bool_)
+
+
+class Network(Protocol):
+    """The detail network on some device; see `model.detail.DetailRunner`."""
+
+    def room(self, shape: tuple[int, ...]) -> FloatArray:
+        """An array to be filled with planes, from where the device reads fast."""
+        ...
+
+    def begin(self, planes: FloatArray) -> Lacking:
+        """Start on a tile's planes, h×w×72; what it gives is h×w×12.
+
+        Raises:
+            MemoryError, torch.OutOfMemoryError: the tile is too large for the device.
+        """
+        ...
+
+
+class TileNetwork:
+    """The network on tiles of any size; safe to call from several threads.
+
+    Where the device has no memory for a tile, smaller ones are given from then on, and a
+    `DrhtWarning` says so: the result stays the same. most: side of the largest square of pixels
+    that the network is given.
+    """
+
+    def __init__(self, network: Network, most: int) -> None:
+        self._network, self._most = network, most
+        self._lock = threading.Lock()
+
+    def begin(
+        self,
+        scene: Scene,
+        display: FloatArray,
+        guided: FloatArray,
+        hidden: Mask,
+        rows: Indices,
+        columns: Indices,
+    ) -> Lacking:
+        """What guided T of a tile lacks; as `network_planes`, less its last.
+
+        The sides are multiples of STRIDE. What is nearer to the border than HALO is of no use.
+        """
+        height, width = display.shape[:2]
+        if max(height, width) <= self._most:
+            try:
+                room = self._network.room(planes_shape(height, width))
+                return self._network.begin(
+                    network_planes(scene, display, guided, rows, columns, hidden, room)
+                )
+            except _out_of_memory() as error:
+                self._halve(max(height, width), error)
+        axis, side = (0, height) if height >= width else (1, width)
+        middle = (side // 2 + STRIDE - 1) // STRIDE * STRIDE
+        halves: list[tuple[Lacking, slice]] = []
+        for first, last, keep in (
+            (0, min(side, middle + HALO), slice(0, middle // CELL)),
+            (middle - HALO, side, slice(HALO // CELL, None)),
+        ):
+            part = [slice(None), slice(None)]
+            part[axis] = slice(first, last)
+            place = tuple(part)
+            half = self.begin(
+                scene,
+                np.ascontiguousarray(display[place]),
+                np.ascontiguousarray(guided[place]),
+                np.ascontiguousarray(hidden[place]) if hidden.size else hidden,
+                rows[part[0]],
+                columns[part[1]],
+            )
+            halves.append((half, keep))
+
+        def joined() -> FloatArray:
+            parts = [half()[keep] if axis == 0 else half()[:, keep] for half, keep in halves]
+            return np.concatenate(parts, axis)
+
+        return joined
+
+    def _halve(self, side: int, error: Exception) -> None:
+        smaller = side // 2 // STRIDE * STRIDE
+        if smaller < 2 * (2 * HALO + STRIDE):
+            raise error
+        with self._lock:
+            if smaller < self._most:
+                self._most = smaller
+                warnings.warn(
+                    f"no memory for tiles of {side} pixels ({error}); going on with tiles of "
+                    f"{smaller}",
+                    DrhtWarning,
+                    stacklevel=2,
+                )
+
+
+def planes_shape(height: int, width: int) -> tuple[int, int, int]:
+    """The shape of the planes of so many pixels."""
+    return height // CELL, width // CELL, PLANES * CELL * CELL
+
+
+def network_planes(
+    scene: Scene,
+    display: FloatArray,
+    guided: FloatArray,
+    rows: Indices,
+    columns: Indices,
+    hidden: Mask,
+    planes: FloatArray,
+) -> FloatArray:
+    """What the network sees of R×C×3 pixels and their guided T: (R/2)×(C/2)×72 float32.
+
+    rows, columns: the pixels' coordinates in the scene; hidden: R×C, pixels whose colours weigh in
+    nowhere, or empty; planes: filled, and returned. See `bridge.detail.detail_planes`.
+    """
+    from drht_plugin.bridge.detail import detail_planes
+
+    kind = scene.kind
+    place = rows, columns, scene.conditions, kind.height, kind.width, scene.wrap
+    detail_planes(display, guided, hidden, *place, planes)
+    return planes
+
+
+def _out_of_memory() -> tuple[type[Exception], ...]:
+    """What the network raises when its device has no memory left."""
+    import torch
+
+    return MemoryError, torch.OutOfMemoryError

@@ -84,7 +84,7 @@ def inline(function: Kernel) -> Kernel:
 
 
 def spliced(function: Kernel) -> Kernel:
-    """Make a long helper a part of the one kernel that calls it before either is compiled.
+    """Make a long helper a part of its one or two kernels before these are compiled.
 
     As `inline` it would be compiled by itself as well, to no purpose.
     """

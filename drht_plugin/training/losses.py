@@ -73,14 +73,17 @@ def ssim(test: Tensor, reference: Tensor) -> Tensor:
     """Mean SSIM of B×3×H×W pictures in 0..1, 7×7 box window: a fast stand-in for training."""
     c1, c2 = 0.01**2, 0.03**2
     stack = torch.cat([test, reference, test * test, reference * reference, test * reference], 1)
-    mean_t, mean_r, tt, rr, tr = _box(stack, 7).split(3, 1)
+    mean_t, mean_r, tt, rr, tr = _inner_means(stack, 7).split(3, 1)
     var_t, var_r, cov = tt - mean_t**2, rr - mean_r**2, tr - mean_t * mean_r
     luma = (2 * mean_t * mean_r + c1) / (mean_t**2 + mean_r**2 + c1)
     return (luma * (2 * cov + c2) / (var_t + var_r + c2)).mean()
 
 
-def _box(planes: Tensor, side: int) -> Tensor:
-    """Means over squares inside the planes; on a CPU a tenth of the time that pooling takes."""
+def _inner_means(planes: Tensor, side: int) -> Tensor:
+    """Means over squares that lie inside the planes."""
+    if planes.is_cuda:
+        return F.avg_pool2d(F.avg_pool2d(planes, (side, 1), 1), (1, side), 1)
+    # On a CPU, where convolutions do not round to TF32, this takes a tenth of the time.
     count = planes.shape[1]
     planes = planes.contiguous(memory_format=torch.channels_last)
     line = planes.new_full((count, 1, 1, side), 1 / side)

@@ -4,6 +4,9 @@
 
 Views as `drht evaluate --hdr` draws them (seed 7). PSNR and SSIM against the true LDR; and, on
 shots 3 EV under, the noise of flat patches and what is left of the true gradients at edges.
+
+With `--bounds`, how much there is to be gained: guided detail of the same shots without noise and
+losses, and that with the truth's local contrast.
 """
 
 from __future__ import annotations
@@ -16,13 +19,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch.nn import functional as F
 
 from drht_plugin import Corrector
+from drht_plugin.engine.render import Window, tone
 from drht_plugin.evaluation.datasets import unit
 from drht_plugin.evaluation.metrics import psnr, ssim
-from drht_plugin.evaluation.views import Views
+from drht_plugin.evaluation.views import CLASSES, Views
 from drht_plugin.training.scenes import load_scenes
-from drht_plugin.training.triplets import Photographer, render_triplets
+from drht_plugin.training.triplets import Photographer, cameras, render_triplets
 
 Picture = npt.NDArray[np.float32]
 
@@ -131,14 +136,68 @@ def lifted_shadows(corrector: Corrector, folder: Path, count: int) -> None:
     )
 
 
+def in_contrast(picture: Picture, truth: Picture) -> Picture:
+    """The picture, its detail by the gain, of 0 to 4, that suits the truth's best around a pixel.
+
+    Detail is what is finer than a Gaussian of σ 4 or so; a gain is that of a square of 31 pixels.
+    """
+    given, wanted = (torch.from_numpy(p).permute(2, 0, 1)[None] for p in (picture, truth))
+    coarse = _mean(given, 9, 3)
+    fine, true_fine = given - coarse, wanted - _mean(wanted, 9, 3)
+    alike, power = (fine * true_fine).sum(1, keepdim=True), (fine * fine).sum(1, keepdim=True)
+    gain = _mean(alike, 31, 1) / (_mean(power, 31, 1) + 1e-9)
+    result: Picture = (coarse + gain.clamp(0, 4) * fine)[0].permute(1, 2, 0).numpy()
+    return result
+
+
+def _mean(planes: torch.Tensor, side: int, times: int) -> torch.Tensor:
+    for _ in range(times):
+        planes = F.avg_pool2d(planes, side, 1, side // 2, count_include_pad=False)
+    return planes
+
+
+def bounds(corrector: Corrector, folder: Path, count: int) -> None:
+    """Print the SSIM of guided and network detail, and what the best of detail would have."""
+    scenes = load_scenes(folder)
+    photographer, random = Photographer(scenes, 7), np.random.default_rng(7)
+    groups: dict[str, list[list[float]]] = {}
+    for i in range(count):
+        kind = list(CLASSES)[i % len(CLASSES)]
+        shot = photographer.shot(float(random.uniform(*CLASSES[kind])))
+        plan = replace(photographer.view(0, i % len(scenes)), shots=(shot,))
+        triplet = render_triplets(scenes, [plan], 320, 320, torch.Generator().manual_seed(i))
+        curve, _ = cameras(plan.shots, triplet.ldr.device)
+        ldr, truth, lossless = (
+            np.ascontiguousarray(t[0].permute(1, 2, 0).numpy())
+            for t in (triplet.ldr, triplet.true_ldr, curve.encode(triplet.true_hdr))
+        )
+        codes = np.rint(ldr * 255).astype(np.uint8)
+        scene = corrector.survey(codes)
+        made = [unit(corrector.render(scene, codes, detail=detail)) for detail in DETAILS]
+        clean = tone(scene, lossless.clip(0, 1), Window())
+        row = [ssim(p, truth) for p in (*made, clean, in_contrast(clean, truth).clip(0, 1))]
+        for group in ("all", kind):
+            groups.setdefault(group, []).append(row)
+    print("SSIM      views   guided  network  clean shot  and contrast")
+    for group, rows in groups.items():
+        guided, network, noiseless, best = np.mean(rows, 0)
+        print(
+            f"{group:8} {len(rows):6} {guided:8.4f} {network:8.4f} {noiseless:11.4f} {best:13.4f}"
+        )
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("hdr", type=Path, help="folder of HDR images")
     parser.add_argument("--count", type=int, default=200, help="views (default: 200)")
     parser.add_argument("--model", default="default")
+    parser.add_argument("--bounds", action="store_true", help="what there is to be gained instead")
     options = parser.parse_args()
     corrector = Corrector(model=options.model)
+    if options.bounds:
+        bounds(corrector, options.hdr, options.count)
+        return
     fidelity(corrector, options.hdr, options.count)
     lifted_shadows(corrector, options.hdr, max(1, options.count // 5))
 

@@ -94,7 +94,9 @@ def run(setting: Setting) -> list[Figure]:
     untuned = pixels / float(json.loads(naive.stdout))
     with random_model() as model:
         corrector = Corrector(model=model, device=setting.device)
-        runner, planes = corrector.detail_runner, _planes()
+        runner, given = corrector.detail_runner, _planes()
+        planes = runner.room(given.shape)
+        planes[...] = given
         seconds = wall(lambda: runner.begin(planes)(), 5)
         height, width = _PIPELINE
         random = np.random.default_rng(0)

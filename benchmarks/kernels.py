@@ -115,7 +115,6 @@ def _details() -> list[Figure]:
     lacking = np.zeros((*shape, 3 * CELL * CELL), np.float32)
     total = np.zeros((HEIGHT, WIDTH, 3), np.float32)
     rows, columns = np.arange(HEIGHT), np.arange(WIDTH)
-    none_hidden = np.zeros((0, 0), np.bool_)
     weights = np.ones(HEIGHT, np.float32), np.ones(WIDTH, np.float32)
     codes = picture(3, "uint8")
     out, settings = np.empty_like(codes), _settings("uint8")
@@ -123,9 +122,7 @@ def _details() -> list[Figure]:
     return [
         _figure(
             "input of the detail network",
-            lambda: detail.detail_planes(
-                display, guided, none_hidden, rows, columns, *inside, planes
-            ),
+            lambda: detail.detail_planes(display, guided, rows, columns, *inside, planes),
         ),
         _figure(
             "accumulate a tile",

@@ -8,8 +8,8 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from drht_plugin.bridge.jit import kernel
-from drht_plugin.bridge.layout import PLANES
+from drht_plugin.bridge.jit import inline, kernel
+from drht_plugin.bridge.layout import AROUND, PLANES
 from drht_plugin.bridge.scalars import between_rows, grid_columns
 
 Array = npt.NDArray[Any]
@@ -19,13 +19,56 @@ _CLIP_FROM = _f32(0.95)
 _Y_MOST = _f32(3)
 _NOISE_SCALE = _f32(20)
 """Noise is seen in twentieths of the range, as other planes are in their own."""
+_DEVIATIONS, _LEAST = _f32(2 / 20), _f32(0.25 / 255)
+"""What differs from its surroundings by two standard deviations of noise, and a quarter of a code,
+is seen as half of the most that is seen: noise is too small for the network beside tones."""
+_FINE_SCALE = _f32(8)
+"""How many times larger guided T's own difference is seen: next to tones bfloat16 has no room for
+it."""
+_SHARE = _f32(1 / (2 * AROUND + 1) ** 2)
+"""Of each pixel in the mean of those around."""
+
+
+@inline
+def _between(line: Array, left: int, right: int, share: float, c: int) -> float:
+    """A number of an overview's row, between two of its columns."""
+    return line[left, c] + share * (line[right, c] - line[left, c])
+
+
+@kernel
+def show_overview(
+    hidden: Array,
+    rows: Array,
+    columns: Array,
+    overview: Array,
+    height: int,
+    width: int,
+    wrap: bool,
+    display: Array,
+    guided: Array,
+) -> None:
+    """Put the overview's x and T in the place of hidden pixels', in `display` and `guided`.
+
+    hidden: R×C bool; the others as of `detail_planes`.
+    """
+    over_h, over_w = overview.shape[0], overview.shape[1]
+    for i in numba.prange(hidden.shape[0]):
+        line = np.empty((over_w, overview.shape[2]), np.float32)
+        between_rows(overview, (rows[i] + 0.5) / height * over_h - 0.5, line)
+        for j in range(hidden.shape[1]):
+            if hidden[i, j]:
+                left, right, share = grid_columns(
+                    (columns[j] + 0.5) / width * over_w - 0.5, over_w, wrap
+                )
+                for c in range(3):
+                    display[i, j, c] = _between(line, left, right, share, c)
+                    guided[i, j, c] = _between(line, left, right, share, 3 + c)
 
 
 @kernel
 def detail_planes(
     display: Array,
     guided: Array,
-    hidden: Array,
     rows: Array,
     columns: Array,
     overview: Array,
@@ -36,42 +79,73 @@ def detail_planes(
 ) -> None:
     """What the detail network sees of one tile.
 
-    display, guided: R×C×3 float32, x and its guided correction, in 0..1; R, C even. hidden: R×C
-    bool, pixels in whose place the overview's are seen; or empty. rows, columns: int64, the tile's
-    R and C global coordinates, inside the image of height × width. overview: h×w×11 float32: x, T,
-    y, noise. planes: (R/2)×(C/2)×(4·PLANES) float32.
+    display, guided: R×C×3 float32, x and its guided correction, in 0..1; R, C even. rows, columns:
+    int64, the tile's R and C global coordinates, inside the image of height × width. overview:
+    h×w×11 float32: x, T, y, noise. planes: (R/2)×(C/2)×(4·PLANES) float32.
     """
     over_h, over_w = overview.shape[0], overview.shape[1]
     zero, one = _f32(0), _f32(1)
+    lefts = np.empty(display.shape[1], np.int64)
+    rights = np.empty(display.shape[1], np.int64)
+    shares = np.empty(display.shape[1], np.float32)
+    for j in range(display.shape[1]):
+        lefts[j], rights[j], shares[j] = grid_columns(
+            (columns[j] + 0.5) / width * over_w - 0.5, over_w, wrap
+        )
     for pair in numba.prange(display.shape[0] // 2):
-        slab = np.empty((over_w, 11), np.float32)
+        line = np.empty((over_w, 11), np.float32)
+        sums = np.empty(3 * (display.shape[1] + 2 * AROUND), np.float32)
+        against = np.empty((display.shape[1], 3), np.float32)
+        against_guided = np.empty((display.shape[1], 3), np.float32)
         for dy in range(2):
             i = 2 * pair + dy
-            between_rows(overview, (rows[i] + 0.5) / height * over_h - 0.5, slab)
+            between_rows(overview, (rows[i] + 0.5) / height * over_h - 0.5, line)
+            _against(display, i, sums, against.reshape(-1))
+            _against(guided, i, sums, against_guided.reshape(-1))
             for j in range(display.shape[1]):
-                left, right, share = grid_columns(
-                    (columns[j] + 0.5) / width * over_w - 0.5, over_w, wrap
-                )
+                left, right, share = lefts[j], rights[j], shares[j]
                 out = planes[pair, j >> 1]
                 n = PLANES * (2 * dy + (j & 1))
+                for c in range(2):
+                    noise = _between(line, left, right, share, 9 + c)
+                    out[n + 16 + c] = min(_NOISE_SCALE * noise, one)
+                usual = _DEVIATIONS * out[n + 16] + _LEAST
                 most = zero
                 for c in range(3):
-                    low = slab[left, c] + share * (slab[right, c] - slab[left, c])
-                    tone = slab[left, 3 + c] + share * (slab[right, 3 + c] - slab[left, 3 + c])
-                    x, corrected = display[i, j, c], guided[i, j, c]
-                    if hidden.size > 0 and hidden[i, j]:
-                        x, corrected = low, tone
+                    x, y = display[i, j, c], _between(line, left, right, share, 6 + c)
                     most = max(most, x)
-                    y = slab[left, 6 + c] + share * (slab[right, 6 + c] - slab[left, 6 + c])
                     out[n + c] = x
-                    out[n + 3 + c] = x - low
-                    out[n + 6 + c] = tone
+                    out[n + 3 + c] = x - _between(line, left, right, share, c)
+                    out[n + 6 + c] = _between(line, left, right, share, 3 + c)
                     out[n + 9 + c] = min(max(y, zero), _Y_MOST)
-                    out[n + 12 + c] = corrected
+                    out[n + 12 + c] = guided[i, j, c]
+                    out[n + 18 + c] = against[j, c] / (abs(against[j, c]) + usual)
+                    out[n + 21 + c] = _FINE_SCALE * against_guided[j, c]
                 out[n + 15] = max((most - _CLIP_FROM) * (one / (one - _CLIP_FROM)), zero)
-                for c in range(2):
-                    noise = slab[left, 9 + c] + share * (slab[right, 9 + c] - slab[left, 9 + c])
-                    out[n + 16 + c] = min(_NOISE_SCALE * noise, one)
+
+
+@inline
+def _against(picture: Array, i: int, sums: Array, out: Array) -> None:
+    """Row i of an R×C×3 picture less its means over 5×5 pixels around each, into out (3·C).
+
+    Two pixels (`AROUND`) to each side are written out, which is what makes it vector code. The
+    outermost rows and columns stand for those beyond. sums: room for 3·C values and
+    3·`AROUND` at either end.
+    """
+    count, edge = out.shape[0], 3 * AROUND
+    middle = sums[edge : edge + count]
+    last = picture.shape[0] - 1
+    above = picture[max(i - 2, 0)].reshape(-1), picture[max(i - 1, 0)].reshape(-1)
+    row = picture[i].reshape(-1)
+    below = picture[min(i + 1, last)].reshape(-1), picture[min(i + 2, last)].reshape(-1)
+    for k in range(count):
+        middle[k] = above[0][k] + above[1][k] + row[k] + below[0][k] + below[1][k]
+    for k in range(edge):
+        sums[k] = middle[k % 3]
+        sums[edge + count + k] = middle[count - 3 + k % 3]
+    for k in range(count):
+        total = sums[k] + sums[k + 3] + sums[k + 6] + sums[k + 9] + sums[k + 12]
+        out[k] = row[k] - _SHARE * total
 
 
 @kernel

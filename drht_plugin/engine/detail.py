@@ -216,7 +216,7 @@ class NetworkRenderer:
             _three(_mirrored(picture, down_block, across_block)) for picture in (display, guided)
         )
         hidden = _hidden(block, scene.kind, down_block, across_block)
-        lacking = self._on_tile.begin(scene, seen, corrected, hidden, rows, columns)
+        lacking = self._on_tile.begin(scene, seen, corrected, rows, columns, hidden)
         inside, places = slice(HALO, -HALO), slice(HALO // CELL, -HALO // CELL)
         return _Begun(
             np.ascontiguousarray(corrected[inside, inside]),

@@ -31,7 +31,7 @@ class Network(Protocol):
         ...
 
     def begin(self, planes: FloatArray) -> Lacking:
-        """Start on a tile's planes, h×w×72; what it gives is h×w×12.
+        """Start on a tile's planes, h×w×96; what it gives is h×w×12.
 
         Raises:
             MemoryError, torch.OutOfMemoryError: the tile is too large for the device.
@@ -56,9 +56,9 @@ class TileNetwork:
         scene: Scene,
         display: FloatArray,
         guided: FloatArray,
-        hidden: Mask,
         rows: Indices,
         columns: Indices,
+        hidden: Mask,
     ) -> Lacking:
         """What guided T of a tile lacks; as `network_planes`, less its last.
 
@@ -87,9 +87,9 @@ class TileNetwork:
                 scene,
                 np.ascontiguousarray(display[place]),
                 np.ascontiguousarray(guided[place]),
-                np.ascontiguousarray(hidden[place]) if hidden.size else hidden,
                 rows[part[0]],
                 columns[part[1]],
+                np.ascontiguousarray(hidden[place]) if hidden.size else hidden,
             )
             halves.append((half, keep))
 
@@ -128,16 +128,19 @@ def network_planes(
     hidden: Mask,
     planes: FloatArray,
 ) -> FloatArray:
-    """What the network sees of R×C×3 pixels and their guided T: (R/2)×(C/2)×72 float32.
+    """What the network sees of R×C×3 pixels and their guided T: (R/2)×(C/2)×96 float32.
 
     rows, columns: the pixels' coordinates in the scene; hidden: R×C, pixels whose colours weigh in
     nowhere, or empty; planes: filled, and returned. See `bridge.detail.detail_planes`.
     """
-    from drht_plugin.bridge.detail import detail_planes
+    from drht_plugin.bridge.detail import detail_planes, show_overview
 
     kind = scene.kind
     place = rows, columns, scene.conditions, kind.height, kind.width, scene.wrap
-    detail_planes(display, guided, hidden, *place, planes)
+    if hidden.size:
+        display, guided = display.copy(), guided.copy()
+        show_overview(hidden, *place, display, guided)
+    detail_planes(display, guided, *place, planes)
     return planes
 
 

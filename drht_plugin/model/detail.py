@@ -2,7 +2,7 @@
 
 An auto-encoder of DRHT's blocks (convolution, ELU, skips a + b + a·b) with three levels at 1/2,
 1/4 and 1/8 of the resolution. It has no normalisation and no mean over the picture: a pixel of
-its output depends on `bridge.layout.HALO` pixels around it, so that overlapping tiles agree.
+its output depends on no pixel further than `bridge.layout.HALO`, so that overlapping tiles agree.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _CHANNELS = (64, 128, 256)
 
 
 class DetailNetwork(nn.Module):
-    """B×72×H×W planes (`bridge.detail`, 2×2 pixels a place) to B×12×H×W: what guided T lacks.
+    """B×96×H×W planes (`bridge.detail`, 2×2 pixels a place) to B×12×H×W: what guided T lacks.
 
     H and W are multiples of STRIDE / CELL. The output holds R, G, B of the four pixels after one
     another, float32, to be added to guided T.
@@ -102,12 +102,16 @@ class DetailRunner:
         self._queued = self.device.type == "cuda"
 
     def room(self, shape: tuple[int, ...]) -> FloatArray:
-        """An array for planes; on CUDA in pinned memory, which is sent while others are made."""
-        room: FloatArray = torch.empty(shape, pin_memory=self._queued).numpy()
-        return room
+        """An array for planes; on CUDA in pinned memory, which is sent while others are made.
+
+        PyTorch keeps pinned memory for the next tile: of planes and results, some 290 MiB for
+        each thread that renders tiles of 1024 in their order.
+        """
+        pinned = _pinned(shape) if self._queued else None
+        return np.empty(shape, np.float32) if pinned is None else pinned.numpy()
 
     def begin(self, planes: FloatArray) -> Callable[[], FloatArray]:
-        """Start on a tile's planes, h×w×72 float32; what it gives is what guided T lacks.
+        """Start on a tile's planes, h×w×96 float32; what it gives is what guided T lacks.
 
         h and w are multiples of `STRIDE` / `CELL`; it gives h×w×12 float32. CUDA does its work
         while the caller goes on, and is waited for then; other devices are done at once.
@@ -125,15 +129,22 @@ class DetailRunner:
         ):
             lacking = self._network(given.to(self.device, non_blocking=self._queued))
         lacking = lacking[0].permute(1, 2, 0).contiguous()
-        if not self._queued:
+        back = _pinned(lacking.shape) if self._queued else None
+        if back is None:
             made: FloatArray = lacking.cpu().numpy()
             return lambda: made
-        back = torch.empty(lacking.shape, pin_memory=True)
         back.copy_(lacking, non_blocking=True)
         done = torch.cuda.Event()
         done.record(torch.cuda.current_stream(self.device))
-
         return partial(_wait, done, back, given)
+
+
+def _pinned(shape: tuple[int, ...]) -> Tensor | None:
+    """Memory that CUDA copies from and to by itself; None where the system gives none."""
+    try:
+        return torch.empty(shape, dtype=torch.float32, device="cpu", pin_memory=True)
+    except RuntimeError:
+        return None
 
 
 def _wait(done: torch.cuda.Event, back: Tensor, given: Tensor) -> FloatArray:

@@ -23,7 +23,7 @@ from drht_plugin.errors import InputError, WeightsError
 from drht_plugin.model.files import locate
 from drht_plugin.model.networks import LAYOUTS, SHIPPED, Block, Drht, Layout
 
-DETAIL_ARCHITECTURE = "drht-detail-2"
+DETAIL_ARCHITECTURE = "drht-detail-3"
 """The network of network detail."""
 
 Network = TypeVar("Network", bound=nn.Module)

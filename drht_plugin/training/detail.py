@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -28,8 +27,6 @@ from drht_plugin.training.loop import append_row, schedule
 from drht_plugin.training.losses import ssim
 from drht_plugin.training.scenes import load_scenes
 from drht_plugin.training.triplets import Photographer
-
-FloatArray = npt.NDArray[np.float32]
 
 _EDGE = 16
 """Pixels at the border of a training crop that do not count: their surroundings are cut off."""
@@ -59,7 +56,7 @@ class DetailRecipe:
     crop: int = 192
     batch: int = 6
     pool: int = 160
-    fresh: int = 2
+    fresh: int = 4
     averaging: float = 0.998
     clip_gradient: float = 0.5
     start: str = ""
@@ -71,7 +68,7 @@ def loss(corrected: Tensor, target: Tensor) -> Tensor:
     gradients = torch.stack(
         [(corrected.diff(dim=d) - target.diff(dim=d)).abs().mean() for d in (-1, -2)]
     ).sum()
-    return error + 0.25 * gradients + 0.2 * (1 - ssim(corrected, target))
+    return error + 0.25 * gradients + 0.5 * (1 - ssim(corrected, target))
 
 
 @dataclass

@@ -38,10 +38,10 @@ from drht_plugin.training.triplets import (
 
 FloatArray = npt.NDArray[np.float32]
 
-_SHARP = 0.6
+_SHARP = 0.7
 """Share of views that are sharp to the pixel: views of panoramas are interpolated, and soft."""
 
-_DARK_AND_NOISY = 0.4
+_DARK_AND_NOISY = 0.3
 """Share of shots that are: of other shots few have noise that is lifted until it shows."""
 
 _GRAINY = 0.5
@@ -57,7 +57,7 @@ _SHORTEST = 16
 class Sample(NamedTuple):
     """One picture, 2×2 pixels a place, float16.
 
-    planes: 72×h×w, what the network sees; guided: 12×h×w, T in guided detail; target: 12×h×w, see
+    planes: 96×h×w, what the network sees; guided: 12×h×w, T in guided detail; target: 12×h×w, see
     `target_of`; true_ldr: 12×h×w.
     """
 

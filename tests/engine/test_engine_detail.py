@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from drht_plugin.engine.bands import plan_bands
 from drht_plugin.engine.detail import NetworkRenderer
 from drht_plugin.engine.detail_bands import NetworkBands
+from drht_plugin.engine.detail_tile import NONE_HIDDEN, network_planes, planes_shape
 from drht_plugin.engine.grid import fit
 from drht_plugin.engine.pixels import Kind, kind_of
 from drht_plugin.engine.render import Strength
@@ -84,6 +85,16 @@ def _render(
     return renderer.render(scene, np.ascontiguousarray(pixels), around, window)
 
 
+def _by_bands(renderer: NetworkRenderer, scene: Scene, image: Image) -> npt.NDArray[np.uint8]:
+    """The whole image, row of tiles by row of tiles."""
+    bands = NetworkBands(scene, Strength(), image.shape[1:], renderer)
+    joined = np.empty_like(image)
+    for band in plan_bands(scene.kind, bands.demand, tile=bands.demand.stride):
+        rows = slice(band.first, band.last)
+        bands(image[band.above : band.below], band.above, rows, joined[rows])
+    return joined
+
+
 def _close(a: npt.NDArray[np.uint8], b: npt.NDArray[np.uint8]) -> bool:
     """At most one code apart, and that in few places: convolutions round by their shapes."""
     difference = np.abs(a.astype(int) - b)
@@ -111,11 +122,12 @@ def test_any_window_is_a_part_of_the_whole(
 @settings(deadline=None, max_examples=10)
 @given(st.integers(1, 330), st.integers(1, 330), st.booleans())
 def test_in_order_gives_the_same(network: Network, height: int, width: int, wrap: bool) -> None:
-    """The renderer that remembers tiles gives what the one without memory gives."""
+    """The renderer that remembers tiles gives what the one without memory gives, in bands too."""
     image = _image(height, width)
     scene = _scene(kind_of(image), wrap=wrap)
     renderer = NetworkRenderer(network, TILE)
     whole = _render(renderer, scene, image, Region(0, 0, height, width))
+    assert _close(_by_bands(renderer, scene, image), whole)
     in_order = renderer.in_order()
     joined = np.zeros_like(image)
     for window in renderer.tiling(scene.kind, wrap=wrap).windows():
@@ -158,16 +170,13 @@ def test_the_next_tile_is_made_while_the_device_works() -> None:
     image = _image(150, 300)
     scene = _scene(kind_of(image))
     queued = NetworkRenderer(Queue(), TILE)
-    bands = NetworkBands(scene, Strength(), (300, 3), queued)
-    joined = np.empty_like(image)
-    for band in plan_bands(scene.kind, bands.demand, tile=bands.demand.stride):
-        rows = slice(band.first, band.last)
-        bands(image[band.above : band.below], band.above, rows, joined[rows])
+    joined = _by_bands(queued, scene, image)
     count = queued.tiling(scene.kind, wrap=False).columns.count
     assert count > 3
     ahead = [what for n in range(1, count) for what in (f"begin {n + 1}", f"wait {n}")]
     assert log[: 2 * count] == ["begin 1", *ahead, f"wait {count}"]
-    assert sorted(log) == sorted({*log})
+    begun = [line.removeprefix("begin ") for line in log if line.startswith("begin")]
+    assert sorted(log) == sorted(f"{what} {n}" for what in ("begin", "wait") for n in begun)
     plain = NetworkRenderer(Network(), TILE)
     assert _close(joined, _render(plain, scene, image, Region(0, 0, 150, 300)))
 
@@ -192,6 +201,28 @@ def test_a_turned_panorama_gives_a_turned_result(network: Network, shift: int) -
     straight = _render(renderer, scene, image, window)
     turned = _render(renderer, replace(scene, origin=shift), np.roll(image, shift, 1), window)
     assert _close(np.roll(straight, shift, 1), turned)
+
+
+def test_planes_of_hidden_pixels_change_nothing_else() -> None:
+    """What hidden pixels show to the network is not put into the pixels themselves."""
+    scene = _scene(kind_of(_image(24, 32)))
+    display, guided = np.random.default_rng(1).random((2, 24, 32, 3), np.float32)
+    before = display.copy(), guided.copy()
+    hidden = np.zeros((24, 32), bool)
+    hidden[4:9, 10:20] = True
+    at = np.arange(24), np.arange(32)
+    seen, plain = (
+        network_planes(
+            scene, display, guided, *at, mask, np.empty(planes_shape(24, 32), np.float32)
+        )
+        for mask in (hidden, NONE_HIDDEN)
+    )
+    assert (display == before[0]).all()
+    assert (guided == before[1]).all()
+    differs = (seen != plain).any(-1)
+    assert differs[2:4, 5:10].all()
+    assert not differs[:1].any()
+    assert not differs[8:].any()
 
 
 @pytest.mark.parametrize("channels", [1, 2, 4])

@@ -29,6 +29,20 @@ _SHARE = _f32(1 / (2 * AROUND + 1) ** 2)
 """Of each pixel in the mean of those around."""
 
 
+@kernel
+def take_places(picture: Array, rows: Array, columns: Array, out: Array) -> None:
+    """The pixels of an H×W×k picture at rows × columns, R×C×3; gray (k = 1) as three equal colours.
+
+    rows, columns: int64, any places of the picture, some twice where it is mirrored.
+    """
+    last = picture.shape[2] - 1
+    for i in numba.prange(out.shape[0]):
+        row = picture[rows[i]]
+        for j in range(out.shape[1]):
+            for c in range(3):
+                out[i, j, c] = row[columns[j], min(c, last)]
+
+
 @inline
 def _between(line: Array, left: int, right: int, share: float, c: int) -> float:
     """A number of an overview's row, between two of its columns."""

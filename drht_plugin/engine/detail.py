@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,6 @@ from drht_plugin.engine.tiles import Piece, Region, Tiling, tiling
 from drht_plugin.errors import InputError
 
 FloatArray = npt.NDArray[np.float32]
-Pixel = TypeVar("Pixel", bound=np.generic)
 
 TILE = 1024
 """Side of the tiles that the network sees, halo included, unless told otherwise."""
@@ -27,7 +26,10 @@ RAMP = 16
 
 
 class _Patch(NamedTuple):
-    """T of a part of a tile: guided T, what it lacks (2×2 pixels a place), and where it begins."""
+    """T of a part of a tile: guided T, what it lacks (2×2 pixels a place), and where it begins.
+
+    Of whole tiles, what is nearer to the border than the halo is of no use.
+    """
 
     guided: FloatArray
     lacking: FloatArray
@@ -35,7 +37,7 @@ class _Patch(NamedTuple):
     left: int
 
     def holds(self, down: Piece, across: Piece) -> bool:
-        """Whether the pieces lie inside."""
+        """Whether the pieces lie inside, of a part of a tile."""
         rows, columns = self.guided.shape[:2]
         return (
             self.top <= down.start
@@ -45,10 +47,11 @@ class _Patch(NamedTuple):
         )
 
     def part(self, top: int, left: int) -> _Patch:
-        """A copy of what lies below `top` and right of `left`; both even."""
+        """A copy of what lies below `top` and right of `left`, of a whole tile; both even."""
         down, across = top - self.top, left - self.left
-        places = (slice(down // CELL, None), slice(across // CELL, None))
-        return _Patch(self.guided[down:, across:].copy(), self.lacking[places].copy(), top, left)
+        places = slice(down // CELL, -HALO // CELL), slice(across // CELL, -HALO // CELL)
+        guided = self.guided[down:-HALO, across:-HALO]
+        return _Patch(guided.copy(), self.lacking[places].copy(), top, left)
 
 
 class _Begun(NamedTuple):
@@ -61,7 +64,7 @@ class _Begun(NamedTuple):
 
     def patch(self) -> _Patch:
         """The patch, once the network is done."""
-        return _Patch(self.guided, np.ascontiguousarray(self.lacking()), self.top, self.left)
+        return _Patch(self.guided, self.lacking(), self.top, self.left)
 
 
 class NetworkRenderer:
@@ -212,18 +215,10 @@ class NetworkRenderer:
         display = to_display(block, scene.kind)[..., : scene.kind.colours].clip(0, 1)
         guided = tone(scene, display, Window(int(first_row), int(first_column)))
         down_block = rows - first_row
-        seen, corrected = (
-            _three(_mirrored(picture, down_block, across_block)) for picture in (display, guided)
-        )
+        seen, corrected = (_taken(p, down_block, across_block) for p in (display, guided))
         hidden = _hidden(block, scene.kind, down_block, across_block)
         lacking = self._on_tile.begin(scene, seen, corrected, rows, columns, hidden)
-        inside, places = slice(HALO, -HALO), slice(HALO // CELL, -HALO // CELL)
-        return _Begun(
-            np.ascontiguousarray(corrected[inside, inside]),
-            lambda: lacking()[places, places],
-            top + HALO,
-            left + HALO,
-        )
+        return _Begun(corrected, lacking, top, left)
 
 
 class _InOrder(NetworkRenderer):
@@ -307,20 +302,17 @@ def _hidden(
     if kind.alpha < 0:
         return NONE_HIDDEN
     mask: Mask = block[..., kind.alpha] == 0
-    return np.ascontiguousarray(_mirrored(mask, rows, columns)) if mask.any() else NONE_HIDDEN
+    return mask[np.ix_(rows, columns)] if mask.any() else NONE_HIDDEN
 
 
-def _mirrored(
-    picture: npt.NDArray[Pixel], rows: npt.NDArray[np.int64], columns: npt.NDArray[np.int64]
-) -> npt.NDArray[Pixel]:
-    """Rows and columns of a picture, which some may be of twice; without a copy where none are."""
-    if len(rows) != picture.shape[0]:
-        picture = picture[rows]
-    return picture if len(columns) == picture.shape[1] else picture[:, columns]
+def _taken(
+    picture: FloatArray, rows: npt.NDArray[np.int64], columns: npt.NDArray[np.int64]
+) -> FloatArray:
+    """Rows and columns of a picture, which some may be of twice; in three colours."""
+    from drht_plugin.bridge.detail import take_places
 
-
-def _three(picture: FloatArray) -> FloatArray:
-    """Gray as three equal channels."""
-    if picture.shape[2] == 3:
+    if picture.shape == (len(rows), len(columns), 3):
         return np.ascontiguousarray(picture)
-    return np.repeat(picture, 3, axis=2)
+    taken = np.empty((len(rows), len(columns), 3), np.float32)
+    take_places(np.ascontiguousarray(picture), rows, columns, taken)
+    return taken

@@ -19,13 +19,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch.nn import functional as F
 
 from drht_plugin import Corrector
 from drht_plugin.engine.render import Window, tone
 from drht_plugin.evaluation.datasets import unit
 from drht_plugin.evaluation.metrics import psnr, ssim
 from drht_plugin.evaluation.views import CLASSES, Views
+from drht_plugin.training.detail_samples import means
 from drht_plugin.training.scenes import load_scenes
 from drht_plugin.training.triplets import Photographer, cameras, render_triplets
 
@@ -142,18 +142,12 @@ def in_contrast(picture: Picture, truth: Picture) -> Picture:
     Detail is what is finer than a Gaussian of σ 4 or so; a gain is that of a square of 31 pixels.
     """
     given, wanted = (torch.from_numpy(p).permute(2, 0, 1)[None] for p in (picture, truth))
-    coarse = _mean(given, 9, 3)
-    fine, true_fine = given - coarse, wanted - _mean(wanted, 9, 3)
+    coarse = means(given, 9, times=3)
+    fine, true_fine = given - coarse, wanted - means(wanted, 9, times=3)
     alike, power = (fine * true_fine).sum(1, keepdim=True), (fine * fine).sum(1, keepdim=True)
-    gain = _mean(alike, 31, 1) / (_mean(power, 31, 1) + 1e-9)
+    gain = means(alike, 31) / (means(power, 31) + 1e-9)
     result: Picture = (coarse + gain.clamp(0, 4) * fine)[0].permute(1, 2, 0).numpy()
     return result
-
-
-def _mean(planes: torch.Tensor, side: int, times: int) -> torch.Tensor:
-    for _ in range(times):
-        planes = F.avg_pool2d(planes, side, 1, side // 2, count_include_pad=False)
-    return planes
 
 
 def bounds(corrector: Corrector, folder: Path, count: int) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from drht_plugin.bridge.layout import CELL, HALO, STRIDE
-from drht_plugin.engine.detail_tile import NONE_HIDDEN, Lacking, Mask, Network, TileNetwork
+from drht_plugin.engine.detail_tile import NONE_HIDDEN, Lacking, Mask, Network, Tile, TileNetwork
 from drht_plugin.engine.pixels import Kind, as_channels, require_finite
 from drht_plugin.engine.render import FULL, Strength, Window, finish, to_display, tone
 from drht_plugin.engine.scene import Scene
@@ -65,6 +65,23 @@ class _Begun(NamedTuple):
     def patch(self) -> _Patch:
         """The patch, once the network is done."""
         return _Patch(self.guided, self.lacking(), self.top, self.left)
+
+
+class _Sight(NamedTuple):
+    """Pixels to make tiles from: `source` holds those of the scene's image where `given` says."""
+
+    scene: Scene
+    source: npt.NDArray[Any]
+    given: Region
+    cut: Tiling
+
+    def holds(self, down: Piece, across: Piece) -> bool:
+        """Whether all that the network needs of a tile is there."""
+        scene, kind = self.scene, self.scene.kind
+        first = across.start + across.shift + scene.origin
+        tile = Region(down.start, first, down.stop - down.start, across.stop - across.start)
+        needed = tile.grown(NetworkRenderer.halo, kind.height, kind.width, wrap=scene.wrap)
+        return self.given.holds(needed)
 
 
 class NetworkRenderer:
@@ -153,11 +170,12 @@ class NetworkRenderer:
         from drht_plugin.bridge.detail import add_tile
 
         cut = self.tiling(scene.kind, wrap=scene.wrap)
+        sight = _Sight(scene, source, given, cut)
         left = window.left - scene.origin
         total = np.zeros((window.height, window.width, 3), np.float32)
         for down in cut.rows.pieces(window.top, window.bottom):
             for across in cut.columns.pieces(left, left + window.width):
-                patch = self._patch(scene, source, given, cut, down, across)
+                patch = self._patch(sight, down, across)
                 first, begin = (
                     down.start + down.shift - window.top,
                     across.start + across.shift - left,
@@ -176,27 +194,12 @@ class NetworkRenderer:
                 )
         return total
 
-    def _patch(
-        self,
-        scene: Scene,
-        source: npt.NDArray[Any],
-        given: Region,
-        cut: Tiling,
-        down: Piece,
-        across: Piece,
-    ) -> _Patch:
+    def _patch(self, sight: _Sight, down: Piece, across: Piece) -> _Patch:
         """The pieces of a tile, from the pixels that the network needs around them."""
-        return self._begin(scene, source, given, cut, down, across).patch()
+        return self._begin(sight, down, across).patch()
 
-    def _begin(
-        self,
-        scene: Scene,
-        source: npt.NDArray[Any],
-        given: Region,
-        cut: Tiling,
-        down: Piece,
-        across: Piece,
-    ) -> _Begun:
+    def _begin(self, sight: _Sight, down: Piece, across: Piece) -> _Begun:
+        scene, source, given, cut = sight
         top, bottom = _aligned(down.start, down.stop)
         left, right = _aligned(across.start, across.stop)
         rows = cut.rows.inside(np.arange(top, bottom))
@@ -217,7 +220,7 @@ class NetworkRenderer:
         down_block = rows - first_row
         seen, corrected = (_taken(p, down_block, across_block) for p in (display, guided))
         hidden = _hidden(block, scene.kind, down_block, across_block)
-        lacking = self._on_tile.begin(scene, seen, corrected, rows, columns, hidden)
+        lacking = self._on_tile.begin(Tile(scene, seen, corrected, rows, columns, hidden))
         return _Begun(corrected, lacking, top, left)
 
 
@@ -234,33 +237,22 @@ class _InOrder(NetworkRenderer):
         self._strips: dict[tuple[int, int], list[_Patch]] = {}
         self._begun: dict[tuple[int, int], _Begun] = {}
 
-    def _patch(
-        self,
-        scene: Scene,
-        source: npt.NDArray[Any],
-        given: Region,
-        cut: Tiling,
-        down: Piece,
-        across: Piece,
-    ) -> _Patch:
+    def _patch(self, sight: _Sight, down: Piece, across: Piece) -> _Patch:
         here = (down.tile, across.tile)
         for strip in self._strips.get(here, ()):
             if strip.holds(down, across):
                 return strip
+        cut = sight.cut
         (top, bottom), (left, right) = cut.rows.support(here[0]), cut.columns.support(here[1])
         below, beside = cut.rows.shown_first(here[0])[1], cut.columns.shown_first(here[1])[1]
         if (down.start, down.stop, across.start, across.stop) != (top, below, left, beside):
-            return super()._patch(scene, source, given, cut, down, across)
+            return super()._patch(sight, down, across)
         # The window's own tile: all that shows of it, for the windows to come.
         down = replace(down, stop=bottom)
-        begun = self._begun.pop(here, None) or self._begin(
-            scene, source, given, cut, down, replace(across, stop=right)
-        )
+        begun = self._begun.pop(here, None) or self._begin(sight, down, replace(across, stop=right))
         beyond = _next(cut, across)
-        if beyond is not None and self._given(scene, given, down, beyond):
-            self._begun = {
-                (here[0], beyond.tile): self._begin(scene, source, given, cut, down, beyond)
-            }
+        if beyond is not None and sight.holds(down, beyond):
+            self._begun = {(here[0], beyond.tile): self._begin(sight, down, beyond)}
         whole = begun.patch()
         last = (here[0], here[1] - 1)
         self._strips = {
@@ -270,13 +262,6 @@ class _InOrder(NetworkRenderer):
         }
         self._strips[here] = [whole.part(below, left), whole.part(top, beside)]
         return whole
-
-    def _given(self, scene: Scene, given: Region, down: Piece, across: Piece) -> bool:
-        """Whether all that the network needs of a tile is there."""
-        first = across.start + across.shift + scene.origin
-        tile = Region(down.start, first, down.stop - down.start, across.stop - across.start)
-        kind = scene.kind
-        return given.holds(tile.grown(HALO + STRIDE, kind.height, kind.width, wrap=scene.wrap))
 
 
 def _next(cut: Tiling, across: Piece) -> Piece | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Callable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,28 @@ Lacking = Callable[[], FloatArray]
 """Waits for what a network says guided T lacks, and gives it."""
 
 NONE_HIDDEN: Mask = np.zeros((0, 0), np.bool_)
+
+
+class Tile(NamedTuple):
+    """Pixels that the network is to see at once.
+
+    display, guided: R×C×3 float32, x and guided T. rows, columns: the R and C coordinates in the
+    scene. hidden: R×C, pixels whose colours weigh in nowhere, or empty.
+    """
+
+    scene: Scene
+    display: FloatArray
+    guided: FloatArray
+    rows: Indices
+    columns: Indices
+    hidden: Mask = NONE_HIDDEN
+
+    def part(self, axis: int, span: slice) -> Tile:
+        """Its rows (axis 0) or columns (axis 1) of a span, in memory of their own."""
+        down, across = (span, slice(None)) if axis == 0 else (slice(None), span)
+        display, guided = (np.ascontiguousarray(p[down, across]) for p in self[1:3])
+        hidden = np.ascontiguousarray(self.hidden[down, across])
+        return Tile(self.scene, display, guided, self.rows[down], self.columns[across], hidden)
 
 
 class Network(Protocol):
@@ -51,51 +73,27 @@ class TileNetwork:
         self._network, self._most = network, most
         self._lock = threading.Lock()
 
-    def begin(
-        self,
-        scene: Scene,
-        display: FloatArray,
-        guided: FloatArray,
-        rows: Indices,
-        columns: Indices,
-        hidden: Mask,
-    ) -> Lacking:
-        """What guided T of a tile lacks; as `network_planes`, less its last.
+    def begin(self, tile: Tile) -> Lacking:
+        """What guided T of a tile lacks.
 
         The sides are multiples of STRIDE. What is nearer to the border than HALO is of no use.
         """
-        height, width = display.shape[:2]
+        height, width = tile.display.shape[:2]
         if max(height, width) <= self._most:
             try:
                 room = self._network.room(planes_shape(height, width))
-                return self._network.begin(
-                    network_planes(scene, display, guided, rows, columns, hidden, room)
-                )
+                return self._network.begin(network_planes(tile, room))
             except _out_of_memory() as error:
                 self._halve(max(height, width), error)
         axis, side = (0, height) if height >= width else (1, width)
         middle = (side // 2 + STRIDE - 1) // STRIDE * STRIDE
-        halves: list[tuple[Lacking, slice]] = []
-        for first, last, keep in (
-            (0, min(side, middle + HALO), slice(0, middle // CELL)),
-            (middle - HALO, side, slice(HALO // CELL, None)),
-        ):
-            part = [slice(None), slice(None)]
-            part[axis] = slice(first, last)
-            place = tuple(part)
-            half = self.begin(
-                scene,
-                np.ascontiguousarray(display[place]),
-                np.ascontiguousarray(guided[place]),
-                rows[part[0]],
-                columns[part[1]],
-                np.ascontiguousarray(hidden[place]) if hidden.size else hidden,
-            )
-            halves.append((half, keep))
+        first = self.begin(tile.part(axis, slice(0, min(side, middle + HALO))))
+        second = self.begin(tile.part(axis, slice(middle - HALO, side)))
 
         def joined() -> FloatArray:
-            parts = [half()[keep] if axis == 0 else half()[:, keep] for half, keep in halves]
-            return np.concatenate(parts, axis)
+            upper = np.split(first(), [middle // CELL], axis)[0]
+            lower = np.split(second(), [HALO // CELL], axis)[1]
+            return np.concatenate([upper, lower], axis)
 
         return joined
 
@@ -119,27 +117,19 @@ def planes_shape(height: int, width: int) -> tuple[int, int, int]:
     return height // CELL, width // CELL, PLANES * CELL * CELL
 
 
-def network_planes(
-    scene: Scene,
-    display: FloatArray,
-    guided: FloatArray,
-    rows: Indices,
-    columns: Indices,
-    hidden: Mask,
-    planes: FloatArray,
-) -> FloatArray:
-    """What the network sees of R×C×3 pixels and their guided T: (R/2)×(C/2)×96 float32.
+def network_planes(tile: Tile, planes: FloatArray) -> FloatArray:
+    """What the network sees of a tile: `planes`, filled; see `bridge.detail.detail_planes`.
 
-    rows, columns: the pixels' coordinates in the scene; hidden: R×C, pixels whose colours weigh in
-    nowhere, or empty; planes: filled, and returned. See `bridge.detail.detail_planes`.
+    planes: (R/2)×(C/2)×96 float32.
     """
     from drht_plugin.bridge.detail import detail_planes, show_overview
 
+    scene, display, guided = tile.scene, tile.display, tile.guided
     kind = scene.kind
-    place = rows, columns, scene.conditions, kind.height, kind.width, scene.wrap
-    if hidden.size:
+    place = tile.rows, tile.columns, scene.conditions, kind.height, kind.width, scene.wrap
+    if tile.hidden.size:
         display, guided = display.copy(), guided.copy()
-        show_overview(hidden, *place, display, guided)
+        show_overview(tile.hidden, *place, display, guided)
     detail_planes(display, guided, *place, planes)
     return planes
 

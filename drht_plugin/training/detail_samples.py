@@ -18,7 +18,7 @@ from drht_plugin.bridge import transfer
 from drht_plugin.bridge.layout import CELL
 from drht_plugin.camera import Scene
 from drht_plugin.engine.dequantise import dequantised
-from drht_plugin.engine.detail_tile import NONE_HIDDEN, network_planes, planes_shape
+from drht_plugin.engine.detail_tile import Tile, network_planes, planes_shape
 from drht_plugin.engine.grid import fit
 from drht_plugin.engine.noise import NoiseMeter
 from drht_plugin.engine.overview import overview
@@ -179,13 +179,13 @@ class Sampler:
         are light, in the shot and in its clean form alike, not noise.
         """
         random, light = self._random, triplets.true_hdr.clamp_min(1e-5).log()
-        fine = light - _box(light, 3)
+        fine = light - means(light, 3)
         height, width = light.shape[-2:]
         texture = random.uniform(0, 2) * fine.clamp(-0.5, 0.5)
         if random.random() < _GRAINY:
             grain = torch.randn((1, 1, height, width), generator=self._noise)
             if random.random() < 0.5:
-                grain = 2 * _box(grain, 3)
+                grain = 2 * means(grain, 3)
             where = torch.rand((1, 1, 5, 5), generator=self._noise) ** 2
             where = F.interpolate(where, (height, width), mode="bilinear", align_corners=False)
             most = _log_uniform(random, 0.01, 0.25)
@@ -276,15 +276,9 @@ def _laid_out(scene: SurveyScene, cut: Cut) -> Sample:
     guided = tone(scene, pixels, place)
     clean = tone(scene, _pixels(cut.clean.clamp(0, 1)), place)
     rows, columns = pixels.shape[:2]
-    planes = network_planes(
-        scene,
-        pixels,
-        guided,
-        np.arange(cut.top, cut.top + rows),
-        np.arange(cut.left, cut.left + columns),
-        NONE_HIDDEN,
-        np.empty(planes_shape(rows, columns), np.float32),
-    )
+    down, across = np.arange(cut.top, cut.top + rows), np.arange(cut.left, cut.left + columns)
+    planes = np.empty(planes_shape(rows, columns), np.float32)
+    network_planes(Tile(scene, pixels, guided, down, across), planes)
     made, lossless = (torch.from_numpy(p).permute(2, 0, 1)[None] for p in (guided, clean))
     true_ldr = cut.true_ldr[None]
     return Sample(
@@ -299,10 +293,7 @@ def target_of(clean: Tensor, true_ldr: Tensor) -> Tensor:
     Tone is the survey's: what a tile cannot know of it would drown what it can. Both B×3×H×W;
     clean is guided T of a shot without noise and coding losses.
     """
-    change = clean - true_ldr
-    for _ in range(3):
-        change = _box(change, _FINE)
-    return (true_ldr + change).clamp(0, 1)
+    return (true_ldr + means(clean - true_ldr, _FINE, times=3)).clamp(0, 1)
 
 
 def to_places(picture: Tensor) -> Tensor:
@@ -327,9 +318,11 @@ def _resize(planes: Tensor, size: tuple[int, ...]) -> Tensor:
     return F.interpolate(planes, size, mode="bicubic", align_corners=False)
 
 
-def _box(planes: Tensor, side: int) -> Tensor:
-    """Means over squares of an odd side, of what there is of them."""
-    return F.avg_pool2d(planes, side, 1, side // 2, count_include_pad=False)
+def means(planes: Tensor, side: int, times: int = 1) -> Tensor:
+    """Means over squares of an odd side, of what there is of them; so many times over."""
+    for _ in range(times):
+        planes = F.avg_pool2d(planes, side, 1, side // 2, count_include_pad=False)
+    return planes
 
 
 def _shrink(picture: FloatArray, size: tuple[int, int]) -> FloatArray:

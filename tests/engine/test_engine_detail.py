@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from drht_plugin.engine.bands import plan_bands
 from drht_plugin.engine.detail import NetworkRenderer
 from drht_plugin.engine.detail_bands import NetworkBands
-from drht_plugin.engine.detail_tile import NONE_HIDDEN, network_planes, planes_shape
+from drht_plugin.engine.detail_tile import NONE_HIDDEN, Tile, network_planes, planes_shape
 from drht_plugin.engine.grid import fit
 from drht_plugin.engine.pixels import Kind, kind_of
 from drht_plugin.engine.render import Strength
@@ -213,7 +213,7 @@ def test_planes_of_hidden_pixels_change_nothing_else() -> None:
     at = np.arange(24), np.arange(32)
     seen, plain = (
         network_planes(
-            scene, display, guided, *at, mask, np.empty(planes_shape(24, 32), np.float32)
+            Tile(scene, display, guided, *at, mask), np.empty(planes_shape(24, 32), np.float32)
         )
         for mask in (hidden, NONE_HIDDEN)
     )

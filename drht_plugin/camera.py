@@ -9,6 +9,7 @@ camera's clip point.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -33,11 +34,14 @@ class Scene:
 
     radiance: 4×H×W float tensor: linear RGB ≥ 0, and 1 where the source itself is clipped.
     panorama: equirectangular, horizontally periodic, first row = zenith; else a photograph.
+    rendition: a photograph that was exposed well: 1.0 is its white, and as it is, it is a good
+    picture of its scene.
     """
 
     name: str
     radiance: Tensor
     panorama: bool
+    rendition: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,21 +62,39 @@ class Aim:
 
 
 def view(scene: Scene, aim: Aim, height: int, width: int) -> Tensor:
-    """What the camera sees: 4×height×width linear radiance and clip mask.
+    """What the camera sees: 4×height×width linear radiance and clip mask; see `views`."""
+    return views([scene], [aim], height, width)[0]
+
+
+def views(scenes: Sequence[Scene], aims: Sequence[Aim], height: int, width: int) -> Tensor:
+    """What the camera sees of each scene: B×4×height×width linear radiance and clip mask.
 
     Panoramas are projected gnomonically, `field_of_view` across the view's longer side.
-    Each pixel is the mean of 2×2 bilinear samples.
+    Each pixel is the mean of 2×2 bilinear samples. Scenes lie on one device. On the CPU, a view
+    whose sides are multiples of 8 has the same bits whichever batch it is in.
     """
-    grid = (_gnomonic if scene.panorama else _crop)(scene, aim, 2 * height, 2 * width)
-    if aim.mirrored:
-        grid = grid.flip(1)
-    source = scene.radiance
-    if scene.panorama:
-        source = torch.cat([source[..., -1:], source, source[..., :1]], -1)
-    samples = F.grid_sample(
-        source[None].float(), grid[None], "bilinear", "border", align_corners=False
-    )
-    return F.avg_pool2d(samples, 2)[0]
+    device = scenes[0].radiance.device
+    result = torch.empty(len(scenes), 4, height, width, device=device)
+    for which in _alike(scenes):
+        chosen, aimed = [scenes[i] for i in which], [aims[i] for i in which]
+        lay_out = _gnomonic if chosen[0].panorama else _crop
+        grid = lay_out(chosen[0], aimed, 2 * height, 2 * width)
+        mirrored = torch.tensor([aim.mirrored for aim in aimed]).to(device).view(-1, 1, 1, 1)
+        grid = torch.where(mirrored, grid.flip(2), grid)
+        source = torch.stack([scene.radiance for scene in chosen])
+        if chosen[0].panorama:
+            source = torch.cat([source[..., -1:], source, source[..., :1]], -1)
+        samples = F.grid_sample(source.float(), grid, "bilinear", "border", align_corners=False)
+        result[torch.tensor(which).to(device)] = F.avg_pool2d(samples, 2)
+    return result
+
+
+def _alike(scenes: Sequence[Scene]) -> list[list[int]]:
+    """Indices of scenes of one kind and size, which are looked at together."""
+    groups: dict[tuple[bool, torch.Size], list[int]] = {}
+    for index, scene in enumerate(scenes):
+        groups.setdefault((scene.panorama, scene.radiance.shape), []).append(index)
+    return list(groups.values())
 
 
 def _plane(height: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -83,15 +105,31 @@ def _plane(height: int, width: int, device: torch.device) -> tuple[Tensor, Tenso
     return y.view(-1, 1).expand(height, width), x.view(1, -1).expand(height, width)
 
 
-def _gnomonic(scene: Scene, aim: Aim, height: int, width: int) -> Tensor:
+def _each(rows: list[tuple[float, ...]], device: torch.device) -> list[Tensor]:
+    """Numbers of each view, as tensors B×1×1 that apply to its plane."""
+    return [column.view(-1, 1, 1) for column in torch.tensor(rows).to(device).unbind(1)]
+
+
+def _gnomonic(scene: Scene, aims: Sequence[Aim], height: int, width: int) -> Tensor:
     y, x = _plane(height, width, scene.radiance.device)
-    reach = math.tan(aim.field_of_view / 2)
+    reach, roll_cos, roll_sin, pitch_cos, pitch_sin, yaw = _each(
+        [
+            (
+                math.tan(a.field_of_view / 2),
+                math.cos(a.roll),
+                math.sin(a.roll),
+                math.cos(a.pitch),
+                math.sin(a.pitch),
+                a.yaw,
+            )
+            for a in aims
+        ],
+        scene.radiance.device,
+    )
     right, up = x * reach, -y * reach
-    cos, sin = math.cos(aim.roll), math.sin(aim.roll)
-    right, up = right * cos - up * sin, right * sin + up * cos
-    cos, sin = math.cos(aim.pitch), math.sin(aim.pitch)
-    forward, up = cos - up * sin, sin + up * cos
-    longitude = torch.atan2(right, forward) + aim.yaw
+    right, up = right * roll_cos - up * roll_sin, right * roll_sin + up * roll_cos
+    forward, up = pitch_cos - up * pitch_sin, pitch_sin + up * pitch_cos
+    longitude = torch.atan2(right, forward) + yaw
     latitude = torch.atan2(up, torch.hypot(right, forward))
     columns = scene.radiance.shape[-1]
     turn = torch.remainder(longitude / (2 * math.pi) + 0.5, 1.0)
@@ -101,18 +139,21 @@ def _gnomonic(scene: Scene, aim: Aim, height: int, width: int) -> Tensor:
     return torch.stack([u, v], -1)
 
 
-def _crop(scene: Scene, aim: Aim, height: int, width: int) -> Tensor:
+def _crop(scene: Scene, aims: Sequence[Aim], height: int, width: int) -> Tensor:
     rows, columns = scene.radiance.shape[-2:]
     y, x = _plane(height, width, scene.radiance.device)
     longer = max(height, width)
-    cos, sin = abs(math.cos(aim.roll)), abs(math.sin(aim.roll))
-    bound_w = (width * cos + height * sin) / longer
-    bound_h = (width * sin + height * cos) / longer
-    scale = min(columns / bound_w, rows / bound_h) * aim.zoom
-    half_w, half_h = bound_w * scale / columns, bound_h * scale / rows
-    centre_u = (2 * aim.x - 1) * (1 - half_w)
-    centre_v = (2 * aim.y - 1) * (1 - half_h)
-    cos, sin = math.cos(aim.roll), math.sin(aim.roll)
+
+    def numbers(aim: Aim) -> tuple[float, ...]:
+        cos, sin = math.cos(aim.roll), math.sin(aim.roll)
+        bound_w = (width * abs(cos) + height * abs(sin)) / longer
+        bound_h = (width * abs(sin) + height * abs(cos)) / longer
+        scale = min(columns / bound_w, rows / bound_h) * aim.zoom
+        centre_u = (2 * aim.x - 1) * (1 - bound_w * scale / columns)
+        centre_v = (2 * aim.y - 1) * (1 - bound_h * scale / rows)
+        return cos, sin, scale, centre_u, centre_v
+
+    cos, sin, scale, centre_u, centre_v = _each([numbers(a) for a in aims], y.device)
     u = (x * cos - y * sin) * scale / columns + centre_u
     v = (x * sin + y * cos) * scale / rows + centre_v
     return torch.stack([u, v], -1)
@@ -173,7 +214,10 @@ class Sensor:
     """Noise and coding of a batch; each is a tensor of B values.
 
     shot, read: variance of the noise in H is shot·H + read²; quantised: 8-bit steps;
-    jpeg: quality 1..100, or 0 for none; halved: its chroma at half the resolution.
+    jpeg: quality 1..100, or 0 for none; halved: its chroma at half the resolution. These two
+    decide what is computed: where they lie on the CPU, no device is waited for.
+    mosaic: noise of a colour filter array, interpolated with the picture; smeared: denoised by the
+    camera, which leaves blotches of colour. None for none.
     """
 
     shot: Tensor
@@ -181,6 +225,8 @@ class Sensor:
     quantised: Tensor
     jpeg: Tensor
     halved: Tensor | None = None
+    mosaic: Tensor | None = None
+    smeared: Tensor | None = None
 
 
 def shoot(radiance: Tensor, curve: Curve, sensor: Sensor, generator: torch.Generator) -> Tensor:
@@ -188,10 +234,41 @@ def shoot(radiance: Tensor, curve: Curve, sensor: Sensor, generator: torch.Gener
     clipped = radiance.clamp(0, 2)
     variance = sensor.shot.view(-1, 1, 1, 1) * clipped + sensor.read.view(-1, 1, 1, 1) ** 2
     noise = torch.randn(radiance.shape, generator=generator, device=radiance.device)
-    coded = curve.encode(clipped + noise * variance.sqrt())
+    noise = _shaped(noise * variance.sqrt(), sensor)
+    coded = curve.encode(clipped + noise)
     coded = jpeg(coded, sensor.jpeg, sensor.halved)
     steps = torch.round(coded * 255) / 255
     return torch.where(sensor.quantised.view(-1, 1, 1, 1), steps, coded)
+
+
+def _shaped(noise: Tensor, sensor: Sensor) -> Tensor:
+    """Noise of single pixels, as a mosaic's interpolation and a camera's denoising leave it."""
+    if sensor.mosaic is not None:
+        noise = torch.where(sensor.mosaic.view(-1, 1, 1, 1), _demosaiced(noise), noise)
+    if sensor.smeared is not None:
+        light = luminance(noise)
+        # Luma keeps its grain in part; colour is what varies over several pixels.
+        colour = 2 * _box(noise - light, 5)
+        smooth = 0.5 * (light + _box(light, 3)) + colour
+        noise = torch.where(sensor.smeared.view(-1, 1, 1, 1), smooth, noise)
+    return noise
+
+
+def _box(planes: Tensor, side: int) -> Tensor:
+    return F.avg_pool2d(planes, side, 1, side // 2, count_include_pad=False)
+
+
+def _demosaiced(planes: Tensor) -> Tensor:
+    """B×3×H×W seen through an RGGB colour filter array, interpolated bilinearly."""
+    height, width = planes.shape[-2:]
+    rows = torch.arange(height, device=planes.device).view(-1, 1) % 2
+    columns = torch.arange(width, device=planes.device).view(1, -1) % 2
+    red, blue = (rows + columns) == 0, (rows + columns) == 2
+    sites = torch.stack([red, ~red & ~blue, blue]).to(planes.dtype)[None]
+    near = planes.new_tensor([[1, 2, 1], [2, 4, 2], [1, 2, 1]]).view(1, 1, 3, 3)
+    near = near.expand(3, 1, 3, 3)
+    known = F.conv2d(sites, near, padding=1, groups=3)
+    return F.conv2d(planes * sites, near, padding=1, groups=3) / known
 
 
 _JPEG_LUMA = (
@@ -219,10 +296,15 @@ def jpeg(coded: Tensor, quality: Tensor, halved: Tensor | None = None) -> Tensor
     B×3×H×W codes in 0..1, sides multiples of 8; `quality` has B values, 0 leaves as it is. Where
     `halved`, chroma is stored at half the resolution (sides then multiples of 16).
     """
-    chosen = quality > 0
-    if not bool(chosen.any()):
+    chosen = torch.nonzero(quality > 0).flatten()
+    if not len(chosen):
         return coded
-    picture, q = coded[chosen], quality[chosen].view(-1, 1, 1, 1, 1, 1)
+    device = coded.device
+    if halved is not None:
+        half = torch.nonzero(halved[chosen.to(halved.device)]).flatten().to(device)
+    q = quality[chosen].to(device).view(-1, 1, 1, 1, 1, 1)
+    chosen = chosen.to(device)
+    picture = coded[chosen]
     scale = torch.where(q < 50, 5000 / q, 200 - 2 * q) / 100
     luma = coded.new_tensor(_JPEG_LUMA)
     chroma = F.pad(coded.new_tensor(_JPEG_CHROMA), (0, 4, 0, 4), value=99.0)
@@ -240,17 +322,17 @@ def jpeg(coded: Tensor, quality: Tensor, halved: Tensor | None = None) -> Tensor
         spectrum = torch.round(spectrum / table) * table
         return torch.einsum("ui,bcyuxv,vj->bcyixj", dct, spectrum, dct).reshape(planes.shape)
 
-    ycc = coded.new_tensor(_YCBCR)
+    to_ycc = torch.tensor(_YCBCR)
+    ycc, back = to_ycc.to(device), torch.linalg.inv(to_ycc).to(device)
     planes = torch.einsum("ij,bjhw->bihw", ycc, picture)
     planes[:, 0] -= 0.5
     whole = coarse(planes, table)
-    if halved is not None and bool(halved[chosen].any()):
-        half = halved[chosen]
+    if halved is not None and len(half):
         small = coarse(F.avg_pool2d(planes[half, 1:], 2), table[half, 1:])
         size = planes.shape[-2:]
         whole[half, 1:] = F.interpolate(small, size, mode="bilinear", align_corners=False)
     planes = whole
     planes[:, 0] += 0.5
     result = coded.clone()
-    result[chosen] = torch.einsum("ij,bjhw->bihw", torch.linalg.inv(ycc), planes).clamp(0, 1)
+    result[chosen] = torch.einsum("ij,bjhw->bihw", back, planes).clamp(0, 1)
     return result

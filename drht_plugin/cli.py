@@ -5,15 +5,17 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from drht_plugin import __version__
 from drht_plugin.errors import DrhtError, FileError, InputError
 
 if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
     from drht_plugin.engine.correct import Corrector
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -243,14 +245,17 @@ def _correct_one(
             print(f"{source} -> {report.hdr}", flush=True)
 
 
-def _add_run(parser: argparse.ArgumentParser, *, minutes: float) -> None:
+def _add_run(parser: argparse.ArgumentParser) -> None:
     """What every training is told."""
-    parser.add_argument("data", type=Path, help="folder of .exr or .hdr images, or a pack")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the run")
     parser.add_argument(
-        "--minutes", type=float, default=minutes, help=f"training time (default: {minutes:g})"
+        "data",
+        type=Path,
+        nargs="+",
+        help="folder of .exr, .hdr, .jpg or .png images, or a pack",
     )
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--out", type=Path, required=True, help="folder of the run")
+    parser.add_argument("--minutes", type=float, help="training time (default: the recipe's)")
+    parser.add_argument("--seed", type=int, help="of all that is drawn (default: the recipe's)")
     parser.add_argument("--validation", type=Path, help="folder or pack to watch, not trained on")
     parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
     parser.add_argument(
@@ -268,12 +273,14 @@ def _add_train(commands: Any) -> None:
         "and at the end weights.safetensors with weights.json, for --model. The shipped weights "
         "are made by three runs, the first by these defaults; their model card has the commands.",
     )
-    _add_run(parser, minutes=85.0)
+    _add_run(parser)
     parser.add_argument(
         "--recipe",
-        choices=("default", "paper"),
+        choices=("default", "gpu", "paper"),
         default="default",
-        help="paper: the networks, losses and rate of Yang et al. 2018, without our additions",
+        help="default: fresh weights, 85 minutes; gpu: on from the shipped weights, 5.5 minutes "
+        "on a large GPU, with photographs and pages beside HDR images; paper: the networks, losses "
+        "and rate of Yang et al. 2018, without our additions",
     )
     parser.add_argument(
         "--architecture",
@@ -282,25 +289,29 @@ def _add_train(commands: Any) -> None:
     )
     parser.add_argument(
         "--start",
-        default="",
-        help="model name or .safetensors file to begin from (default: fresh weights)",
+        help="model name or .safetensors file to begin from (default: fresh weights; gpu: default)",
     )
     parser.add_argument("--learning-rate", type=float, help="peak (default: 2e-3; paper: 1e-2)")
     parser.add_argument(
-        "--megapixels", type=float, default=0.3, help="size of a batch (default: 0.3; GPU: 8)"
+        "--megapixels", type=float, help="size of a batch (default: 0.3; gpu: 3.93)"
+    )
+    parser.add_argument(
+        "--term",
+        action="append",
+        default=[],
+        metavar="NAME=WEIGHT",
+        help="a term of the loss and its weight, in place of the recipe's; 0 leaves it out",
     )
     parser.set_defaults(run=_train)
 
 
 def _train(options: argparse.Namespace) -> int:
-    from dataclasses import replace
-
     from drht_plugin.training.loop import RECIPES, train
 
     names = ("minutes", "seed", "learning_rate", "megapixels", "start", "architecture")
-    given = {name: getattr(options, name) for name in names}
-    said = {name: value for name, value in given.items() if value is not None}
-    recipe = replace(RECIPES[options.recipe], **said)
+    recipe = _recipe(RECIPES, options, names)
+    loss = {**recipe.loss, **dict(_term(text) for text in options.term)}
+    recipe = replace(recipe, loss={name: weight for name, weight in loss.items() if weight})
     weights = train(
         options.data,
         options.out,
@@ -314,6 +325,27 @@ def _train(options: argparse.Namespace) -> int:
     return OK
 
 
+_Recipe = TypeVar("_Recipe", bound="DataclassInstance")
+
+
+def _recipe(
+    recipes: Mapping[str, _Recipe], options: argparse.Namespace, names: Sequence[str]
+) -> _Recipe:
+    """The recipe that the options name, with what they say of it."""
+    given = {name: getattr(options, name) for name in names}
+    said = {name: value for name, value in given.items() if value is not None}
+    return replace(recipes[options.recipe], **said)
+
+
+def _term(text: str) -> tuple[str, float]:
+    """A term of the loss as NAME=WEIGHT."""
+    name, _, weight = text.partition("=")
+    try:
+        return name, float(weight)
+    except ValueError:
+        raise InputError(f"--term is {text!r}; expected NAME=WEIGHT") from None
+
+
 def _add_train_detail(commands: Any) -> None:
     parser = commands.add_parser(
         "train-detail",
@@ -324,21 +356,34 @@ def _add_train_detail(commands: Any) -> None:
         "NAME.safetensors and named NAME-detail.safetensors they give that model network detail. "
         "The defaults are the recipe of the shipped weights.",
     )
-    _add_run(parser, minutes=60.0)
+    _add_run(parser)
     parser.add_argument("--model", default="default", help="whose surveys to train with")
     parser.add_argument(
-        "--start", default="", metavar="MODEL", help="whose detail network to begin from"
+        "--recipe",
+        choices=("default", "gpu"),
+        default="default",
+        help="default: fresh weights, 60 minutes; gpu: on from the shipped weights, 8 minutes on a "
+        "large GPU with --workers",
+    )
+    parser.add_argument(
+        "--start",
+        metavar="MODEL",
+        help="whose detail network to begin from (default: fresh weights; gpu: default)",
+    )
+    parser.add_argument(
+        "--workers", type=int, default=0, help="processes that draw pictures (default: 0)"
     )
     parser.set_defaults(run=_train_detail)
 
 
 def _train_detail(options: argparse.Namespace) -> int:
-    from drht_plugin.training.detail import DetailRecipe, train_detail
+    from drht_plugin.training.detail import RECIPES, train_detail
 
     weights = train_detail(
         options.data,
         options.out,
-        DetailRecipe(minutes=options.minutes, seed=options.seed, start=options.start),
+        _recipe(RECIPES, options, ("minutes", "seed", "start")),
+        workers=options.workers,
         model=options.model,
         validation=options.validation,
         device=options.device,
@@ -352,21 +397,29 @@ def _train_detail(options: argparse.Namespace) -> int:
 def _add_pack(commands: Any) -> None:
     parser = commands.add_parser(
         "pack",
-        help="put a folder of HDR images into one small file to train from",
-        description="Put a folder of HDR images into one file, about 200 kB an image of 1024×512, "
-        "which `drht train` reads with no more than torch, safetensors and OpenCV.",
+        help="put folders of images into one small file to train from",
+        description="Put folders of HDR images and photographs into one file, about 200 kB an HDR "
+        "image of 1024×512 and photographs as they are, which `drht train` reads with no more than "
+        "torch, safetensors and OpenCV. Images whose licence is unsure are left out.",
     )
-    parser.add_argument("data", type=Path, help="folder of .exr or .hdr images")
+    parser.add_argument(
+        "data", type=Path, nargs="+", help="folder of .exr, .hdr, .jpg or .png images"
+    )
     parser.add_argument("out", type=Path, help="file to write")
+    parser.add_argument(
+        "--rate",
+        type=int,
+        default=60,
+        help="size of HDR images in thousandths of 16 bits (default: 60)",
+    )
     parser.set_defaults(run=_pack)
 
 
 def _pack(options: argparse.Namespace) -> int:
-    from drht_plugin.training.scenes import load_scenes, pack
+    from drht_plugin.training.scenes import pack
 
-    scenes = load_scenes(options.data, free_only=True)
-    pack(scenes, options.out)
-    print(f"{len(scenes)} scenes -> {options.out}")
+    count = pack(options.data, options.out, compression=options.rate)
+    print(f"{count} scenes -> {options.out}")
     return OK
 
 

@@ -63,7 +63,9 @@ class Run(Generic[Network, Told, Done]):
         self.recipe, self.folder, self.device = recipe, folder, device
         self.model: Network = make().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
-        self.optimiser = torch.optim.Adam(self.model.parameters(), recipe.learning_rate)
+        self.optimiser: torch.optim.Optimizer = torch.optim.Adam(
+            self.model.parameters(), recipe.learning_rate
+        )
         self.progress = progress
 
     @property

@@ -22,8 +22,10 @@ from drht_plugin.model.files import detail_of, locate
 from drht_plugin.model.runner import Runner
 from drht_plugin.model.weights import DETAIL_ARCHITECTURE, save_model
 from drht_plugin.training.checkpoint import Run
+from drht_plugin.training.detail_draws import Draws, drawn
 from drht_plugin.training.detail_samples import Sample, Sampler, to_pixels
-from drht_plugin.training.loop import append_row, schedule
+from drht_plugin.training.log import StepLog, append_row
+from drht_plugin.training.loop import schedule
 from drht_plugin.training.losses import ssim
 from drht_plugin.training.scenes import load_scenes
 from drht_plugin.training.triplets import Photographer
@@ -46,7 +48,7 @@ class DetailRecipe:
     budget, then a cosine to zero. crop: side of a crop in pixels; batch: crops in a step. pool:
     pictures that crops are drawn from; fresh: steps in which one view (two pictures) is renewed.
     averaging: decay of the weights' moving average. start: a model whose detail network the run
-    begins from, in place of fresh weights.
+    begins from, in place of fresh weights. structure: weight of 1 − SSIM in the loss.
     """
 
     minutes: float = 60.0
@@ -60,15 +62,26 @@ class DetailRecipe:
     averaging: float = 0.998
     clip_gradient: float = 0.5
     start: str = ""
+    structure: float = 0.5
 
 
-def loss(corrected: Tensor, target: Tensor) -> Tensor:
+RECIPES = {
+    "default": DetailRecipe(),
+    "gpu": DetailRecipe(
+        minutes=8.0, seed=31, batch=32, pool=480, fresh=2, averaging=0.9995, start="default"
+    ),
+}
+"""default: fresh weights on a CPU. gpu: on from the shipped ones, minutes on a large GPU with
+many cores beside it (`--workers`); it made those that ship."""
+
+
+def loss(corrected: Tensor, target: Tensor, structure: float) -> Tensor:
     """Distance of B×3×H×W pictures, their gradients and their structure."""
     error = (corrected - target).abs().mean()
     gradients = torch.stack(
         [(corrected.diff(dim=d) - target.diff(dim=d)).abs().mean() for d in (-1, -2)]
     ).sum()
-    return error + 0.25 * gradients + 0.5 * (1 - ssim(corrected, target))
+    return error + 0.25 * gradients + structure * (1 - ssim(corrected, target))
 
 
 @dataclass
@@ -86,8 +99,8 @@ class DetailTrainer(Run[DetailNetwork, DetailRecipe, Progress]):
         make = partial(detail_network, recipe.start) if recipe.start else DetailNetwork
         super().__init__(make, recipe, Progress(), folder, device)
 
-    def step(self, batch: Sample) -> float:
-        """One optimiser step on a batch of crops; the loss."""
+    def step(self, batch: Sample) -> Tensor:
+        """One optimiser step on a batch of crops; the loss, on the device."""
         rate = self.recipe.learning_rate * schedule(self.fraction, self.recipe.warm_up)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
@@ -96,7 +109,8 @@ class DetailTrainer(Run[DetailNetwork, DetailRecipe, Progress]):
             lacking = self.model(batch.planes.float().to(memory_format=torch.channels_last))
         inside = (..., slice(_EDGE, -_EDGE), slice(_EDGE, -_EDGE))
         corrected = to_pixels(batch.guided.float() + lacking)
-        value = loss(corrected[inside], to_pixels(batch.target.float())[inside])
+        target = to_pixels(batch.target.float())[inside]
+        value = loss(corrected[inside], target, self.recipe.structure)
         self.optimiser.zero_grad(set_to_none=True)
         value.backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip_gradient)
@@ -107,14 +121,19 @@ class DetailTrainer(Run[DetailNetwork, DetailRecipe, Progress]):
             torch._foreach_lerp_(
                 list(self.average.parameters()), list(self.model.parameters()), 1 - decay
             )
-        return float(value.detach())
+        return value.detach()
 
 
 class Pool:
-    """The pictures that crops are drawn from; the oldest make way."""
+    """The pictures that crops are drawn from; the oldest make way.
 
-    def __init__(self, recipe: DetailRecipe, sampler: Sampler, seed: int) -> None:
-        self._recipe, self._sampler = recipe, sampler
+    draws: gives the pictures of one view after another. They are kept on `device`.
+    """
+
+    def __init__(
+        self, recipe: DetailRecipe, draws: Iterator[list[Sample]], seed: int, device: torch.device
+    ) -> None:
+        self._recipe, self._draws, self._device = recipe, draws, device
         self._random = np.random.default_rng(seed)
         self._samples: list[Sample] = []
 
@@ -133,7 +152,12 @@ class Pool:
     def renew(self) -> None:
         """Add the shots of one more view, as far as they are large enough for a crop."""
         least = self._recipe.crop // CELL
-        fitting = [s for s in self._sampler.draw() if min(s.planes.shape[1:]) >= least]
+        fitting = [
+            # Cloned, as memory shared with another process holds a file open.
+            Sample(*(part.to(self._device, copy=True) for part in sample))
+            for sample in next(self._draws)
+            if min(sample.planes.shape[1:]) >= least
+        ]
         self._samples = (self._samples + fitting)[-self._recipe.pool :]
 
     def _crop(self, index: np.integer) -> Sample:
@@ -147,7 +171,7 @@ class Pool:
 
 
 def train_detail(
-    data: Path,
+    data: Sequence[Path],
     folder: Path,
     recipe: DetailRecipe,
     *,
@@ -156,8 +180,12 @@ def train_detail(
     device: str = "auto",
     resume: bool = False,
     report_seconds: float = 120.0,
+    workers: int = 0,
 ) -> Path:
-    """Train on the scenes of `data` (a folder or a pack), with the surveys of `model`.
+    """Train on the scenes of `data` (folders and packs), with the surveys of `model`.
+
+    Pictures are drawn, on the CPU, by so many `workers`, processes of their own, or in turn with
+    the steps where there are none.
 
     Into `folder` go checkpoint.pt, log.csv and validation.csv, renewed every `report_seconds`,
     and at the end weights-detail.safetensors and its .json, whose path is returned. Images whose
@@ -170,17 +198,19 @@ def train_detail(
     """
     if recipe.minutes <= 0:
         raise InputError(f"minutes is {recipe.minutes}; expected more than 0")
+    if workers < 0:
+        raise InputError(f"workers is {workers}; expected 0 or more")
     chosen = choose_device(device)
     tune_allocator()
     folder.mkdir(parents=True, exist_ok=True)
     trainer = DetailTrainer(recipe, folder, chosen)
     trainer.begin(resume=resume)
-    runner = Runner(model, device)
-    scenes = load_scenes(data, free_only=True)
-    watched = list(_watched(validation, runner)) if validation else []
+    scenes = load_scenes(*data, free_only=True)
+    watched = list(_watched(validation, Runner(model, device))) if validation else []
     print(f"{len(scenes)} scenes, {chosen}, {recipe}", flush=True)
+    draws = drawn(Draws(scenes, model, _stream(trainer)), workers)
     try:
-        _run(trainer, Sampler(scenes, runner, _stream(trainer)), watched, report_seconds)
+        _run(trainer, draws, watched, report_seconds)
     except KeyboardInterrupt:
         trainer.save()
         raise
@@ -211,27 +241,32 @@ def _stream(trainer: DetailTrainer) -> int:
 
 
 def _run(
-    trainer: DetailTrainer, sampler: Sampler, watched: Sequence[Sample], report_seconds: float
+    trainer: DetailTrainer,
+    draws: Iterator[list[Sample]],
+    watched: Sequence[Sample],
+    report_seconds: float,
 ) -> None:
     """Train until the budget is spent, saving and reporting every `report_seconds`."""
     recipe = trainer.recipe
-    pool = Pool(recipe, sampler, _stream(trainer))
+    pool = Pool(recipe, draws, _stream(trainer), trainer.device)
     pool.fill(min(_FIRST, recipe.pool))
-    reported = time.monotonic()
+    log = StepLog(trainer.folder)
+    reported = started = time.monotonic()
     while trainer.fraction < 1:
-        started = time.monotonic()
         if trainer.progress.step % recipe.fresh == 0:
             pool.renew()
         value = trainer.step(pool.batch())
-        trainer.progress.seconds += time.monotonic() - started
-        append_row(trainer.folder / "log.csv", {**asdict(trainer.progress), "loss": value})
-        if not math.isfinite(value):
-            raise InputError(f"training diverged at step {trainer.progress.step}")
+        now = time.monotonic()
+        trainer.progress.seconds += now - started
+        started = now
+        log.add(asdict(trainer.progress), {"loss": value})
         if trainer.fraction == 1 or time.monotonic() - reported > report_seconds:
             reported = time.monotonic()
+            log.flush()
             trainer.save()
             if watched:
                 _report(trainer, watched)
+            started = time.monotonic()
 
 
 def _watched(path: Path, runner: Runner) -> Iterator[Sample]:

@@ -28,6 +28,7 @@ from drht_plugin.engine.restraint import restrained
 from drht_plugin.engine.scene import Scene as SurveyScene
 from drht_plugin.model.runner import Runner
 from drht_plugin.training.triplets import (
+    Mix,
     Photographer,
     Shot,
     Triplets,
@@ -43,6 +44,13 @@ _SHARP = 0.7
 
 _DARK_AND_NOISY = 0.3
 """Share of shots that are: of other shots few have noise that is lifted until it shows."""
+
+_MIX = Mix(photographs=0.4, renditions=0.9)
+_SHARP_MIX = Mix(photographs=1.0, renditions=0.6)
+"""Of soft and of sharp views: photographs hold the texture of the real world at the pixel."""
+
+_MOSAIC, _SMEARED = 0.4, 0.2
+"""Shares of shots whose noise a camera has interpolated, and has denoised."""
 
 _GRAINY = 0.5
 """Share of views with grain of the scene's own: patches of it, where noise is everywhere."""
@@ -89,6 +97,8 @@ def harder(shot: Shot, random: np.random.Generator) -> Shot:
         jpeg=jpeg,
         halved=bool(random.random() < 0.6),
         quantised=bool(random.random() < 0.85),
+        mosaic=bool(random.random() < _MOSAIC),
+        smeared=bool(random.random() < _SMEARED),
     )
     if random.random() < _DARK_AND_NOISY:
         return replace(
@@ -120,10 +130,10 @@ class Sampler:
 
     def __init__(self, scenes: Sequence[Scene], runner: Runner, seed: int) -> None:
         self._scenes, self._runner = scenes, runner
-        self.photographer = Photographer(scenes, seed)
+        self.photographer = Photographer(scenes, seed, _MIX)
         # Panoramas as they lie in their files: they hold more pixels than any view of them.
         self._flat_scenes = [replace(scene, panorama=False) for scene in scenes]
-        self._flat = Photographer(self._flat_scenes, seed)
+        self._flat = Photographer(self._flat_scenes, seed, _SHARP_MIX)
         self._random = np.random.default_rng(seed)
         self._noise = torch.Generator().manual_seed(seed)
 

@@ -6,7 +6,8 @@ import copy
 import csv
 import math
 import time
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,9 +29,10 @@ from drht_plugin.model.networks import (
 )
 from drht_plugin.model.weights import load_model, save_model
 from drht_plugin.training.checkpoint import Run
-from drht_plugin.training.losses import LOSSES, ssim
+from drht_plugin.training.log import StepLog, append_row
+from drht_plugin.training.losses import TERMS, losses, ssim
 from drht_plugin.training.scenes import load_scenes
-from drht_plugin.training.triplets import Photographer, Triplets, render_triplets
+from drht_plugin.training.triplets import PLAIN, Mix, Photographer, Triplets, render_triplets
 
 _NEW_MOMENTS = 50
 """Steps over which a new optimiser comes to its full rate."""
@@ -41,39 +43,91 @@ class Recipe:
     """Everything that decides what training gives; stored with the weights.
 
     minutes: budget of training time, over all resumed runs. learning_rate: Adam's peak, after
-    `warm_up` of the budget, then a cosine to zero. megapixels: size of a batch. small, large:
+    `warm_up` of the budget, then a cosine to zero. second_moment: decay of Adam's mean of
+    squares; weight_decay: AdamW's. megapixels: size of a batch. small, large:
     ranges of the square root of a view's area in pixels, before and after `grow` of the budget;
     from then on a batch holds few views, the statistics of the normalisation stay fixed, and the
-    learning rate is multiplied by `fixed_rate`.
+    learning rate is multiplied by `fixed_rate`. sizes: heights and widths that views have
+    instead, as a GPU searches its kernels anew for each.
     shots: LDR pictures taken of each view. averaging: decay of the weights' moving average.
     start: a shipped model's name or a .safetensors file to begin from, in place of fresh weights:
     its normalisation is fixed, so `grow` counts as 0. A gain that it lacks begins as 1.
-    architecture: a name in `networks.LAYOUTS`. loss: a name in `losses.LOSSES`.
+    architecture: a name in `networks.LAYOUTS`. loss: weights of terms by their names in
+    `losses.TERMS`. mix: what is drawn, see `triplets.Mix`.
     """
 
     minutes: float = 85.0
     seed: int = 1
     learning_rate: float = 2e-3
     warm_up: float = 0.03
+    second_moment: float = 0.999
+    weight_decay: float = 0.0
     megapixels: float = 0.3
     small: tuple[int, int] = (112, 208)
     large: tuple[int, int] = (192, 320)
     grow: float = 0.65
     fixed_rate: float = 0.2
+    sizes: tuple[tuple[int, int], ...] = ()
     shots: int = 2
     averaging: float = 0.998
     clip_gradient: float = 1.0
     start: str = ""
     architecture: str = SHIPPED
-    loss: str = "weighted"
+    loss: Mapping[str, float] = field(
+        default_factory=lambda: {
+            "hdr": 0.5,
+            "hdr-log": 0.05,
+            "hdr-clipped": 0.15,
+            "ldr": 1.0,
+            "structure": 0.4,
+        }
+    )
+    mix: Mix = PLAIN
 
 
 RECIPES = {
     "default": Recipe(),
-    "paper": Recipe(learning_rate=1e-2, architecture="drht-paper-1", loss="squared"),
+    "gpu": Recipe(
+        minutes=5.5,
+        seed=21,
+        learning_rate=4e-4,
+        warm_up=0.03,
+        second_moment=0.99,
+        weight_decay=1e-4,
+        megapixels=3.93,
+        fixed_rate=1.0,
+        sizes=((256, 256), (224, 288), (288, 224), (192, 320), (320, 192), (288, 320)),
+        shots=3,
+        averaging=0.9995,
+        start="default",
+        loss={
+            "hdr": 0.5,
+            "hdr-log": 0.05,
+            "hdr-clipped": 0.15,
+            "ldr": 1.0,
+            "structure": 0.3,
+            "coarse-structure": 0.1,
+            "log-mse": 0.01,
+            "gradients": 0.15,
+        },
+        mix=Mix(
+            photographs=0.5,
+            renditions=0.85,
+            pages=0.15,
+            kept=0.2,
+            turned=0.02,
+            contrast=0.08,
+            lit=0.25,
+        ),
+    ),
+    "paper": Recipe(
+        learning_rate=1e-2,
+        architecture="drht-paper-1",
+        loss={"hdr-squared": 1.0, "ldr-squared": 1.0},
+    ),
 }
-"""The shipped weights' recipe, and that of Yang et al. 2018 on our data: networks, loss and
-optimiser without additions of ours."""
+"""default: fresh weights on a CPU. gpu: on from the shipped ones, minutes on a large GPU; it made
+those that ship. paper: networks, losses and optimiser of Yang et al. 2018, on our data."""
 
 
 @dataclass
@@ -95,6 +149,7 @@ class Trainer(Run[Drht, Recipe, Progress]):
     def __init__(self, recipe: Recipe, folder: Path, device: torch.device) -> None:
         make = partial(Drht, LAYOUTS[recipe.architecture])
         super().__init__(make, recipe, Progress(), folder, device)
+        self.optimiser = self._optimiser()
         if recipe.start:
             fold_normalisation(self.model)
             begin_from(load_model(recipe.start), self.model)
@@ -116,11 +171,21 @@ class Trainer(Run[Drht, Recipe, Progress]):
         self.model.load_state_dict(self.average.state_dict())
         fold_normalisation(self.model)
         self.average = copy.deepcopy(self.model).requires_grad_(False)
-        self.optimiser = torch.optim.Adam(self.model.parameters(), self.recipe.learning_rate)
+        self.optimiser = self._optimiser()
         self.progress.fixed_at = step
 
-    def step(self, batch: Triplets) -> dict[str, float]:
-        """One optimiser step; the loss terms as numbers."""
+    def _optimiser(self) -> torch.optim.Optimizer:
+        recipe = self.recipe
+        return torch.optim.AdamW(
+            self.model.parameters(),
+            recipe.learning_rate,
+            betas=(0.9, recipe.second_moment),
+            weight_decay=recipe.weight_decay,
+            fused=self.device.type == "cuda",
+        )
+
+    def step(self, batch: Triplets) -> dict[str, Tensor]:
+        """One optimiser step; the loss terms, on the device, which may still be at work."""
         recipe = self.recipe
         if self.grown and self.progress.fixed_at < 0:
             self.fix_normalisation(self.progress.step)
@@ -136,15 +201,15 @@ class Trainer(Run[Drht, Recipe, Progress]):
             estimate: Estimate = self.model(
                 batch.ldr.to(memory_format=torch.channels_last),
             )
-        terms = LOSSES[recipe.loss](estimate, batch)
+        terms = losses(estimate, batch, recipe.loss)
         self.optimiser.zero_grad(set_to_none=True)
-        terms.total.backward()
+        torch.stack(list(terms.values())).sum().backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), recipe.clip_gradient)
         self.optimiser.step()
         self.progress.step += 1
         self.progress.crops += len(batch.ldr)
         self._follow()
-        return {name: float(value.detach()) for name, value in vars(terms).items()}
+        return {name: value.detach() for name, value in terms.items()}
 
     @torch.no_grad()
     def _follow(self) -> None:
@@ -187,8 +252,15 @@ def draw_size(random: np.random.Generator, roots: tuple[int, int]) -> tuple[int,
     return height, width
 
 
+def batch_size(recipe: Recipe, random: np.random.Generator, *, grown: bool) -> tuple[int, int]:
+    """Height and width of the next batch's views."""
+    if recipe.sizes:
+        return recipe.sizes[int(random.integers(len(recipe.sizes)))]
+    return draw_size(random, recipe.large if grown else recipe.small)
+
+
 def train(
-    data: Path,
+    data: Sequence[Path],
     folder: Path,
     recipe: Recipe,
     *,
@@ -197,7 +269,7 @@ def train(
     resume: bool = False,
     report_seconds: float = 120.0,
 ) -> Path:
-    """Train on the scenes of `data` (a folder or a pack) and write everything into `folder`.
+    """Train on the scenes of `data` (folders and packs) and write everything into `folder`.
 
     There: checkpoint.pt, log.csv, validation.csv, log.png and sheet.png, renewed every
     `report_seconds`, and at the end weights.safetensors with weights.json, whose path is
@@ -210,18 +282,21 @@ def train(
     """
     if recipe.minutes <= 0:
         raise InputError(f"minutes is {recipe.minutes}; expected more than 0")
-    for what, name, known in (
-        ("architecture", recipe.architecture, LAYOUTS),
-        ("loss", recipe.loss, LOSSES),
-    ):
+    names = [("architecture", recipe.architecture, list(LAYOUTS))]
+    names += [("term of the loss", name, list(TERMS)) for name in recipe.loss]
+    for what, name, known in names:
         if name not in known:
             raise InputError(f"{what} {name!r} is unknown; expected {', '.join(known)}")
+    if not recipe.loss:
+        raise InputError(f"the loss has no terms; expected some of {', '.join(TERMS)}")
     chosen = choose_device(device)
     tune_allocator()
+    if chosen.type == "cuda":
+        torch.backends.cudnn.benchmark = True
     folder.mkdir(parents=True, exist_ok=True)
     trainer = Trainer(recipe, folder, chosen)
     trainer.begin(resume=resume)
-    scenes = [_on(s, chosen) for s in load_scenes(data, free_only=True)]
+    scenes = load_scenes(*data, free_only=True)
     watched = _validation_batch(validation, chosen) if validation else None
     print(f"{len(scenes)} scenes, {chosen}, {recipe}", flush=True)
 
@@ -240,26 +315,29 @@ def _run(
     recipe = trainer.recipe
     # Resumed runs draw on, rather than again.
     stream = recipe.seed * 1_000_003 + trainer.progress.step
-    photographer = Photographer(scenes, stream)
+    photographer = Photographer(scenes, stream, recipe.mix)
+    scenes = [_on(scene, trainer.device) for scene in scenes]
     random = np.random.default_rng(stream)
     noise = torch.Generator(trainer.device).manual_seed(stream)
     reported = time.monotonic()
+    log = StepLog(trainer.folder)
+    started = time.monotonic()
     while trainer.fraction < 1:
-        started = time.monotonic()
-        height, width = draw_size(random, recipe.large if trainer.grown else recipe.small)
+        height, width = batch_size(recipe, random, grown=trainer.grown)
         views = max(1, round(recipe.megapixels * 1e6 / (height * width * recipe.shots)))
         plans = [photographer.view(recipe.shots) for _ in range(views)]
         batch = render_triplets(scenes, plans, height, width, noise)
         terms = trainer.step(batch)
-        trainer.progress.seconds += time.monotonic() - started
-        size = {"height": height, "width": width}
-        append_row(trainer.folder / "log.csv", {**asdict(trainer.progress), **size, **terms})
-        if not all(math.isfinite(v) for v in terms.values()):
-            raise InputError(f"training diverged at step {trainer.progress.step}: {terms}")
+        now = time.monotonic()
+        trainer.progress.seconds += now - started
+        started = now
+        log.add({**asdict(trainer.progress), "height": height, "width": width}, terms)
         if trainer.fraction == 1 or time.monotonic() - reported > report_seconds:
             reported = time.monotonic()
+            last = log.flush()
             trainer.save()
-            _report(trainer, watched if watched is not None else batch, terms)
+            _report(trainer, watched if watched is not None else batch, last)
+            started = time.monotonic()
 
 
 def export(trainer: Trainer, scenes: int) -> Path:
@@ -267,7 +345,7 @@ def export(trainer: Trainer, scenes: int) -> Path:
     path = trainer.folder / "weights.safetensors"
     folded = fold_normalisation(copy.deepcopy(trainer.average).cpu())
     facts: dict[str, Any] = {
-        "recipe": asdict(trainer.recipe),
+        "recipe": {**asdict(trainer.recipe), "loss": dict(trainer.recipe.loss)},
         "scenes": scenes,
         "progress": asdict(trainer.progress),
         "device": str(trainer.device),
@@ -323,16 +401,6 @@ def _report(trainer: Trainer, batch: Triplets, terms: dict[str, float]) -> None:
     _plot(trainer.folder)
 
 
-def append_row(path: Path, row: dict[str, Any]) -> None:
-    """Add a line to a CSV file, under a head of its own if it is new."""
-    new = not path.exists()
-    with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, row.keys())
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
-
-
 def _sheet(path: Path, batch: Triplets, estimate: Estimate) -> None:
     """Input, T, true LDR, HDR estimate 3 EV down, true HDR 3 EV down; a row for each picture."""
     try:
@@ -369,10 +437,10 @@ def _plot(folder: Path) -> None:
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4))
     for name in ("psnr", "under", "normal", "over"):
         left.plot(minutes, [float(r[name]) for r in rows], label=name)
-    for name in ("hdr", "clip", "ldr"):
+    for name in sorted(rows[-1].keys() & TERMS.keys()):
         right.plot(minutes, [float(r[name]) for r in rows], label=name)
     left.set(xlabel="minutes", ylabel="PSNR of T (dB)")
-    right.set(xlabel="minutes", ylabel="loss", yscale="log")
+    right.set(xlabel="minutes", ylabel="loss", yscale="symlog")
     left.legend()
     right.legend()
     figure.savefig(folder / "log.png", dpi=80)

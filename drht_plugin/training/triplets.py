@@ -7,8 +7,8 @@ gives the same shots on every device. `render_triplets` turns shots into tensors
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from drht_plugin import camera
 from drht_plugin.bridge.transfer import H_MAX
 from drht_plugin.camera import Aim, Curve, Scene, Sensor
+from drht_plugin.training.pages import draw_page
 from drht_plugin.training.tonemap import fusion
 
 
@@ -28,7 +29,9 @@ class Shot:
     stops: EV relative to the metered exposure. exponent, middle, srgb: camera curve (see
     `camera.Curve`); shot_noise, read_noise, quantised, jpeg: see `camera.Sensor`;
     metered_highlights: expose for the brightest 2 % instead of the mean (a backlit scene);
-    own_target: a well-exposed shot whose true LDR is itself, without its noise.
+    as_it_is: the exposure that the scene's own rendition has, instead of a metered one;
+    own_target: a well-exposed shot whose true LDR is itself, without its noise;
+    mosaic, smeared: see `camera.Sensor`.
     """
 
     stops: float
@@ -41,15 +44,20 @@ class Shot:
     jpeg: int
     halved: bool = False
     metered_highlights: bool = False
+    as_it_is: bool = False
     own_target: bool = False
+    mosaic: bool = False
+    smeared: bool = False
 
 
 @dataclass(frozen=True)
 class ViewPlan:
     """One view of a scene, its look, and the shots taken of it.
 
-    red, blue: white-balance gains; saturation: factor of the chroma. Both change the scene as
-    such, input and truth alike.
+    red, blue: white-balance gains; saturation: factor of the chroma; contrast: exponent of the
+    light around its median; light: EV of light added in so many squares, row after row, smoothly,
+    or empty; page: seed of a page that the view is an inset of, see `pages`, or −1. All change
+    the scene as such, input and truth alike; a page has its own looks only.
     """
 
     scene: int
@@ -58,6 +66,9 @@ class ViewPlan:
     blue: float
     saturation: float
     shots: tuple[Shot, ...]
+    contrast: float = 1.0
+    light: tuple[float, ...] = ()
+    page: int = -1
 
 
 @dataclass(frozen=True)
@@ -74,20 +85,54 @@ class Triplets:
     source_clipped: Tensor
 
 
-class Photographer:
-    """Draws views and shots at random, deterministic by seed."""
+@dataclass(frozen=True)
+class Mix:
+    """What a training draws beside plain views of its scenes; shares in 0..1.
 
-    def __init__(self, scenes: Sequence[Scene], seed: int) -> None:
+    photographs: of the views, of photographs, where there are any; negative: as many as there are.
+    renditions: of those, of well-exposed photographs (`Scene.rendition`).
+    pages: of the views of these, made pages or objects before white.
+    kept: of their other shots, exposed as they are, whose true LDR is themselves.
+    turned: views on their side or upside down. contrast: standard deviation of its exponent.
+    lit: views with a smooth light of their own, of up to 1.2 EV.
+    """
+
+    photographs: float = -1.0
+    renditions: float = 0.0
+    pages: float = 0.0
+    kept: float = 0.0
+    turned: float = 0.0
+    contrast: float = 0.0
+    lit: float = 0.0
+
+
+PLAIN = Mix()
+"""Views of all scenes alike, as the evaluation draws them."""
+
+
+class Photographer:
+    """Draws views and shots at random, deterministic by seed.
+
+    What `mix` adds is drawn from numbers of its own: plain views stay what they are without it.
+    """
+
+    def __init__(self, scenes: Sequence[Scene], seed: int, mix: Mix = PLAIN) -> None:
         self._random = np.random.default_rng(seed)
-        self._scenes = scenes
+        self._more = np.random.default_rng([seed, 1])
+        self._scenes, self._mix = scenes, mix
         self._bright = [_bright_directions(scene) for scene in scenes]
+        kinds = [(scene.panorama, scene.rendition) for scene in scenes]
+        self._panoramas, self._photographs, self._renditions = (
+            [i for i, kind in enumerate(kinds) if kind == wanted]
+            for wanted in ((True, False), (False, False), (False, True))
+        )
 
     def view(self, shots: int, scene: int | None = None) -> ViewPlan:
         """A random view of a random (or the given) scene, with so many training shots."""
         random = self._random
         if scene is None:
-            scene = int(random.integers(len(self._scenes)))
-        return ViewPlan(
+            scene = self._scene()
+        plan = ViewPlan(
             scene=scene,
             aim=self._aim(scene),
             red=math.exp(random.normal(0, 0.1)),
@@ -95,6 +140,56 @@ class Photographer:
             saturation=random.uniform(0.8, 1.3),
             shots=tuple(self.shot() for _ in range(shots)),
         )
+        return plan if self._mix == PLAIN else self._mixed(plan)
+
+    def _scene(self) -> int:
+        mix, more = self._mix, self._more
+        if mix.photographs < 0:
+            return int(self._random.integers(len(self._scenes)))
+        # Without scenes of a kind, those that there are stand in.
+        of_photographs = self._photographs + self._renditions
+        if more.random() >= mix.photographs or not of_photographs:
+            choice = self._panoramas or of_photographs
+        elif more.random() < mix.renditions:
+            choice = self._renditions or of_photographs
+        else:
+            choice = self._photographs or of_photographs
+        return choice[int(more.integers(len(choice)))]
+
+    def _mixed(self, plan: ViewPlan) -> ViewPlan:
+        """A plain view with what the mix adds to it."""
+        mix, more = self._mix, self._more
+        aim, shots = plan.aim, plan.shots
+        if more.random() < mix.turned:
+            quarters = int(more.choice((1, 1, 3, 3, 2)))
+            aim = replace(aim, roll=aim.roll + quarters * math.pi / 2)
+        contrast = float(np.clip(more.normal(1, mix.contrast), 0.8, 1.25))
+        light: tuple[float, ...] = ()
+        if more.random() < mix.lit:
+            most = more.uniform(0, 1.2)
+            light = tuple(float(v) for v in more.uniform(-most, most, _LIGHTS * _LIGHTS))
+        plan = replace(plan, aim=aim, contrast=contrast, light=light)
+        if not self._scenes[plan.scene].rendition:
+            return plan
+        # A developed photograph is as colourful as it should be.
+        plan = replace(plan, saturation=more.uniform(0.8, 1.08))
+        if more.random() < mix.pages:
+            shots = tuple(self._page_shot(shot) for shot in shots)
+            return replace(plan, page=int(more.integers(1 << 31)), shots=shots)
+        return replace(plan, shots=tuple(self._kept(shot) for shot in shots))
+
+    def _page_shot(self, shot: Shot) -> Shot:
+        kind, more = self._more.random(), self._more
+        stops = 0.0
+        if kind >= 0.6:
+            stops = more.uniform(-3, -0.5) if kind < 0.8 else more.uniform(0.3, 1.5)
+        return replace(shot, stops=stops, as_it_is=True, own_target=False, metered_highlights=False)
+
+    def _kept(self, shot: Shot) -> Shot:
+        if self._more.random() >= self._mix.kept:
+            return shot
+        stops = float(self._more.normal(0, 0.12))
+        return replace(shot, stops=stops, as_it_is=True, own_target=True, metered_highlights=False)
 
     def _aim(self, scene: int) -> Aim:
         random = self._random
@@ -152,6 +247,10 @@ class Photographer:
         )
 
 
+_LIGHTS = 4
+"""Squares of a view's own light, each way."""
+
+
 def _bright_directions(scene: Scene) -> np.ndarray:
     """Yaw and pitch of directions drawn by how far their light is above the median, n×2."""
     if not scene.panorama:
@@ -178,30 +277,43 @@ def render_triplets(
     """Take every shot of every plan; the shots of a view share its true LDR.
 
     height, width: multiples of 8. The noise comes from `generator`, which lives on the
-    scenes' device.
+    scenes' device. All views are worked on at once; what decides what is computed is known
+    beforehand, so that no device is waited for.
     """
-    views = torch.stack([camera.view(scenes[p.scene], p.aim, height, width) for p in plans])
-    radiance, clipped = views[:, :3].clamp_min(0), views[:, 3:]
+    seen = camera.views([scenes[p.scene] for p in plans], [p.aim for p in plans], height, width)
+    radiance, clipped = seen[:, :3].clamp_min(0), seen[:, 3:]
+    device = radiance.device
     radiance = _look(radiance, plans)
+    paged = [i for i, plan in enumerate(plans) if plan.page >= 0]
+    for i in paged:
+        ground, mask = (t.to(device) for t in draw_page(plans[i].page, height, width))
+        radiance[i] = ground * (1 - mask) + seen[i, :3].clamp(0, 1) * mask
+        clipped[i] = 0
     mapped = fusion(radiance)
     owner = [i for i, plan in enumerate(plans) for _ in plan.shots]
     shots = [shot for plan in plans for shot in plan.shots]
-    index = torch.tensor(owner, device=radiance.device)
+    index = torch.tensor(owner).to(device)
 
-    def values(name: str, dtype: torch.dtype = torch.float32) -> Tensor:
-        return torch.tensor([getattr(s, name) for s in shots], dtype=dtype, device=radiance.device)
+    def flags(values: Iterable[bool]) -> Tensor:
+        return torch.tensor(list(values)).to(device)
 
     exposure = camera.metered_exposure(radiance)
     bright = torch.quantile(camera.luminance(radiance).flatten(1), 0.98, dim=1)
     highlights = torch.minimum(0.8 / bright.clamp_min(1e-6), exposure)
     metered = torch.where(
-        values("metered_highlights", torch.bool), highlights[index], exposure[index]
+        flags(s.metered_highlights for s in shots), highlights[index], exposure[index]
     )
-    exposed = radiance[index] * (metered * torch.exp2(values("stops"))).view(-1, 1, 1, 1)
-    curve, sensor = cameras(shots, radiance.device)
+    kept = flags(s.as_it_is for s in shots)
+    metered = torch.where(kept, torch.ones_like(metered), metered)
+    stops = torch.exp2(torch.tensor([s.stops for s in shots])).to(device)
+    exposed = radiance[index] * (metered * stops).view(-1, 1, 1, 1)
+    curve, sensor = cameras(shots, device)
     ldr = camera.shoot(exposed, curve, sensor, generator)
-    own = values("own_target", torch.bool) & _well_exposed(exposed)
+    own = flags(s.own_target for s in shots) & (kept | _well_exposed(exposed))
     target = torch.where(own.view(-1, 1, 1, 1), curve.encode(exposed), mapped[index])
+    of_page = flags(plans[i].page >= 0 for i in owner).view(-1, 1, 1, 1)
+    if paged:
+        target = torch.where(of_page, curve.encode(radiance[index]), target)
     return Triplets(ldr, exposed.clamp(max=H_MAX), target, clipped[index])
 
 
@@ -209,25 +321,51 @@ def cameras(shots: Sequence[Shot], device: torch.device) -> tuple[Curve, Sensor]
     """The camera curve and the sensor of each shot."""
 
     def values(name: str, dtype: torch.dtype = torch.float32) -> Tensor:
-        return torch.tensor([getattr(s, name) for s in shots], dtype=dtype, device=device)
+        return torch.tensor([getattr(s, name) for s in shots], dtype=dtype)
 
-    curve = Curve(values("exponent"), values("middle"), values("srgb", torch.bool))
+    def flags(name: str) -> Tensor | None:
+        """None where there are none, so that they cost nothing."""
+        given = values(name, torch.bool)
+        return given.to(device) if bool(given.any()) else None
+
+    curve = Curve(
+        exponent=values("exponent").to(device),
+        middle=values("middle").to(device),
+        srgb=values("srgb", torch.bool).to(device),
+    )
     sensor = Sensor(
-        values("shot_noise"),
-        values("read_noise"),
-        values("quantised", torch.bool),
-        values("jpeg"),
-        values("halved", torch.bool),
+        shot=values("shot_noise").to(device),
+        read=values("read_noise").to(device),
+        quantised=values("quantised", torch.bool).to(device),
+        # These two stay on the CPU, see `camera.Sensor`.
+        jpeg=values("jpeg"),
+        halved=values("halved", torch.bool),
+        mosaic=flags("mosaic"),
+        smeared=flags("smeared"),
     )
     return curve, sensor
 
 
 def _look(radiance: Tensor, plans: Sequence[ViewPlan]) -> Tensor:
-    gains = [[p.red, 1.0, p.blue] for p in plans]
-    radiance = radiance * radiance.new_tensor(gains).view(-1, 3, 1, 1)
-    saturation = radiance.new_tensor([p.saturation for p in plans]).view(-1, 1, 1, 1)
+    device = radiance.device
+    gains = torch.tensor([[p.red, 1.0, p.blue] for p in plans]).to(device)
+    radiance = radiance * gains.view(-1, 3, 1, 1)
+    saturation = torch.tensor([p.saturation for p in plans]).to(device).view(-1, 1, 1, 1)
     light = camera.luminance(radiance)
-    return (light + (radiance - light) * saturation).clamp_min(0)
+    radiance = (light + (radiance - light) * saturation).clamp_min(0)
+    if any(p.contrast != 1 for p in plans):
+        exponent = torch.tensor([p.contrast - 1 for p in plans]).to(device).view(-1, 1, 1, 1)
+        light = camera.luminance(radiance)
+        middle = light.flatten(1).median(1).values.view(-1, 1, 1, 1).clamp_min(1e-6)
+        # Within six EV of the middle; beyond, light is scaled alike.
+        radiance = radiance * (light / middle).clamp(1 / 64, 64) ** exponent
+    if any(p.light for p in plans):
+        none = (0.0,) * (_LIGHTS * _LIGHTS)
+        squares = torch.tensor([p.light or none for p in plans]).to(device)
+        squares = squares.view(-1, 1, _LIGHTS, _LIGHTS)
+        stops = F.interpolate(squares, radiance.shape[-2:], mode="bicubic", align_corners=False)
+        radiance = radiance * torch.exp2(stops)
+    return radiance
 
 
 def _well_exposed(exposed: Tensor) -> Tensor:

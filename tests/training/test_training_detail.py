@@ -20,6 +20,7 @@ from drht_plugin.model.detail import DetailNetwork, detail_network
 from drht_plugin.model.runner import Runner
 from drht_plugin.model.weights import DETAIL_ARCHITECTURE, load_weights
 from drht_plugin.training.detail import DetailRecipe, DetailTrainer, Pool, train_detail
+from drht_plugin.training.detail_draws import Draws, drawn
 from drht_plugin.training.detail_samples import (
     Sample,
     Sampler,
@@ -40,7 +41,7 @@ def sampler(data: Path) -> Sampler:
 @pytest.fixture(scope="module")
 def finished(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
-    train_detail(data, folder, TINY, device="cpu", validation=data)
+    train_detail([data], folder, TINY, device="cpu", validation=data)
     return folder
 
 
@@ -56,17 +57,19 @@ def test_a_run_leaves_weights_and_a_log(finished: Path) -> None:
 def test_a_run_is_resumed_or_refused(finished: Path, data: Path, tmp_path: Path) -> None:
     """A folder with a run is not overwritten; resuming goes on, and wants a sound checkpoint."""
     with pytest.raises(InputError, match="holds a run already"):
-        train_detail(data, finished, TINY, device="cpu")
+        train_detail([data], finished, TINY, device="cpu")
     with pytest.raises(InputError, match="no checkpoint"):
-        train_detail(data, tmp_path, TINY, device="cpu", resume=True)
+        train_detail([data], tmp_path, TINY, device="cpu", resume=True)
     (tmp_path / "checkpoint.pt").write_bytes(b"nothing")
     with pytest.raises(ReadError, match="not a checkpoint"):
-        train_detail(data, tmp_path, TINY, device="cpu", resume=True)
+        train_detail([data], tmp_path, TINY, device="cpu", resume=True)
     trainer = DetailTrainer(TINY, finished, torch.device("cpu"))
     trainer.resume()
     assert trainer.progress.step > 0
+    with pytest.raises(InputError, match="workers is -1"):
+        train_detail([data], tmp_path, TINY, device="cpu", workers=-1)
     with pytest.raises(InputError, match="minutes is 0"):
-        train_detail(data, tmp_path, replace(TINY, minutes=0), device="cpu")
+        train_detail([data], tmp_path, replace(TINY, minutes=0), device="cpu")
 
 
 def test_steps_bring_noise_down(tmp_path: Path) -> None:
@@ -81,7 +84,7 @@ def test_steps_bring_noise_down(tmp_path: Path) -> None:
     trainer = DetailTrainer(recipe, tmp_path, torch.device("cpu"))
     trainer.progress.seconds = 60.0
     batch = Sample(*(part[None] for part in sample))
-    values = [trainer.step(batch) for _ in range(30)]
+    values = [float(trainer.step(batch)) for _ in range(30)]
     assert values[-1] < 0.95 * values[0]
 
 
@@ -122,9 +125,23 @@ def test_places_hold_all_pixels(rows: int, columns: int, batch: int) -> None:
     assert torch.equal(places[:, 3:6, 0, 0], picture[:, :, 0, 1])
 
 
+def test_processes_draw_alike_and_apart(data: Path) -> None:
+    """Of two processes, the first draws what this one would, the second something else."""
+    scenes = load_scenes(data)
+    by_two = drawn(Draws(scenes, "default", 5), 2)
+    first, second = next(by_two)[0], next(by_two)[0]
+    alone = next(drawn(Draws(scenes, "default", 5), 0))[0]
+    assert torch.equal(first.true_ldr, alone.true_ldr)
+    # The networks round by the number of threads.
+    assert torch.allclose(first.guided, alone.guided, atol=0.03)
+    assert first.true_ldr.shape != second.true_ldr.shape or not torch.equal(
+        first.true_ldr, second.true_ldr
+    )
+
+
 def test_crops_lie_on_the_stride(sampler: Sampler) -> None:
     """Every crop is a part of one picture."""
-    pool = Pool(TINY, sampler, 1)
+    pool = Pool(TINY, iter(sampler.draw, None), 1, torch.device("cpu"))
     pool.fill(2)
     batch = pool.batch()
     assert isinstance(batch, Sample)

@@ -24,12 +24,13 @@ from drht_plugin.training.loop import (
     RECIPES,
     Recipe,
     Trainer,
+    batch_size,
     begin_from,
     draw_size,
     schedule,
     train,
 )
-from drht_plugin.training.losses import losses, squared_losses, ssim
+from drht_plugin.training.losses import TERMS, losses, ssim
 from drht_plugin.training.scenes import load_scenes
 from drht_plugin.training.triplets import Photographer, Triplets, render_triplets
 
@@ -39,7 +40,7 @@ TINY = Recipe(minutes=0.03, megapixels=0.02, small=(64, 80), large=(64, 80))
 @pytest.fixture(scope="module")
 def finished(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
-    train(data, folder, TINY, device="cpu")
+    train([data], folder, TINY, device="cpu")
     return folder
 
 
@@ -65,7 +66,7 @@ def test_a_run_leaves_everything(finished: Path) -> None:
     assert not any("partial" in name for name in names)
     log = rows(finished / "log.csv")
     assert [int(row["step"]) for row in log] == list(range(1, len(log) + 1))
-    assert all(math.isfinite(float(row[n])) for row in log for n in ("hdr", "clip", "ldr"))
+    assert all(math.isfinite(float(row[n])) for row in log for n in TINY.loss)
 
 
 def test_weights_of_a_run_work(finished: Path) -> None:
@@ -84,22 +85,22 @@ def test_a_run_is_not_overwritten(finished: Path, data: Path) -> None:
     """A second start in the same folder is refused, and nothing there changes."""
     before = {path.name: path.stat().st_mtime_ns for path in finished.iterdir()}
     with pytest.raises(InputError, match="holds a run already; resume it"):
-        train(data, finished, TINY, device="cpu")
+        train([data], finished, TINY, device="cpu")
     assert {path.name: path.stat().st_mtime_ns for path in finished.iterdir()} == before
 
 
 def test_resume(data: Path, tmp_path: Path) -> None:
     """A resumed run goes on counting; a finished one gives its weights again."""
-    train(data, tmp_path, TINY, device="cpu")
+    train([data], tmp_path, TINY, device="cpu")
     first = len(rows(tmp_path / "log.csv"))
     (tmp_path / "weights.safetensors").unlink()
-    again = train(data, tmp_path, TINY, device="cpu", resume=True)
+    again = train([data], tmp_path, TINY, device="cpu", resume=True)
     assert again.is_file()
     assert len(rows(tmp_path / "log.csv")) == first
     # A slow machine may have spent far more than the budget on its last step.
     spent = float(rows(tmp_path / "log.csv")[-1]["seconds"])
     longer = replace(TINY, minutes=spent / 60 + TINY.minutes)
-    train(data, tmp_path, longer, device="cpu", resume=True)
+    train([data], tmp_path, longer, device="cpu", resume=True)
     log = rows(tmp_path / "log.csv")
     assert len(log) > first
     assert [int(row["step"]) for row in log] == list(range(1, len(log) + 1))
@@ -112,15 +113,19 @@ def test_refused_runs(data: Path, tmp_path: Path) -> None:
     """No budget, nothing to resume, no scenes and a damaged checkpoint are refused by name."""
     for minutes in (0, -1.0):
         with pytest.raises(InputError, match=r"minutes is .*; expected more than 0"):
-            train(data, tmp_path / "a", replace(TINY, minutes=minutes))
+            train([data], tmp_path / "a", replace(TINY, minutes=minutes))
     with pytest.raises(InputError, match="no checkpoint to resume from"):
-        train(data, tmp_path / "b", TINY, device="cpu", resume=True)
+        train([data], tmp_path / "b", TINY, device="cpu", resume=True)
+    with pytest.raises(InputError, match="term of the loss 'hdr-cubed' is unknown; expected hdr,"):
+        train([data], tmp_path / "c", replace(TINY, loss={"hdr-cubed": 1.0}), device="cpu")
+    with pytest.raises(InputError, match="the loss has no terms"):
+        train([data], tmp_path / "c", replace(TINY, loss={}), device="cpu")
     with pytest.raises(InputError, match="no such folder"):
-        train(tmp_path / "none", tmp_path / "c", TINY, device="cpu")
+        train([tmp_path / "none"], tmp_path / "c", TINY, device="cpu")
     (tmp_path / "d").mkdir()
     (tmp_path / "d" / "checkpoint.pt").write_bytes(b"no checkpoint")
     with pytest.raises(ReadError, match=r"checkpoint\.pt: not a checkpoint"):
-        train(data, tmp_path / "d", TINY, device="cpu", resume=True)
+        train([data], tmp_path / "d", TINY, device="cpu", resume=True)
 
 
 def test_checkpoint_holds_everything(data: Path, tmp_path: Path) -> None:
@@ -148,7 +153,7 @@ def test_fixed_normalisation_goes_on_from_the_average(data: Path, tmp_path: Path
     terms = trainer.step(fixed_batch(data))
     assert trainer.progress.fixed_at == 1
     assert not any("norm" in name for name in trainer.model.state_dict())
-    assert all(np.isfinite(v) for v in terms.values())
+    assert all(bool(v.isfinite()) for v in terms.values())
     ldr = fixed_batch(data).ldr
     with torch.no_grad():
         # One step at a new optimiser's first rate moves little.
@@ -167,7 +172,7 @@ def test_loss_falls(data: Path, tmp_path: Path) -> None:
     batch = fixed_batch(data)
     trainer = Trainer(replace(TINY, warm_up=0.0), tmp_path, torch.device("cpu"))
     before = [p.clone() for p in trainer.average.parameters()]
-    totals = [sum(trainer.step(batch).values()) for _ in range(12)]
+    totals = [float(sum(trainer.step(batch).values())) for _ in range(12)]
     assert totals[-1] < 0.8 * totals[0]
     assert trainer.progress.step == 12
     assert trainer.progress.crops == 72
@@ -232,14 +237,24 @@ def test_start_from_other_networks() -> None:
 def test_the_papers_recipe(data: Path, tmp_path: Path) -> None:
     """It trains the paper's networks by squared errors, which the truth brings to nothing."""
     recipe = replace(RECIPES["paper"], minutes=0.01, megapixels=0.01, small=(64, 64))
-    weights = train(data, tmp_path, recipe, device="cpu")
+    weights = train([data], tmp_path, recipe, device="cpu")
     assert load_model(weights).hdr_estimation.gain is None
     truth = fixed_batch(data)
     y = transfer.ALPHA * truth.true_hdr**transfer.GAMMA
-    assert float(squared_losses(Estimate(y, truth.true_ldr), truth).total) < 1e-9
-    off = squared_losses(Estimate(y + 0.1, truth.true_ldr - 0.2), truth)
-    assert abs(float(off.hdr) - 0.01) < 1e-5
-    assert abs(float(off.ldr) - 0.04) < 1e-5
+    right = losses(Estimate(y, truth.true_ldr), truth, recipe.loss)
+    assert sum(float(value) for value in right.values()) < 1e-9
+    off = losses(Estimate(y + 0.1, truth.true_ldr - 0.2), truth, recipe.loss)
+    assert abs(float(off["hdr-squared"]) - 0.01) < 1e-5
+    assert abs(float(off["ldr-squared"]) - 0.04) < 1e-5
+
+
+def test_given_sizes() -> None:
+    """A recipe's own sizes are all drawn, and no others."""
+    random = np.random.default_rng(0)
+    for recipe in RECIPES.values():
+        drawn = {batch_size(recipe, random, grown=True) for _ in range(200)}
+        assert drawn == set(recipe.sizes) or not recipe.sizes
+        assert all(side % 32 == 0 for size in drawn for side in size)
 
 
 def test_sizes() -> None:
@@ -255,22 +270,79 @@ def test_sizes() -> None:
         assert 1.5 < max(w / h for h, w in sizes) < 3
 
 
-def test_perfect_estimate_has_no_loss(data: Path) -> None:
-    """The truth itself costs nothing, an error does, and a clipped source is not counted."""
+@pytest.mark.parametrize("name", TERMS)
+def test_perfect_estimate_has_no_loss(data: Path, name: str) -> None:
+    """Of every term: the truth itself costs least, and an error in what it looks at costs more."""
     truth = fixed_batch(data)
+    truth = replace(truth, source_clipped=torch.zeros_like(truth.source_clipped))
     y = transfer.ALPHA * truth.true_hdr**transfer.GAMMA
-    perfect = losses(Estimate(y, truth.true_ldr), truth)
-    assert abs(float(perfect.total)) < 1e-4
-    assert losses(Estimate(y * 1.1, truth.true_ldr), truth).hdr > 1e-3
-    assert losses(Estimate(y, truth.true_ldr * 0.9), truth).ldr > 1e-3
-    dark = losses(Estimate(y.clamp(max=0.5), truth.true_ldr), truth)
-    bright = losses(Estimate(y.clamp(min=2.0), truth.true_ldr), truth)
-    assert dark.clip > 0
-    assert bright.clip > 0
+
+    def cost(y: torch.Tensor, t: torch.Tensor) -> float:
+        return float(losses(Estimate(y, t), truth, {name: 2.0})[name])
+
+    perfect = cost(y, truth.true_ldr)
+    off = torch.tensor([0.1, -0.05, 0.2]).view(1, 3, 1, 1)
+    wrong = cost(y * 1.2, truth.true_ldr), cost(y, (truth.true_ldr - off))
+    looks_at_hdr = name.startswith("hdr")
+    assert wrong[not looks_at_hdr] > perfect + 1e-5 or name == "gradients"
+    assert abs(wrong[looks_at_hdr] - perfect) < 1e-6
+    if name == "gradients":
+        ramp = torch.linspace(0, 0.3, truth.ldr.shape[-1])
+        assert cost(y, truth.true_ldr + ramp) > perfect + 1e-5
+    if name != "log-mse":
+        assert abs(perfect) < 1e-4
+
+
+def test_clipped_source_is_not_counted(data: Path) -> None:
+    """What the source itself does not know costs the HDR estimate nothing, and T less."""
+    truth = fixed_batch(data)
     hidden = replace(truth, source_clipped=torch.ones_like(truth.source_clipped))
-    ignored = losses(Estimate(y * 3, truth.true_ldr), hidden)
-    assert float(ignored.hdr) == 0
-    assert float(ignored.clip) == 0
+    seen = replace(truth, source_clipped=torch.zeros_like(truth.source_clipped))
+    y = transfer.ALPHA * truth.true_hdr**transfer.GAMMA
+    wrong = Estimate(y * 3, truth.true_ldr * 0.9)
+    loss = {"hdr": 0.5, "hdr-log": 0.05, "hdr-clipped": 0.15, "ldr": 1.0}
+    ignored, counted = (losses(wrong, t, loss) for t in (hidden, seen))
+    assert all(float(ignored[name]) == 0 for name in ("hdr", "hdr-log", "hdr-clipped"))
+    assert all(float(counted[name]) > 0 for name in ("hdr", "hdr-log", "hdr-clipped"))
+    assert 0 < float(ignored["ldr"]) < 0.5 * float(counted["ldr"])
+
+
+def test_too_dark_costs_more_where_the_input_is_clipped(data: Path) -> None:
+    """A grey sky costs more than a white one as far from the truth."""
+    truth = fixed_batch(data)
+    truth = replace(truth, ldr=torch.ones_like(truth.ldr))
+    y = transfer.ALPHA * truth.true_hdr**transfer.GAMMA
+    for name, part in (("ldr", 1), ("hdr-clipped", 0)):
+        dark, bright = (
+            losses(
+                Estimate(y * 2**-step if part == 0 else y, truth.true_ldr - part * step),
+                truth,
+                {name: 1.0},
+            )[name]
+            for step in (0.2, -0.2)
+        )
+        assert dark > 1.5 * bright > 0, name
+
+
+def test_the_most_likely_colour_costs_least() -> None:
+    """Of skies, three of five blue, blue costs least and the mean most."""
+    blue, white = torch.tensor([0.4, 0.6, 0.95]), torch.tensor([0.9, 0.9, 0.9])
+    sky = torch.stack([blue, blue, blue, white, white]).view(5, 3, 1, 1).expand(5, 3, 16, 16)
+    clipped = torch.ones(5, 3, 16, 16)
+    truth = Triplets(clipped, clipped, sky, torch.zeros(5, 1, 16, 16))
+
+    def cost(colour: torch.Tensor) -> float:
+        guess = colour.view(1, 3, 1, 1).expand(5, 3, 16, 16)
+        return float(
+            losses(Estimate(clipped, guess), truth, {"likely-colour": 1.0})["likely-colour"]
+        )
+
+    assert cost(blue) < cost(white) < cost(0.6 * blue + 0.4 * white)
+    dark = replace(truth, ldr=torch.full_like(clipped, 0.5))
+    assert (
+        float(losses(Estimate(clipped, clipped), dark, {"likely-colour": 1.0})["likely-colour"])
+        == 0
+    )
 
 
 def test_ssim() -> None:

@@ -11,11 +11,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from drht_plugin import InputError, ReadError
+from drht_plugin.bridge import transfer
 from drht_plugin.camera import Scene
 from drht_plugin.io import write_hdr
 from drht_plugin.training.scenes import load_scenes, pack
 
-pytest.importorskip("cv2")
+cv2 = pytest.importorskip("cv2")
 
 
 def radiance(height: int, width: int, stops: float = 14.0) -> Tensor:
@@ -37,15 +38,32 @@ SCENES = [
 
 
 @pytest.fixture
-def packed(tmp_path: Path) -> Path:
-    pack(SCENES, tmp_path / "two.drhtpack")
+def folder(tmp_path: Path) -> Path:
+    """A folder with a panorama whose highest light is clipped, and a photograph."""
+    folder = tmp_path / "scenes"
+    folder.mkdir()
+    lines = ["file,projection,licence_confidence,highlight_clipped_guess"]
+    for scene in SCENES:
+        rgb = scene.radiance[:3].permute(1, 2, 0).float().numpy()
+        write_hdr(folder / f"{scene.name}.exr", np.ascontiguousarray(rgb))
+        kind = "equirectangular" if scene.panorama else "perspective"
+        lines.append(f"{scene.name}.exr,{kind},high,{scene.panorama}")
+    (folder / "manifest.csv").write_text("\n".join(lines))
+    return folder
+
+
+@pytest.fixture
+def packed(folder: Path, tmp_path: Path) -> Path:
+    assert pack([folder], tmp_path / "two.drhtpack") == 2
     return tmp_path / "two.drhtpack"
 
 
-def test_pack_round_trip(packed: Path) -> None:
+def test_pack_round_trip(folder: Path, packed: Path) -> None:
     """A pack gives back names, kinds and masks, and radiance within 0.1 EV on average."""
-    for before, after in zip(SCENES, load_scenes(packed), strict=True):
-        assert (after.name, after.panorama) == (before.name, before.panorama)
+    for before, after in zip(load_scenes(folder), load_scenes(packed), strict=True):
+        assert after.name == f"scenes/{before.name}"
+        assert after.panorama == before.panorama
+        assert not after.rendition
         assert after.radiance.dtype == torch.float16
         assert after.radiance.shape == before.radiance.shape
         assert torch.equal(after.radiance[3], before.radiance[3])
@@ -56,12 +74,51 @@ def test_pack_round_trip(packed: Path) -> None:
 
 def test_pack_extremes(tmp_path: Path) -> None:
     """Black stays black and the brightest half float survives."""
-    flat = torch.zeros(4, 32, 64)
-    flat[:3, :, 32:] = 65504
-    pack([Scene("ends", flat.half(), True)], tmp_path / "ends")
-    (scene,) = load_scenes(tmp_path / "ends")
+    flat = np.zeros((32, 64, 3), np.float32)
+    flat[:, 32:] = 65504
+    (tmp_path / "ends").mkdir()
+    write_hdr(tmp_path / "ends" / "ends.exr", flat)
+    pack([tmp_path / "ends"], tmp_path / "pack")
+    (scene,) = load_scenes(tmp_path / "pack")
     assert scene.radiance[:3, :, :24].max() < 1e-3
     assert (scene.radiance[:3, :, 40:] / 65504 - 1).abs().max() < 0.02
+
+
+def test_photographs(tmp_path: Path) -> None:
+    """A photograph is linear light, its white marked as clipped, from folders and packs alike."""
+    names = {}
+    for name in ("one", "two"):
+        folder = tmp_path / name
+        folder.mkdir()
+        codes = np.full((24, 36, 3), 128, np.uint8)
+        codes[:, 18:] = 255
+        codes[:4] = (0, 64, 200)
+        cv2.imwrite(str(folder / "a.png"), codes[..., ::-1])
+        cv2.imwrite(str(folder / "unsure.png"), codes)
+        (folder / "manifest.csv").write_text(
+            "file,licence_confidence\na.png,high\nunsure.png,low\n"
+        )
+        names[name] = folder
+    assert pack(list(names.values()), tmp_path / "pack") == 2
+    for path in (names["one"], tmp_path / "pack"):
+        scene = load_scenes(path, free_only=True)[0]
+        assert scene.rendition
+        assert not scene.panorama
+        light = scene.radiance.float()
+        wanted = transfer.srgb_decode(np.array([0, 64, 200]) / 255)
+        assert np.allclose(light[:3, 0, 0], wanted, atol=1e-3)
+        assert np.allclose(light[:3, 10, 4], transfer.srgb_decode(np.array(128 / 255)), atol=1e-3)
+        assert light[3, 10, 20:].all()
+        assert not light[3, :4].any()
+    assert len(load_scenes(names["one"])) == 2
+    assert [s.name for s in load_scenes(names["one"], tmp_path / "pack", free_only=True)] == [
+        "a",
+        "one/a",
+        "two/a",
+    ]
+    (names["one"] / "bad.jpg").write_bytes(b"no picture")
+    with pytest.raises(ReadError, match=r"bad\.jpg: cannot be read as a photograph"):
+        load_scenes(names["one"])
 
 
 @pytest.mark.parametrize("length", [0, 4, 8, 60, 2000, -3])
@@ -76,8 +133,8 @@ def test_cut_pack(packed: Path, length: int) -> None:
 def test_damaged_pack(packed: Path, change: str) -> None:
     """A pack whose header, streams or version are not what they should be is refused by name."""
     tensors = {name: t.clone() for name, t in load_file(packed).items()}
-    names = '[{"name": "photo", "panorama": false}]'
-    metadata = {"drht_pack": "1", "scenes": names}
+    names = '[{"name": "scenes/photo", "panorama": false, "rendition": false}]'
+    metadata = {"drht_pack": "2", "scenes": names}
     if change == "header":
         data = bytearray(packed.read_bytes())
         data[9] = 0xFF
@@ -86,11 +143,11 @@ def test_damaged_pack(packed: Path, change: str) -> None:
         packed.write_text("no pack at all, but a text of some length\n" * 9)
     else:
         if change == "stream":
-            tensors["photo.jp2"][:40] = 0
+            tensors["scenes/photo.jp2"][:40] = 0
         elif change == "mask":
-            tensors["photo.clip"][:] = 0
+            tensors["scenes/photo.clip"][:] = 0
         elif change == "missing":
-            del tensors["photo.clip"]
+            del tensors["scenes/photo.clip"]
         else:
             metadata["drht_pack"] = "0"
         save_file(tensors, packed, metadata)
@@ -132,7 +189,7 @@ def test_manifest(tmp_path: Path) -> None:
 
 def test_nothing_there(tmp_path: Path) -> None:
     """A folder without scenes, or none at all, is refused as an argument, by name."""
-    with pytest.raises(InputError, match=r"no HDR images; expected a folder of \.exr"):
+    with pytest.raises(InputError, match=r"no images; expected a folder of \.exr"):
         load_scenes(tmp_path)
     with pytest.raises(InputError, match=r"none: no such folder or pack"):
         load_scenes(tmp_path / "none")

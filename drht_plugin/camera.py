@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -26,6 +27,11 @@ def luminance(radiance: Tensor) -> Tensor:
     """…×3×H×W linear light to …×1×H×W luminance."""
     weights = radiance.new_tensor(LUMINANCE).view(3, 1, 1)
     return (radiance * weights).sum(-3, keepdim=True)
+
+
+def sent(values: Any, device: torch.device) -> Tensor:
+    """Numbers or a tensor on a device, without waiting until it has them."""
+    return torch.as_tensor(values).to(device, non_blocking=True)
 
 
 @dataclass(frozen=True)
@@ -79,13 +85,13 @@ def views(scenes: Sequence[Scene], aims: Sequence[Aim], height: int, width: int)
         chosen, aimed = [scenes[i] for i in which], [aims[i] for i in which]
         lay_out = _gnomonic if chosen[0].panorama else _crop
         grid = lay_out(chosen[0], aimed, 2 * height, 2 * width)
-        mirrored = torch.tensor([aim.mirrored for aim in aimed]).to(device).view(-1, 1, 1, 1)
+        mirrored = sent([aim.mirrored for aim in aimed], device).view(-1, 1, 1, 1)
         grid = torch.where(mirrored, grid.flip(2), grid)
         source = torch.stack([scene.radiance for scene in chosen])
         if chosen[0].panorama:
             source = torch.cat([source[..., -1:], source, source[..., :1]], -1)
         samples = F.grid_sample(source.float(), grid, "bilinear", "border", align_corners=False)
-        result[torch.tensor(which).to(device)] = F.avg_pool2d(samples, 2)
+        result[sent(which, device)] = F.avg_pool2d(samples, 2)
     return result
 
 
@@ -107,7 +113,7 @@ def _plane(height: int, width: int, device: torch.device) -> tuple[Tensor, Tenso
 
 def _each(rows: list[tuple[float, ...]], device: torch.device) -> list[Tensor]:
     """Numbers of each view, as tensors B×1×1 that apply to its plane."""
-    return [column.view(-1, 1, 1) for column in torch.tensor(rows).to(device).unbind(1)]
+    return [column.view(-1, 1, 1) for column in sent(rows, device).unbind(1)]
 
 
 def _gnomonic(scene: Scene, aims: Sequence[Aim], height: int, width: int) -> Tensor:
@@ -301,9 +307,9 @@ def jpeg(coded: Tensor, quality: Tensor, halved: Tensor | None = None) -> Tensor
         return coded
     device = coded.device
     if halved is not None:
-        half = torch.nonzero(halved[chosen.to(halved.device)]).flatten().to(device)
-    q = quality[chosen].to(device).view(-1, 1, 1, 1, 1, 1)
-    chosen = chosen.to(device)
+        half = sent(torch.nonzero(halved[chosen.to(halved.device)]).flatten(), device)
+    q = sent(quality[chosen], device).view(-1, 1, 1, 1, 1, 1)
+    chosen = sent(chosen, device)
     picture = coded[chosen]
     scale = torch.where(q < 50, 5000 / q, 200 - 2 * q) / 100
     luma = coded.new_tensor(_JPEG_LUMA)
@@ -323,7 +329,7 @@ def jpeg(coded: Tensor, quality: Tensor, halved: Tensor | None = None) -> Tensor
         return torch.einsum("ui,bcyuxv,vj->bcyixj", dct, spectrum, dct).reshape(planes.shape)
 
     to_ycc = torch.tensor(_YCBCR)
-    ycc, back = to_ycc.to(device), torch.linalg.inv(to_ycc).to(device)
+    ycc, back = sent(to_ycc, device), sent(torch.linalg.inv(to_ycc), device)
     planes = torch.einsum("ij,bjhw->bihw", ycc, picture)
     planes[:, 0] -= 0.5
     whole = coarse(planes, table)

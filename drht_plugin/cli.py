@@ -362,7 +362,7 @@ def _add_train_detail(commands: Any) -> None:
         "--recipe",
         choices=("default", "gpu"),
         default="default",
-        help="default: fresh weights, 60 minutes; gpu: on from the shipped weights, 8 minutes on a "
+        help="default: fresh weights, 60 minutes; gpu: on from the shipped weights, 6 minutes on a "
         "large GPU with --workers",
     )
     parser.add_argument(
@@ -370,6 +370,7 @@ def _add_train_detail(commands: Any) -> None:
         metavar="MODEL",
         help="whose detail network to begin from (default: fresh weights; gpu: default)",
     )
+    parser.add_argument("--learning-rate", type=float, help="peak (default: 1.5e-3)")
     parser.add_argument(
         "--workers", type=int, default=0, help="processes that draw pictures (default: 0)"
     )
@@ -382,7 +383,7 @@ def _train_detail(options: argparse.Namespace) -> int:
     weights = train_detail(
         options.data,
         options.out,
-        _recipe(RECIPES, options, ("minutes", "seed", "start")),
+        _recipe(RECIPES, options, ("minutes", "seed", "start", "learning_rate")),
         workers=options.workers,
         model=options.model,
         validation=options.validation,

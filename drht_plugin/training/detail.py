@@ -68,7 +68,7 @@ class DetailRecipe:
 RECIPES = {
     "default": DetailRecipe(),
     "gpu": DetailRecipe(
-        minutes=8.0, seed=31, batch=32, pool=480, fresh=2, averaging=0.9995, start="default"
+        minutes=6.0, seed=31, batch=16, pool=480, fresh=1, averaging=0.9995, start="default"
     ),
 }
 """default: fresh weights on a CPU. gpu: on from the shipped ones, minutes on a large GPU with

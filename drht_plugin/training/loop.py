@@ -6,11 +6,12 @@ import copy
 import csv
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -33,6 +34,8 @@ from drht_plugin.training.log import StepLog, append_row
 from drht_plugin.training.losses import TERMS, losses, ssim
 from drht_plugin.training.scenes import load_scenes
 from drht_plugin.training.triplets import PLAIN, Mix, Photographer, Triplets, render_triplets
+
+Drawn = TypeVar("Drawn")
 
 _NEW_MOMENTS = 50
 """Steps over which a new optimiser comes to its full rate."""
@@ -321,23 +324,42 @@ def _run(
     noise = torch.Generator(trainer.device).manual_seed(stream)
     reported = time.monotonic()
     log = StepLog(trainer.folder)
-    started = time.monotonic()
-    while trainer.fraction < 1:
+
+    def draw() -> tuple[Triplets, dict[str, int]]:
         height, width = batch_size(recipe, random, grown=trainer.grown)
         views = max(1, round(recipe.megapixels * 1e6 / (height * width * recipe.shots)))
         plans = [photographer.view(recipe.shots) for _ in range(views)]
         batch = render_triplets(scenes, plans, height, width, noise)
+        return batch, {"height": height, "width": width}
+
+    started = time.monotonic()
+    batches = _ahead(draw) if trainer.device.type == "cuda" else iter(draw, None)
+    while trainer.fraction < 1:
+        batch, size = next(batches)
         terms = trainer.step(batch)
         now = time.monotonic()
         trainer.progress.seconds += now - started
         started = now
-        log.add({**asdict(trainer.progress), "height": height, "width": width}, terms)
+        log.add({**asdict(trainer.progress), **size}, terms)
         if trainer.fraction == 1 or time.monotonic() - reported > report_seconds:
             reported = time.monotonic()
             last = log.flush()
             trainer.save()
             _report(trainer, watched if watched is not None else batch, last)
             started = time.monotonic()
+
+
+def _ahead(draw: Callable[[], Drawn]) -> Iterator[Drawn]:
+    """What `draw` gives, in order, the next while the caller works on the last.
+
+    A device of its own is fed by two threads faster than by one.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(draw)
+        while True:
+            drawn = waiting.result()
+            waiting = pool.submit(draw)
+            yield drawn
 
 
 def export(trainer: Trainer, scenes: int) -> Path:
@@ -361,8 +383,9 @@ def _on(scene: Scene, device: torch.device) -> Scene:
 
 def _validation_batch(path: Path, device: torch.device) -> Triplets:
     """24 fixed shots of fixed views, under, normal and over in turn."""
-    scenes = [_on(s, device) for s in load_scenes(path)]
+    scenes = load_scenes(path)
     photographer = Photographer(scenes, 1234)
+    scenes = [_on(scene, device) for scene in scenes]
     plans = []
     for i in range(24):
         stops = (-2.2, 0.0, 2.0)[i % 3]

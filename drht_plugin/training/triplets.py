@@ -286,16 +286,16 @@ def render_triplets(
     radiance = _look(radiance, plans)
     paged = [i for i, plan in enumerate(plans) if plan.page >= 0]
     for i in paged:
-        ground, mask = (t.to(device) for t in draw_page(plans[i].page, height, width))
+        ground, mask = (camera.sent(t, device) for t in draw_page(plans[i].page, height, width))
         radiance[i] = ground * (1 - mask) + seen[i, :3].clamp(0, 1) * mask
         clipped[i] = 0
     mapped = fusion(radiance)
     owner = [i for i, plan in enumerate(plans) for _ in plan.shots]
     shots = [shot for plan in plans for shot in plan.shots]
-    index = torch.tensor(owner).to(device)
+    index = camera.sent(owner, device)
 
     def flags(values: Iterable[bool]) -> Tensor:
-        return torch.tensor(list(values)).to(device)
+        return camera.sent(list(values), device)
 
     exposure = camera.metered_exposure(radiance)
     bright = torch.quantile(camera.luminance(radiance).flatten(1), 0.98, dim=1)
@@ -305,7 +305,7 @@ def render_triplets(
     )
     kept = flags(s.as_it_is for s in shots)
     metered = torch.where(kept, torch.ones_like(metered), metered)
-    stops = torch.exp2(torch.tensor([s.stops for s in shots])).to(device)
+    stops = torch.exp2(camera.sent([s.stops for s in shots], device))
     exposed = radiance[index] * (metered * stops).view(-1, 1, 1, 1)
     curve, sensor = cameras(shots, device)
     ldr = camera.shoot(exposed, curve, sensor, generator)
@@ -326,17 +326,17 @@ def cameras(shots: Sequence[Shot], device: torch.device) -> tuple[Curve, Sensor]
     def flags(name: str) -> Tensor | None:
         """None where there are none, so that they cost nothing."""
         given = values(name, torch.bool)
-        return given.to(device) if bool(given.any()) else None
+        return camera.sent(given, device) if bool(given.any()) else None
 
     curve = Curve(
-        exponent=values("exponent").to(device),
-        middle=values("middle").to(device),
-        srgb=values("srgb", torch.bool).to(device),
+        exponent=camera.sent(values("exponent"), device),
+        middle=camera.sent(values("middle"), device),
+        srgb=camera.sent(values("srgb", torch.bool), device),
     )
     sensor = Sensor(
-        shot=values("shot_noise").to(device),
-        read=values("read_noise").to(device),
-        quantised=values("quantised", torch.bool).to(device),
+        shot=camera.sent(values("shot_noise"), device),
+        read=camera.sent(values("read_noise"), device),
+        quantised=camera.sent(values("quantised", torch.bool), device),
         # These two stay on the CPU, see `camera.Sensor`.
         jpeg=values("jpeg"),
         halved=values("halved", torch.bool),
@@ -348,20 +348,20 @@ def cameras(shots: Sequence[Shot], device: torch.device) -> tuple[Curve, Sensor]
 
 def _look(radiance: Tensor, plans: Sequence[ViewPlan]) -> Tensor:
     device = radiance.device
-    gains = torch.tensor([[p.red, 1.0, p.blue] for p in plans]).to(device)
+    gains = camera.sent([[p.red, 1.0, p.blue] for p in plans], device)
     radiance = radiance * gains.view(-1, 3, 1, 1)
-    saturation = torch.tensor([p.saturation for p in plans]).to(device).view(-1, 1, 1, 1)
+    saturation = camera.sent([p.saturation for p in plans], device).view(-1, 1, 1, 1)
     light = camera.luminance(radiance)
     radiance = (light + (radiance - light) * saturation).clamp_min(0)
     if any(p.contrast != 1 for p in plans):
-        exponent = torch.tensor([p.contrast - 1 for p in plans]).to(device).view(-1, 1, 1, 1)
+        exponent = camera.sent([p.contrast - 1 for p in plans], device).view(-1, 1, 1, 1)
         light = camera.luminance(radiance)
         middle = light.flatten(1).median(1).values.view(-1, 1, 1, 1).clamp_min(1e-6)
         # Within six EV of the middle; beyond, light is scaled alike.
         radiance = radiance * (light / middle).clamp(1 / 64, 64) ** exponent
     if any(p.light for p in plans):
         none = (0.0,) * (_LIGHTS * _LIGHTS)
-        squares = torch.tensor([p.light or none for p in plans]).to(device)
+        squares = camera.sent([p.light or none for p in plans], device)
         squares = squares.view(-1, 1, _LIGHTS, _LIGHTS)
         stops = F.interpolate(squares, radiance.shape[-2:], mode="bicubic", align_corners=False)
         radiance = radiance * torch.exp2(stops)

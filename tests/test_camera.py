@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -235,3 +235,65 @@ def test_luminance() -> None:
     assert abs(sum(camera.LUMINANCE) - 1) < 1e-9
     red = camera.luminance(torch.tensor([1.0, 0, 0]).view(1, 3, 1, 1))
     assert abs(float(red) - 0.2126) < 1e-6
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.integers(0, 2**31), st.sampled_from([(32, 48), (40, 24), (64, 64)]))
+def test_a_batch_of_views_is_its_views(seed: int, size: tuple[int, int]) -> None:
+    """Views of scenes of several kinds and sizes have the bits that each has alone."""
+    random = np.random.default_rng(seed)
+    scenes = [
+        panorama(),
+        panorama(48, 96),
+        Scene("photograph", torch.rand(4, 60, 90), False),
+        Scene("upright", torch.rand(4, 90, 50), False, rendition=True),
+    ]
+    which = [int(i) for i in random.integers(0, len(scenes), 7)]
+    aims = [
+        Aim(
+            yaw=random.uniform(-4, 4),
+            pitch=random.uniform(-1, 1),
+            roll=random.normal(0, 0.5),
+            field_of_view=random.uniform(0.5, 2),
+            x=random.random(),
+            y=random.random(),
+            zoom=random.uniform(0.4, 1),
+            mirrored=bool(random.random() < 0.5),
+        )
+        for _ in which
+    ]
+    together = camera.views([scenes[i] for i in which], aims, *size)
+    for index, aim, seen in zip(which, aims, together, strict=True):
+        assert torch.equal(seen, camera.view(scenes[index], aim, *size))
+
+
+def test_noise_of_a_mosaic_is_smooth_and_unbiased() -> None:
+    """Interpolated noise has the mean of single pixels' and is alike from pixel to pixel."""
+    gray = torch.full((2, 3, 128, 128), 0.2)
+    curve = Curve(*(torch.tensor([v, v]) for v in (0.8, 0.12)), torch.tensor([True, True]))
+    flags = torch.tensor([False, True])
+
+    def noisy(**shape: Tensor) -> Tensor:
+        sensor = Sensor(
+            torch.tensor([1e-3, 1e-3]),
+            torch.tensor([1e-3, 1e-3]),
+            torch.tensor([False, False]),
+            torch.zeros(2),
+            **shape,
+        )
+        return camera.shoot(gray, curve, sensor, torch.Generator().manual_seed(0))
+
+    plain, mosaic, smeared = noisy(), noisy(mosaic=flags), noisy(smeared=flags)
+    for shaped in (mosaic, smeared):
+        assert torch.equal(shaped[0], plain[0])
+        assert (shaped[1].mean() - plain[1].mean()).abs() < 2e-3
+        assert 0.2 < shaped[1].std() / plain[1].std() < 0.95
+
+    def alike(noise: Tensor) -> float:
+        n = noise - noise.mean((-1, -2), keepdim=True)
+        return float((n[..., 1:] * n[..., :-1]).mean() / (n * n).mean())
+
+    assert abs(alike(plain[1])) < 0.02
+    assert alike(mosaic[1]) > 0.3
+    light = camera.luminance(smeared)
+    assert alike((smeared - light)[1]) > 0.7 > 0.6 > alike(light[1]) > 0.1

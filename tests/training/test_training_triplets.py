@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import cache
 
@@ -10,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -18,8 +19,10 @@ from drht_plugin import camera
 from drht_plugin.bridge import transfer
 from drht_plugin.camera import Aim, Scene
 from drht_plugin.training import tonemap
+from drht_plugin.training.pages import draw_page
 from drht_plugin.training.tonemap import fusion
 from drht_plugin.training.triplets import (
+    Mix,
     Photographer,
     Shot,
     Triplets,
@@ -255,3 +258,121 @@ def test_both_ends_of_a_high_range_are_kept() -> None:
 
     assert lost(plain) > 0.4
     assert lost(fusion(scene)) < 0.02
+
+
+@cache
+def all_scenes() -> tuple[Scene, ...]:
+    """The panorama, the photograph, and a photograph that is its own rendition."""
+    codes = torch.rand(1, 3, 80, 60, generator=torch.Generator().manual_seed(2))
+    light = torch.nn.functional.avg_pool2d(codes, 7, 1, 3)[0] ** 2.2
+    rendition = torch.cat([light / light.max(), torch.zeros(1, 80, 60)])
+    return (*scenes(), Scene("rendition", rendition, False, rendition=True))
+
+
+MIX = Mix(photographs=0.7, renditions=0.7, pages=0.3, kept=0.3, turned=0.2, contrast=0.1, lit=0.4)
+
+
+@settings(deadline=None, max_examples=15)
+@given(st.integers(0, 999))
+def test_a_batch_is_its_views(seed: int) -> None:
+    """Projection, looks, pages, fusion and shots of a batch have the bits that each has alone."""
+    photographer = Photographer(all_scenes(), seed, MIX)
+    # Without noise, which is drawn for the batch as a whole.
+    plans = [
+        replace(p, shots=tuple(replace(s, shot_noise=0.0, read_noise=0.0) for s in p.shots))
+        for p in (photographer.view(2) for _ in range(5))
+    ]
+    noise = torch.Generator().manual_seed(0)
+    together = render_triplets(all_scenes(), plans, 64, 96, noise)
+    for i, plan in enumerate(plans):
+        alone = render_triplets(all_scenes(), [plan], 64, 96, noise)
+        for name, values in vars(alone).items():
+            assert torch.equal(getattr(together, name)[2 * i : 2 * i + 2], values), name
+
+
+def test_a_mix_leaves_plain_views_alone() -> None:
+    """Without a mix the views are those that evaluations have always drawn."""
+    plans = [Photographer(scenes(), 7).view(1) for _ in range(2)]
+    assert plans[0] == plans[1]
+    assert plans[0].scene == 1
+    assert plans[0].shots[0].stops == -3.727263807358883
+    assert not plans[0].light
+    assert plans[0].contrast == 1
+
+
+def test_the_mix_is_drawn_in_its_shares() -> None:
+    """Photographs, pages, kept shots, turned and lit views come as often as the mix says."""
+    photographer = Photographer(all_scenes(), 3, MIX)
+    plans = [photographer.view(1) for _ in range(1500)]
+    drawn = np.array([plan.scene for plan in plans])
+
+    def share(flags: Iterable[bool]) -> float:
+        return float(np.mean(list(flags)))
+
+    assert abs(share(drawn > 0) - 0.7) < 0.05
+    of_renditions = [plan for plan in plans if plan.scene == 2]
+    assert abs(len(of_renditions) / share(drawn > 0) / len(plans) - 0.7) < 0.05
+    assert abs(share(plan.page >= 0 for plan in of_renditions) - 0.3) < 0.05
+    photographs = [plan.shots[0] for plan in of_renditions if plan.page < 0]
+    assert abs(share(shot.as_it_is for shot in photographs) - 0.3) < 0.06
+    assert all(shot.own_target for shot in photographs if shot.as_it_is)
+    assert abs(share(abs(plan.aim.roll) > 1 for plan in plans) - 0.2) < 0.04
+    assert abs(share(bool(plan.light) for plan in plans) - 0.4) < 0.05
+    assert 0.05 < np.std([plan.contrast for plan in plans]) < 0.12
+    assert not any(plan.page >= 0 for plan in plans if plan.scene != 2)
+
+
+def test_a_page_is_its_own_truth() -> None:
+    """A page exposed as it is has itself for the true LDR; one too dark or too bright, the same."""
+    page = replace(plan(PLAIN, 2), page=4)
+    shots = tuple(replace(PLAIN, as_it_is=True, stops=stops) for stops in (0.0, -2.0, 1.0))
+    batch = render_triplets(
+        all_scenes(), [replace(page, shots=shots)], 64, 96, torch.Generator().manual_seed(0)
+    )
+    assert torch.equal(batch.true_ldr[0], batch.ldr[0])
+    assert torch.equal(batch.true_ldr[1], batch.true_ldr[0])
+    assert batch.ldr[1].mean() < batch.ldr[0].mean() < batch.ldr[2].mean()
+    assert not batch.source_clipped.any()
+
+
+def test_a_kept_photograph_is_its_own_truth() -> None:
+    """A photograph exposed as it is stays as bright as it was taken, whatever a meter says."""
+    kept = replace(PLAIN, as_it_is=True, own_target=True, srgb=True)
+    batch = render_triplets(all_scenes(), [plan(kept, 2)], 64, 96, torch.Generator().manual_seed(0))
+    assert torch.equal(batch.true_ldr, batch.ldr)
+    scene = all_scenes()[2].radiance[:3]
+    assert abs(float(batch.true_hdr.mean()) / float(scene.mean()) - 1) < 0.2
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 2**31 - 1), st.sampled_from([(64, 64), (96, 64), (192, 320)]))
+def test_pages(seed: int, size: tuple[int, int]) -> None:
+    """A page is light in 0..1 with a mask in 0..1, the same for a seed."""
+    ground, mask = draw_page(seed, *size)
+    assert ground.shape == (3, *size)
+    assert mask.shape == (1, *size)
+    for planes in (ground, mask):
+        assert planes.min() >= 0
+        assert planes.max() <= 1
+    again, _ = draw_page(seed, *size)
+    assert torch.equal(ground, again)
+
+
+def test_most_pages_are_white() -> None:
+    """Two of three grounds are near white, and some are grey or dark."""
+    levels = [float(draw_page(seed, 64, 64)[0].median()) for seed in range(200)]
+    assert 0.55 < np.mean(np.array(levels) > 0.6) < 0.9
+    assert np.mean(np.array(levels) < 0.1) > 0.02
+
+
+def test_a_views_own_light_and_contrast() -> None:
+    """Light of one EV everywhere doubles the scene; an exponent widens its range of light."""
+    lit = rendered(replace(plan(replace(PLAIN, as_it_is=True)), light=(1.0,) * 16))
+    plain = rendered(plan(replace(PLAIN, as_it_is=True)))
+    assert torch.allclose(lit.true_hdr, 2 * plain.true_hdr, rtol=1e-4)
+    hard = rendered(replace(plan(replace(PLAIN, as_it_is=True)), contrast=1.2))
+
+    def stops(batch: Triplets) -> float:
+        return float(camera.luminance(batch.true_hdr).clamp_min(1e-6).log2().std())
+
+    assert abs(stops(hard) / stops(plain) - 1.2) < 0.05

@@ -279,9 +279,8 @@ def _add_train(commands: Any) -> None:
         choices=("default", "gpu", "refine", "paper"),
         default="default",
         help="default: fresh weights, 85 minutes; gpu: on from the shipped weights, 5.5 minutes "
-        "on a large GPU, with photographs and pages beside HDR images; refine: the same, an hour on "
-        "a CPU; paper: the networks, losses "
-        "and rate of Yang et al. 2018, without our additions",
+        "on a large GPU, with photographs and pages beside HDR images; refine: likewise, an hour "
+        "on a CPU; paper: the networks, losses and rate of Yang et al. 2018, without our additions",
     )
     parser.add_argument(
         "--architecture",

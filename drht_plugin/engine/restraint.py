@@ -1,6 +1,7 @@
 """What T may be, whatever the networks say: plausible at the ends, as bright as what was right.
 
-Detail of lifted shadows is the input's: see `carry`.
+Detail of lifted shadows is the input's: see `carry`. What is exposed well is left alone: see
+`evidence`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from drht_plugin.engine.carry import carried
+from drht_plugin.engine.evidence import exposure_change, kept, mean_luma, unseen
 from drht_plugin.engine.pixels import LUMA
 
 FloatArray = npt.NDArray[np.float32]
@@ -25,23 +27,34 @@ a curve without a step, as a step would draw the outline of what is clipped."""
 _ALIKE, _UNLIKE = 0.3, 0.45
 """Change of mean luma, in EV, up to which T keeps the input's, and from which on it has its own."""
 
-_GAMMA = 2.2
-"""Of display codes, by which a change of them is one of exposure."""
-
 _HALVINGS = 16
 _LEVELS = np.linspace(0, 1, 1024)
 
 
 def restrained(
-    ldr: FloatArray, corrected: FloatArray, weight: FloatArray, *, wrap: bool
+    ldr: FloatArray,
+    corrected: FloatArray,
+    weight: FloatArray,
+    *,
+    wrap: bool,
+    enlarged: bool = False,
 ) -> FloatArray:
     """T as the networks gave it, by all the rules.
 
     ldr, corrected: h×w×3, display-encoded in 0..1. weight: h×w, how far each place counts. wrap:
-    columns are periodic.
+    columns are periodic. enlarged: the overview is larger than the picture.
     """
     corrected = carried(ldr, plausible(ldr, corrected), wrap=wrap)
-    return anchored(ldr, corrected, weight)
+    share = kept(ldr, corrected, weight, wrap=wrap, enlarged=enlarged)
+    corrected = anchored(ldr, corrected, weight)
+    return towards(ldr, corrected, max(share, unseen(ldr, corrected, weight)))
+
+
+def towards(ldr: FloatArray, corrected: FloatArray, share: float) -> FloatArray:
+    """T with a share of the input in it; from 0, T bit for bit, to 1, the input bit for bit."""
+    if share in (0, 1):
+        return ldr.copy() if share else corrected
+    return (corrected + np.float32(share) * (ldr - corrected)).astype(np.float32)
 
 
 def plausible(ldr: FloatArray, corrected: FloatArray) -> FloatArray:
@@ -66,13 +79,13 @@ def anchored(ldr: FloatArray, corrected: FloatArray, weight: FloatArray) -> Floa
     `_ALIKE` and `_UNLIKE` T's own mean comes in. The tone is moved by a power of T, which leaves
     black and white in place.
     """
-    share = weight[..., None] * LUMA / max(float(weight.sum()), 1e-6)
-    before, after = (float((picture * share).sum(dtype=float)) for picture in (ldr, corrected))
-    change = _GAMMA * float(np.log2((after + 1e-4) / (before + 1e-4)))
-    kept = float(np.clip((_UNLIKE - abs(change)) / (_UNLIKE - _ALIKE), 0, 1))
-    if kept == 0:
+    change = exposure_change(ldr, corrected, weight)
+    held = float(np.clip((_UNLIKE - abs(change)) / (_UNLIKE - _ALIKE), 0, 1))
+    if held == 0:
         return corrected
-    wanted, levels = kept * before + (1 - kept) * after, _levels(corrected, share)
+    share = weight[..., None] * LUMA / max(float(weight.sum()), 1e-6)
+    before, after = (mean_luma(picture, weight) for picture in (ldr, corrected))
+    wanted, levels = held * before + (1 - held) * after, _levels(corrected, share)
     least, most = -2.0, 2.0
     for _ in range(_HALVINGS):
         power = (least + most) / 2

@@ -61,7 +61,8 @@ def survey(
     y, corrected = y[:, inside].copy(), corrected[:, inside].clip(0, 1)
     if kind.colours == 1:
         y, corrected = _gray(y), _gray(corrected)
-    corrected = restrained(ldr, corrected, weight, wrap=wrap)
+    enlarged = ldr.shape[0] > kind.height or ldr.shape[1] > kind.width
+    corrected = restrained(ldr, corrected, weight, wrap=wrap, enlarged=enlarged)
     noise = meter.curve()
     for array in (ldr, y, corrected, weight, noise):
         array.flags.writeable = False

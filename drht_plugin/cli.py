@@ -236,9 +236,11 @@ def _correct_one(
     if options.json:
         print(json.dumps(asdict(report)), flush=True)
     elif not options.quiet:
-        print(f"{source} -> {target}", flush=True)
+        alone = " (exposed well, left as it is)" if report.left_alone else ""
+        print(f"{source} -> {target}{alone}", flush=True)
         lifted = options.strength * options.shadows * report.lifted_noise
-        if options.detail == "auto" and lifted > _NOISY and corrector.has_detail:
+        noisy = lifted > _NOISY and not report.left_alone
+        if options.detail == "auto" and noisy and corrector.has_detail:
             noise = f"noise of about {lifted:.0f} codes of 255"
             print(f"{source}: has {noise} now; --detail network mends it", file=sys.stderr)
         if report.hdr:

@@ -38,7 +38,8 @@ class FileReport:
 
     target, hdr: the files written, hdr None where none was asked for; height, width, channels,
     dtype: of the picture; lifted_noise: in codes of 255, how noisy guided detail makes it, see
-    `Scene.lifted_noise`; seconds: time of each part: load (networks), read (of pictures that are
+    `Scene.lifted_noise`; left_alone: whether nothing was wrong with the exposure, so that the
+    picture stays as it is; seconds: time of each part: load (networks), read (of pictures that are
     held), survey, render (reading and writing by rows included), hdr, write (what remains to be
     coded, and the file's way to the disk).
     """
@@ -51,6 +52,7 @@ class FileReport:
     channels: int
     dtype: str
     lifted_noise: float
+    left_alone: bool
     seconds: dict[str, float] = field(default_factory=dict)
 
 
@@ -165,6 +167,7 @@ def correct_file(
         channels=picture.shape[2],
         dtype=picture.dtype.name,
         lifted_noise=round(255 * scene.lifted_noise, 2),
+        left_alone=scene.left_alone,
         seconds=seconds,
     )
 

@@ -66,7 +66,16 @@ def test_report(photo: Path, tmp_path: Path) -> None:
     seen: list[float] = []
     report = correct_file(photo, target, corrector=STUB, hdr=hdr, progress=seen.append)
     assert report == FileReport(
-        str(photo), str(target), str(hdr), 48, 64, 3, "uint8", report.lifted_noise, report.seconds
+        source=str(photo),
+        target=str(target),
+        hdr=str(hdr),
+        height=48,
+        width=64,
+        channels=3,
+        dtype="uint8",
+        lifted_noise=report.lifted_noise,
+        left_alone=False,
+        seconds=report.seconds,
     )
     assert set(report.seconds) == {"read", "load", "survey", "render", "hdr", "write"}
     assert all(value >= 0 for value in report.seconds.values())

@@ -440,9 +440,10 @@ def _add_evaluate(commands: Any) -> None:
     parser = commands.add_parser(
         "evaluate",
         help="measure corrections against known truth",
-        description="Measure drht and the methods it is compared with, on real pairs or on views "
-        "of HDR images shot by a virtual camera with a fixed seed. Prints Markdown tables of means "
-        "with 95 % bootstrap intervals, in all and by group. Needs drht-plugin[evaluate].",
+        description="Measure drht and the methods it is compared with, on real pairs, or on views "
+        "of HDR images or whole panoramas shot by a virtual camera with a fixed seed. Prints "
+        "Markdown tables of means with 95 % bootstrap intervals, in all and by group. Needs "
+        "drht-plugin[evaluate].",
         epilog=_EVALUATE_NOTES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -453,8 +454,11 @@ def _add_evaluate(commands: Any) -> None:
         metavar="MANIFEST",
         help="CSV with columns input, ref_ldr; where present hdr, exposure_scale; others group",
     )
-    source.add_argument("--hdr", type=Path, metavar="FOLDER", help="folder of HDR images")
-    parser.add_argument("--seed", type=int, default=7, help="of the views (default: 7)")
+    source.add_argument("--hdr", type=Path, metavar="FOLDER", help="folder of HDR images: views")
+    source.add_argument(
+        "--panoramas", type=Path, metavar="FOLDER", help="the same, its 360° panoramas as a whole"
+    )
+    parser.add_argument("--seed", type=int, default=7, help="of views and noise (default: 7)")
     parser.add_argument("--count", type=int, default=200, help="views to take (default: 200)")
     parser.add_argument("--methods", default="all", help="names with commas (default: all)")
     parser.add_argument(

@@ -22,6 +22,7 @@ from drht_plugin.evaluation.datasets import Source
 from drht_plugin.evaluation.journal import Journal, write_whole
 from drht_plugin.evaluation.lineup import OURS, lineup, method_names
 from drht_plugin.evaluation.manifest import Pairs
+from drht_plugin.evaluation.panoramas import Panoramas
 from drht_plugin.evaluation.run import Outcome, Plan, one_thread, run
 from drht_plugin.evaluation.scores import (
     PEAK_LUMINANCE,
@@ -98,18 +99,21 @@ def _plan(options: argparse.Namespace) -> Plan:
     known = method_names()
     wanted = options.methods
     methods = tuple(known) if wanted == "all" else require_known("methods", wanted, known)
-    source: Source = (
-        Pairs(options.pairs)
-        if options.pairs is not None
-        else Views(options.hdr, options.seed, options.count)
-    )
     return Plan(
-        source=source,
+        source=_source(options),
         methods=methods,
         metrics=chosen_metrics(options.metrics),
         model=options.model,
         device=str(choose_device(options.device)),
     )
+
+
+def _source(options: argparse.Namespace) -> Source:
+    if options.pairs is not None:
+        return Pairs(options.pairs)
+    if options.panoramas is not None:
+        return Panoramas(options.panoramas, options.seed)
+    return Views(options.hdr, options.seed, options.count)
 
 
 def _jobs(wanted: int | None) -> int:

@@ -20,7 +20,7 @@ class Item:
     name: unique in its set; groups: column → value, for the tables by group; ldr: H×W×3 uint8 or
     uint16 input; reference: H×W×3 uint8 or uint16, display-encoded; radiance: H×W×3 float32 true
     H, 1.0 = the input's clip point, or None where it is not known; known: H×W, where the source
-    of the radiance is not clipped itself.
+    of the radiance is not clipped itself; wrap: a 360° panorama, whose left and right edges meet.
     """
 
     name: str
@@ -29,6 +29,7 @@ class Item:
     reference: Codes
     radiance: FloatArray | None = None
     known: npt.NDArray[np.bool_] | None = field(default=None, repr=False)
+    wrap: bool = False
 
     @property
     def picture(self) -> FloatArray:

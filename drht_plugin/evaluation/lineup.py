@@ -45,7 +45,7 @@ def lineup(names: Sequence[str], model: str, device: str) -> Lineup:
         **{name: _of_picture(method) for name, method in CORRECTORS.items()},
     }
     expanders = {
-        OURS: lambda item: ours.estimate_hdr(item.ldr),
+        OURS: lambda item: ours.estimate_hdr(item.ldr, wrap=item.wrap),
         **{name: _of_picture(method) for name, method in EXPANDERS.items()},
     }
     return Lineup(
@@ -55,7 +55,7 @@ def lineup(names: Sequence[str], model: str, device: str) -> Lineup:
 
 
 def _mode(corrector: Corrector, detail: str) -> Method:
-    return lambda item: unit(corrector.correct(item.ldr, detail=detail))
+    return lambda item: unit(corrector.correct(item.ldr, detail=detail, wrap=item.wrap))
 
 
 def _of_picture(method: Callable[[FloatArray], FloatArray]) -> Method:

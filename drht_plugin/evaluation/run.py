@@ -18,7 +18,7 @@ from drht_plugin.evaluation.datasets import Item, Lazy, Source
 from drht_plugin.evaluation.journal import Journal
 from drht_plugin.evaluation.lineup import Lineup, lineup
 from drht_plugin.evaluation.methods._optional import need
-from drht_plugin.evaluation.scores import DISPLAY, HDR, Row, Score
+from drht_plugin.evaluation.scores import DISPLAY, HDR, Row
 
 _THREAD_SETTINGS = (
     "OMP_NUM_THREADS",
@@ -105,15 +105,11 @@ def measure(lazy: Lazy, methods: Lineup, plan: Plan) -> Result:
 def _row(item: Item, name: str, methods: Lineup, metrics: Sequence[str]) -> Row:
     values: dict[str, float | None] = {}
     for made_by, scores in ((methods.correctors, DISPLAY), (methods.expanders, HDR)):
-        wanted = {m: scores[m] for m in metrics if m in scores and _fits(scores[m], item)}
+        wanted = {m: scores[m] for m in metrics if m in scores and scores[m].fits(item)}
         if wanted and name in made_by:
             result = made_by[name](item)
             values |= {m: _number(score.measure(result, item)) for m, score in wanted.items()}
     return Row(item.name, name, dict(item.groups), values)
-
-
-def _fits(score: Score, item: Item) -> bool:
-    return item.radiance is not None or not score.needs_radiance
 
 
 def _number(value: float) -> float | None:

@@ -26,6 +26,7 @@ _SURE = (4.5 / 255, 250.5 / 255)
 _CLIPPED = 253.5 / 255
 _FLOOR = 2.0**-10  # of H, before logarithms
 _LUMA = np.array([0.299, 0.587, 0.114])
+_STEP = 0.5 / 255  # added to steps of luma, so that two flat ones are alike
 
 
 @dataclass(frozen=True)
@@ -46,13 +47,20 @@ class Score:
     """One number for a result H×W×3 and its item.
 
     about: one line for readers; higher_is_better: direction, None where neither is better;
-    needs_radiance: whether it is skipped where the true radiance is not known.
+    needs_radiance, needs_wrap: whether it is skipped where the true radiance is not known, and
+    where the item is no panorama.
     """
 
     measure: Callable[[FloatArray, Item], float]
     about: str
     higher_is_better: bool | None = True
     needs_radiance: bool = False
+    needs_wrap: bool = False
+
+    def fits(self, item: Item) -> bool:
+        """Whether the item gives it sense."""
+        known = item.radiance is not None or not self.needs_radiance
+        return known and (item.wrap or not self.needs_wrap)
 
 
 def _psnr(picture: FloatArray, item: Item) -> float:
@@ -72,6 +80,14 @@ def _luma_change(picture: FloatArray, item: Item) -> float:
     return float(abs(255 * ((picture - item.picture) @ _LUMA).mean()))
 
 
+def _seam(picture: FloatArray, item: Item) -> float:
+    luma = picture @ _LUMA
+    across = float(np.abs(luma[:, 0] - luma[:, -1]).mean())
+    beside = float(np.abs(np.diff(luma[:, [-3, -2, -1]], axis=1)).mean())
+    beside += float(np.abs(np.diff(luma[:, [0, 1, 2]], axis=1)).mean())
+    return (across + _STEP) / (beside / 2 + _STEP)
+
+
 DISPLAY: Mapping[str, Score] = {
     "psnr": Score(_psnr, "peak signal-to-noise ratio against the reference, dB"),
     "ssim": Score(lambda t, item: metrics.ssim(t, item.reference), "structural similarity of luma"),
@@ -84,6 +100,12 @@ DISPLAY: Mapping[str, Score] = {
     ),
     "luma-change": Score(
         _luma_change, "change of mean luma from the input, 8-bit codes", higher_is_better=None
+    ),
+    "seam": Score(
+        _seam,
+        "step of luma where a panorama's edges meet, over those beside it; 1 is no seam",
+        higher_is_better=None,
+        needs_wrap=True,
     ),
     "tmqi": Score(
         lambda t, item: metrics.tmqi(t, _truth(item)),

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
-from drht_plugin.errors import InputError, ReadError
-from drht_plugin.evaluation.datasets import FloatArray, Item, Lazy
+from drht_plugin.errors import InputError
+from drht_plugin.evaluation.datasets import Item, Lazy
+from drht_plugin.evaluation.hdr_folder import describe, fail, planes, read_scenes, to_codes
 
 if TYPE_CHECKING:
     from drht_plugin.camera import Scene
@@ -49,13 +48,13 @@ class Views:
 
         if self.count < 1:
             raise InputError(f"count is {self.count}; expected at least 1")
-        scenes, broken = _scenes(_files(self.folder))
+        scenes, broken = read_scenes(self.folder)
         if not scenes:
             why = "; ".join(str(error) for error in broken.values())
             raise InputError(f"{self.folder}: no HDR image can be read: {why}")
         photographer = Photographer(scenes, self.seed)
         random = np.random.default_rng(self.seed)
-        lazies = [Lazy(name, partial(_fail, error)) for name, error in broken.items()]
+        lazies = [Lazy(name, partial(fail, error)) for name, error in broken.items()]
         for i in range(self.count):
             kind = list(CLASSES)[i % len(CLASSES)]
             shot = photographer.shot(float(random.uniform(*CLASSES[kind])))
@@ -67,45 +66,7 @@ class Views:
 
     def describe(self) -> dict[str, Any]:
         """Folder name, seed, count, and a digest of the images."""
-        digest = hashlib.sha256()
-        for file, _ in _files(self.folder):
-            digest.update(file.name.encode() + hashlib.sha256(file.read_bytes()).digest())
-        return {
-            "hdr": self.folder.name,
-            "sha256": digest.hexdigest(),
-            "seed": self.seed,
-            "count": self.count,
-        }
-
-
-def _files(folder: Path) -> list[tuple[Path, dict[str, str]]]:
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder of HDR images")
-    from drht_plugin.training.scenes import image_files
-
-    files = image_files(folder)
-    if not files:
-        raise InputError(f"{folder}: no HDR images; expected .exr or .hdr files")
-    return files
-
-
-def _scenes(
-    files: list[tuple[Path, dict[str, str]]],
-) -> tuple[list[Scene], dict[str, ReadError]]:
-    # One by one, where `load_scenes` gives all or nothing: a broken image costs its views alone.
-    from drht_plugin.training.scenes import read_scene
-
-    scenes, broken = [], {}
-    for file, row in files:
-        try:
-            scenes.append(read_scene(file, row))
-        except ReadError:
-            broken[file.name] = ReadError(f"{file.name}: cannot be read as an RGB image")
-    return scenes, broken
-
-
-def _fail(error: ReadError) -> NoReturn:
-    raise error
+        return {**describe(self.folder), "seed": self.seed, "count": self.count}
 
 
 def _size(across: int, down: int) -> tuple[int, int]:
@@ -123,19 +84,11 @@ def _view(
 
     triplet = render_triplets(scenes, [plan], *size, torch.Generator().manual_seed(seed))
 
-    def planes(tensor: torch.Tensor) -> FloatArray:
-        array: FloatArray = tensor[0].permute(1, 2, 0).contiguous().numpy()
-        return array
-
     return Item(
         name=name,
         groups={"class": kind},
-        ldr=_to_codes(planes(triplet.ldr)),
-        reference=_to_codes(planes(triplet.true_ldr)),
+        ldr=to_codes(planes(triplet.ldr)),
+        reference=to_codes(planes(triplet.true_ldr)),
         radiance=planes(triplet.true_hdr),
         known=planes(triplet.source_clipped)[..., 0] < _UNKNOWN_FROM,
     )
-
-
-def _to_codes(picture: FloatArray) -> npt.NDArray[np.uint8]:
-    return np.rint(picture.clip(0, 1) * 255).astype(np.uint8)

@@ -71,3 +71,14 @@ def make_hdr_folder(folder: Path, names: Sequence[str] = ("one", "two")) -> Path
         radiance = np.exp2(np.random.default_rng(i).normal(-2, 2, (48, 72, 3))).astype(np.float32)
         write_hdr(folder / f"{name}.exr", radiance)
     return folder
+
+
+def make_panorama_folder(folder: Path, names: Sequence[str] = ("one", "two")) -> Path:
+    """A folder of small panoramas that go on across their edges, and one photograph."""
+    make_hdr_folder(folder, ["a_photograph"])
+    for i, name in enumerate(names):
+        turn = np.linspace(0, 2 * np.pi, 128, endpoint=False) + i
+        stops = 3 * np.cos(turn)[None] + np.linspace(2, -3, 64)[:, None]
+        radiance = np.exp2(stops)[..., None] * np.array([1, 0.9, 0.8])
+        write_hdr(folder / f"{name}.exr", radiance.astype(np.float32))
+    return folder

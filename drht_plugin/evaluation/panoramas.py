@@ -1,0 +1,88 @@
+"""Whole 360° panoramas, each at several exposures by one typical camera."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from drht_plugin.errors import InputError
+from drht_plugin.evaluation.datasets import Item, Lazy
+from drht_plugin.evaluation.hdr_folder import describe, fail, planes, read_scenes, to_codes
+
+if TYPE_CHECKING:
+    from drht_plugin.camera import Scene
+
+EXPOSURES = (-2.5, 0.0, 2.0)
+"""EV relative to the metered exposure."""
+
+_EXPONENT, _MIDDLE = 0.82, 0.12
+_SHOT_NOISE, _READ_NOISE = 2e-5, 4e-4
+"""A typical camera, see `camera.Curve` and `camera.Sensor`."""
+
+_UNKNOWN_FROM = 0.01
+"""Share of a pixel that comes from clipped source pixels."""
+
+
+@dataclass(frozen=True)
+class Panoramas:
+    """The equirectangular images of a folder, whole, at each of `EXPOSURES`.
+
+    The reference is the true LDR of the whole panorama. All pixels count alike, as they do in the
+    picture that is looked at, though those near the poles show little of the sphere.
+    """
+
+    folder: Path
+    seed: int
+
+    def items(self) -> list[Lazy]:
+        """Each panorama in turn, at each exposure.
+
+        Raises:
+            InputError: no panorama that can be read.
+        """
+        scenes, broken = read_scenes(self.folder)
+        panoramas = [scene for scene in scenes if scene.panorama]
+        if not panoramas:
+            why = "; ".join(str(error) for error in broken.values()) or "all are photographs"
+            raise InputError(f"{self.folder}: no panorama can be read: {why}")
+        lazies = [Lazy(name, partial(fail, error)) for name, error in broken.items()]
+        for scene in panoramas:
+            for stops in EXPOSURES:
+                name, seed = f"{scene.name} {stops:+g} EV", self.seed + len(lazies)
+                lazies.append(Lazy(name, partial(_shot, scene, stops, name, seed)))
+        return lazies
+
+    def describe(self) -> dict[str, Any]:
+        """Folder name, exposures, seed of the noise, and a digest of the images."""
+        return {**describe(self.folder), "panoramas at EV": list(EXPOSURES), "seed": self.seed}
+
+
+def _shot(scene: Scene, stops: float, name: str, seed: int) -> Item:
+    import torch
+
+    from drht_plugin.bridge.transfer import H_MAX
+    from drht_plugin.camera import Curve, Sensor, metered_exposure, shoot
+    from drht_plugin.training.tonemap import fusion
+
+    radiance = scene.radiance[None, :3].float().clamp_min(0)
+    exposed = radiance * (metered_exposure(radiance) * 2**stops).view(-1, 1, 1, 1)
+    one = torch.ones(1)
+    curve = Curve(_EXPONENT * one, _MIDDLE * one, one < 0)
+    sensor = Sensor(_SHOT_NOISE * one, _READ_NOISE * one, one > 0, 0 * one)
+    shot = shoot(exposed, curve, sensor, torch.Generator().manual_seed(seed))
+    # Whole turns around, so that the pyramids of the true LDR see no edge at the left and right.
+    width = radiance.shape[-1]
+    half = width // 2
+    around = torch.cat([radiance[..., -half:], radiance, radiance[..., :half]], -1)
+    truth = fusion(around)[..., half : half + width]
+    return Item(
+        name=name,
+        groups={"exposure": f"{stops:+g} EV"},
+        ldr=to_codes(planes(shot)),
+        reference=to_codes(planes(truth)),
+        radiance=planes(exposed.clamp(max=H_MAX)),
+        known=planes(scene.radiance[None, 3:].float())[..., 0] < _UNKNOWN_FROM,
+        wrap=True,
+    )

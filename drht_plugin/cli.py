@@ -272,17 +272,17 @@ def _add_train(commands: Any) -> None:
         help="train both networks on HDR images",
         description="Train both networks jointly on views of HDR images, taken by a virtual camera "
         "with wrong exposures. Writes checkpoint.pt, log.csv, validation.csv, log.png, sheet.png "
-        "and at the end weights.safetensors with weights.json, for --model. The shipped weights "
-        "are made by three runs, the first by these defaults; their model card has the commands.",
+        "and at the end weights.safetensors with weights.json, for --model. How the shipped weights "
+        "were made, their model card says.",
     )
     _add_run(parser)
     parser.add_argument(
         "--recipe",
-        choices=("default", "gpu", "refine", "paper"),
+        choices=("default", "gpu", "paper"),
         default="default",
-        help="default: fresh weights, 85 minutes; gpu: on from the shipped weights, 5.5 minutes "
-        "on a large GPU, with photographs and pages beside HDR images; refine: likewise, an hour "
-        "on a CPU; paper: the networks, losses and rate of Yang et al. 2018, without our additions",
+        help="default: fresh weights, 85 minutes; gpu: on from the shipped weights, 8 minutes on a "
+        "large GPU, with photographs and pages beside HDR images, as the shipped ones were made; "
+        "paper: the networks, losses and rate of Yang et al. 2018, without our additions",
     )
     parser.add_argument(
         "--architecture",

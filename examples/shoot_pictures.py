@@ -2,8 +2,9 @@
 
     python examples/shoot_pictures.py HDR_FOLDER
 
-HDR_FOLDER holds goldengate.exr (OpenEXR's sample images, BSD-3-Clause) and st_fagans_interior.exr
-(Poly Haven, CC0). Neither is among the images that the shipped weights are trained on.
+HDR_FOLDER holds goldengate.exr (OpenEXR's sample images, BSD-3-Clause), st_fagans_interior.exr and
+potsdamer_platz.exr (Poly Haven, CC0). None is among the images that the shipped weights are trained
+on.
 """
 
 import argparse
@@ -28,12 +29,15 @@ SHOTS = (
         (424, 640),
         -1.5,
     ),
+    ("potsdamer_platz_dark.jpg", "potsdamer_platz", None, (512, 1024), -2.5),
 )
+"""Name, scene, where the camera looks (None: all round), height and width, EV off the meter's."""
 
 
-def picture(scene: Scene, aim: Aim, size: tuple[int, int], stops: float) -> np.ndarray:
+def picture(scene: Scene, aim: Aim | None, size: tuple[int, int], stops: float) -> np.ndarray:
     """One 8-bit shot, H×W×3, `stops` EV off the metered exposure."""
-    radiance = view(scene, aim, *size)[None, :3]
+    seen = scene.radiance.float() if aim is None else view(scene, aim, *size)
+    radiance = seen[None, :3]
     exposure = metered_exposure(radiance).view(-1, 1, 1, 1) * 2.0**stops
     curve = Curve(torch.tensor([0.8]), torch.tensor([0.14]), torch.tensor([False]))
     sensor = Sensor(*(torch.tensor([v]) for v in (2e-5, 3e-4, True, 0.0)))

@@ -272,8 +272,8 @@ def _add_train(commands: Any) -> None:
         help="train both networks on HDR images",
         description="Train both networks jointly on views of HDR images, taken by a virtual camera "
         "with wrong exposures. Writes checkpoint.pt, log.csv, validation.csv, log.png, sheet.png "
-        "and at the end weights.safetensors with weights.json, for --model. How the shipped weights "
-        "were made, their model card says.",
+        "and at the end weights.safetensors with weights.json, for --model. The model card of the "
+        "shipped weights says how they were made.",
     )
     _add_run(parser)
     parser.add_argument(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from drht_plugin.colour.cicp import Cicp
     from drht_plugin.engine.correct import Corrector, correct, estimate_hdr, survey
     from drht_plugin.engine.render import Strength, Window, render
     from drht_plugin.engine.scene import Scene
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Cancelled",
+    "Cicp",
     "Corrector",
     "DependencyError",
     "DrhtError",
@@ -48,6 +50,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "drht_plugin.colour.cicp": ("Cicp",),
     "drht_plugin.engine.correct": ("Corrector", "correct", "estimate_hdr", "survey"),
     "drht_plugin.errors": (
         "Cancelled",

@@ -157,82 +157,92 @@ def light_codes(pixels: Array, pitch: int, channels: int, alpha: int, codes: Arr
 def area_average(
     codes: Array,
     pitch: int,
-    channels: int,
-    alpha: int,
+    layout: tuple[int, int, int],
     table: Array,
-    place: tuple[int, int, int, int],
+    down: tuple[int, int, int],
+    across: tuple[int, int],
     sums: Array,
 ) -> None:
-    """Add a band's linear light to the sums of the overview pixels that it lies under.
+    """Add a window's linear light to the sums of the overview pixels that it lies under.
 
-    codes, pitch: see `rows.flat_rows`; whole rows of uint8 or uint16, of `channels` each. alpha:
-    index of the alpha channel, or −1; pixels with alpha 0 do not count. table: linear light of
-    the codes 0..n−1. place: index of the first row among those sampled; image rows from one
-    sample to the next; rows and columns of the image. A sampled row stands for its step, the
-    last one for what is left over too.
-    sums: h×w×(colours + 1) float64: light of each channel, and the area that counted.
+    All in whole numbers, so that a sum is the same in any order and from any windows.
+
+    codes, pitch: see `rows.flat_rows`; uint8 or uint16. layout: columns of the window; channels;
+    index of the alpha channel, or −1, whose pixels of 0 do not count. table: colours×n int32, light
+    of the codes 0..n−1 of each colour. down: index of the first row among those sampled; image rows
+    from one sample to the next; rows of the image. A sampled row stands for its step, the last one
+    for what is left over too. across: the window's first column; columns of the image.
+    sums: h×w×(colours + 1) int64: light of each channel, and the area that counted, in 1/(h·w) of
+    a pixel.
     """
-    first, step, height, width = place
+    columns, channels, alpha = layout
+    first, step, height = down
+    offset, width = across
     out_h, out_w, colours = sums.shape[0], sums.shape[1], sums.shape[2] - 1
     sampled = (height - 1 - step // 2) // step + 1
-    count = (codes.size - width * channels) // max(pitch, 1) + 1
-    cell_h, cell_w = height / out_h, width / out_w
-    # One more on either side than it takes, so that rounding leaves none out.
-    first_i = max(0, int(first * step / cell_h) - 1)
-    last_i = out_h if first + count == sampled else int((first + count) * step / cell_h) + 2
-    for i in numba.prange(first_i, min(last_i, out_h)):
-        above, below = i * cell_h, (i + 1) * cell_h
-        for k in range(max(first, min(int(above) // step, sampled - 1)), first + count):
-            end = height if k == sampled - 1 else (k + 1) * step
-            share = min(end, below) - max(float(k * step), above)
+    count = (codes.size - columns * channels) // max(pitch, 1) + 1
+    end = height if first + count == sampled else (first + count) * step
+    first_i, last_i = first * step * out_h // height, (end * out_h - 1) // height + 1
+    first_j = offset * out_w // width
+    last_j = ((offset + columns) * out_w - 1) // width + 1
+    for i in numba.prange(first_i, last_i):
+        above, below = i * height, (i + 1) * height
+        for k in range(max(first, min(above // out_h // step, sampled - 1)), first + count):
+            row_end = height if k == sampled - 1 else (k + 1) * step
+            share = min(row_end * out_h, below) - max(k * step * out_h, above)
             if share <= 0:
                 break
-            row = codes[(k - first) * pitch : (k - first) * pitch + width * channels]
-            for j in range(out_w):
-                left, right = j * cell_w, (j + 1) * cell_w
-                start, stop = int(left), min(math.ceil(right), width)
-                total = (0.0, 0.0, 0.0, 0.0)
+            row = codes[(k - first) * pitch : (k - first) * pitch + columns * channels]
+            for j in range(first_j, last_j):
+                left, right = j * width, (j + 1) * width
+                start = max(left // out_w, offset)
+                stop = min((right - 1) // out_w + 1, offset + columns)
+                r, g, b, area = 0, 0, 0, 0
                 for x in range(start, stop):
-                    n = x * channels
+                    n = (x - offset) * channels
                     if alpha >= 0 and row[n + alpha] == 0:
                         continue
-                    part = 1.0
+                    part = out_w
                     if x == start or x == stop - 1:
-                        part = min(x + 1.0, right) - max(float(x), left)
-                    r, g, b, area = total
-                    r += part * table[row[n]]
+                        part = min((x + 1) * out_w, right) - max(x * out_w, left)
+                    r += part * table[0, row[n]]
                     if colours == 3:
-                        g += part * table[row[n + 1]]
-                        b += part * table[row[n + 2]]
-                    total = (r, g, b, area + part)
-                for c in range(colours):
-                    sums[i, j, c] += share * total[c]
-                sums[i, j, colours] += share * total[3]
+                        g += part * table[1, row[n + 1]]
+                        b += part * table[2, row[n + 2]]
+                    area += part
+                sums[i, j, 0] += share * r
+                if colours == 3:
+                    sums[i, j, 1] += share * g
+                    sums[i, j, 2] += share * b
+                sums[i, j, colours] += share * area
 
 
 @rows_kernel
 def count_differences(
     codes: Array,
     pitch: int,
-    layout: tuple[int, int, int, int],
+    layout: tuple[int, int, int],
+    across: tuple[int, int],
     display: Array,
     scale: float,
     counts: Array,
 ) -> None:
     """Count the second differences of luma along rows, by luma and by how large they are.
 
-    codes, pitch: see `rows.flat_rows`; whole rows of uint8 or uint16. layout: columns; channels;
-    index of the alpha channel, or −1, whose transparent pixels weigh in nowhere; columns from one
-    sample to the next. display: display values of the codes. scale: steps to a difference of 1.
+    codes, pitch: see `rows.flat_rows`; uint8 or uint16. layout: columns; channels; index of the
+    alpha channel, or −1, whose transparent pixels weigh in nowhere. across: the first column that
+    is sampled, and columns from one sample to the next. display: display values of the codes.
+    scale: steps to a difference of 1.
     counts: distances×levels×steps int64, added to, of pixels 1, 2, … apart.
     """
-    columns, channels, alpha, step = layout
+    columns, channels, alpha = layout
+    begin, step = across
     reach, levels, steps = counts.shape
     rows = (codes.size - columns * channels) // max(pitch, 1) + 1
     luma = np.empty(2 * reach + 1, np.float32)
     for i in range(rows):
         row = codes[i * pitch : i * pitch + columns * channels]
-        for j in range(reach, columns - reach, step):
+        for j in range(begin, columns - reach, step):
             hidden = False
             for k in range(2 * reach + 1):
                 n = (j + k - reach) * channels

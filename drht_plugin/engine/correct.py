@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from drht_plugin.colour.spaces import Profile
 from drht_plugin.engine import survey as surveying
 from drht_plugin.engine.bands import (
     BandPlan,
@@ -125,6 +126,8 @@ class Corrector:
         image: Any,
         *,
         transfer: str = "srgb",
+        orientation: int = 1,
+        profile: Profile | None = None,
         wrap: bool = False,
         progress: ProgressCallback | None = None,
     ) -> Scene:
@@ -136,6 +139,8 @@ class Corrector:
                 image,
                 lambda ldr: networks.result()(ldr),
                 transfer=transfer,
+                orientation=orientation,
+                profile=profile,
                 wrap=wrap,
                 progress=_rows(progress),
             )
@@ -256,6 +261,8 @@ class Corrector:
         highlights: float = 1.0,
         detail: str = "auto",
         transfer: str = "srgb",
+        orientation: int = 1,
+        profile: Profile | None = None,
         wrap: bool = False,
         memory: int | str | None = None,
         tile: int | None = None,
@@ -273,7 +280,8 @@ class Corrector:
                 once more where it wraps.
             sink: anything that takes `sink[top:bottom] = rows`, in order; of the source's shape
                 and dtype where it has them.
-            strength, shadows, highlights, detail, transfer, wrap: see `drht_plugin.correct`.
+            strength, shadows, highlights, detail, transfer, orientation, profile, wrap: see
+                `drht_plugin.correct`.
             memory: for the pixels on their way, in bytes or as "512M", "2G"; the networks and
                 libraries come on top. None takes 96 MB.
             tile: in guided detail, rows that are worked on at once; in network detail, the side
@@ -296,7 +304,14 @@ class Corrector:
         require_sink(source, sink)
         require_plan(kind, detail, memory, tile)
         first, second = split(progress, SURVEY_SHARE)
-        scene = self.survey(source, transfer=transfer, wrap=wrap, progress=first)
+        scene = self.survey(
+            source,
+            transfer=transfer,
+            orientation=orientation,
+            profile=profile,
+            wrap=wrap,
+            progress=first,
+        )
         self.render_into(
             scene, source, sink, applied, detail=detail, memory=memory, tile=tile, progress=second
         )
@@ -311,6 +326,8 @@ class Corrector:
         highlights: float = 1.0,
         detail: str = "auto",
         transfer: str = "srgb",
+        orientation: int = 1,
+        profile: Profile | None = None,
         wrap: bool = False,
         tile: int | None = None,
         out: Image | None = None,
@@ -321,7 +338,14 @@ class Corrector:
         require_plan(kind_of(image, transfer), detail, None, tile)
         out = _prepare_out(image, out)
         first, second = split(progress, SURVEY_SHARE)
-        scene = self.survey(image, transfer=transfer, wrap=wrap, progress=first)
+        scene = self.survey(
+            image,
+            transfer=transfer,
+            orientation=orientation,
+            profile=profile,
+            wrap=wrap,
+            progress=first,
+        )
         return self.render(
             scene, image, applied, detail=detail, tile=tile, out=out, progress=second
         )
@@ -331,12 +355,21 @@ class Corrector:
         image: Any,
         *,
         transfer: str = "srgb",
+        orientation: int = 1,
+        profile: Profile | None = None,
         wrap: bool = False,
         progress: ProgressCallback | None = None,
     ) -> npt.NDArray[np.float32]:
         """The scene-linear HDR estimate; see `drht_plugin.estimate_hdr`."""
         first, second = split(progress, SURVEY_SHARE)
-        scene = self.survey(image, transfer=transfer, wrap=wrap, progress=first)
+        scene = self.survey(
+            image,
+            transfer=transfer,
+            orientation=orientation,
+            profile=profile,
+            wrap=wrap,
+            progress=first,
+        )
         return self.render_hdr(scene, image, progress=second)
 
 
@@ -348,6 +381,8 @@ def correct(
     highlights: float = 1.0,
     detail: str = "auto",
     transfer: str = "srgb",
+    orientation: int = 1,
+    profile: Profile | None = None,
     wrap: bool = False,
     tile: int | None = None,
     model: str | Path = "default",
@@ -371,7 +406,12 @@ def correct(
             fifty times the cost; "auto" is guided: where lifted noise shows, see
             `Scene.lifted_noise`, the other is worth its time.
         transfer: "linear" for scene-linear values.
-        wrap: a 360° panorama, whose left and right edges meet.
+        orientation: how the picture is stored, 1 to 8 as in EXIF; the networks see it upright. The
+            result is stored as the picture is.
+        profile: bytes of an ICC profile, of RGB or gray as the picture is, or `Cicp` code points:
+            what the values stand for. None is sRGB. The networks see the picture in sRGB; the
+            result is in the picture's own space. Of linear values it gives the primaries.
+        wrap: a 360° panorama, whose left and right edges meet; of an orientation up to 4.
         tile: in network detail, the side in pixels of what the network sees at once (memory goes
             with its square); in guided detail, rows that are worked on at once.
         model: "default", or a .safetensors file with its .json beside it.
@@ -395,6 +435,8 @@ def correct(
         highlights=highlights,
         detail=detail,
         transfer=transfer,
+        orientation=orientation,
+        profile=profile,
         wrap=wrap,
         tile=tile,
         out=out,
@@ -406,6 +448,8 @@ def estimate_hdr(
     image: Any,
     *,
     transfer: str = "srgb",
+    orientation: int = 1,
+    profile: Profile | None = None,
     wrap: bool = False,
     model: str | Path = "default",
     device: str = "auto",
@@ -417,11 +461,16 @@ def estimate_hdr(
     Args and errors are those of `correct`.
 
     Returns:
-        H×W×3 (H×W×1 or H×W for gray) float32, scene-linear; 1.0 is the radiance at which the
-        input clips, what was clipped lies above, up to 64.
+        H×W×3 (H×W×1 or H×W for gray) float32, scene-linear, of the profile's primaries; 1.0 is
+        the radiance at which the input clips, what was clipped lies above, up to 64.
     """
     return shared_corrector(model, device, threads).estimate_hdr(
-        image, transfer=transfer, wrap=wrap, progress=progress
+        image,
+        transfer=transfer,
+        orientation=orientation,
+        profile=profile,
+        wrap=wrap,
+        progress=progress,
     )
 
 
@@ -429,6 +478,8 @@ def survey(
     image: Any,
     *,
     transfer: str = "srgb",
+    orientation: int = 1,
+    profile: Profile | None = None,
     wrap: bool = False,
     model: str | Path = "default",
     device: str = "auto",
@@ -441,7 +492,14 @@ def survey(
     slices `image[top:bottom:step]` that give numpy arrays.
     """
     corrector = shared_corrector(model, device, threads)
-    return corrector.survey(image, transfer=transfer, wrap=wrap, progress=progress)
+    return corrector.survey(
+        image,
+        transfer=transfer,
+        orientation=orientation,
+        profile=profile,
+        wrap=wrap,
+        progress=progress,
+    )
 
 
 @lru_cache(maxsize=2)

@@ -15,6 +15,7 @@ from drht_plugin.engine.render import FULL, Strength, Window, finish, to_display
 from drht_plugin.engine.scene import Scene
 from drht_plugin.engine.tiles import Piece, Region, Tiling, tiling
 from drht_plugin.errors import InputError
+from drht_plugin.orientation import turned, turned_back, upright_corner, upright_size
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -159,9 +160,27 @@ class NetworkRenderer:
         if strength.strength == 0:
             as_channels(out)[...] = own
             return out
-        corrected = self._corrected(scene, source, given, window)
+        if scene.orientation == 1:
+            corrected = self._corrected(scene, source, given, window)
+        else:
+            corrected = self._turned(scene, source, given, window)
         finish(scene.kind, own, corrected, strength, as_channels(out))
         return out
+
+    def _turned(
+        self, scene: Scene, source: npt.NDArray[Any], given: Region, window: Region
+    ) -> FloatArray:
+        """As `_corrected`, of an image that is not stored upright: the network sees it so."""
+
+        def upright(region: Region) -> Region:
+            corner, size = (region.top, region.left), (region.height, region.width)
+            whole = scene.kind.height, scene.kind.width
+            top, left = upright_corner(corner, size, whole, scene.orientation)
+            return Region(top, left, *upright_size(*size, scene.orientation))
+
+        pixels = turned(source, scene.orientation)
+        made = self._corrected(scene.upright, pixels, upright(given), upright(window))
+        return np.ascontiguousarray(turned_back(made, scene.orientation))
 
     def _corrected(
         self, scene: Scene, source: npt.NDArray[Any], given: Region, window: Region

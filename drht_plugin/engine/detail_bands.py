@@ -36,7 +36,8 @@ class NetworkBands:
         renderer: NetworkRenderer,
     ) -> None:
         self._scene, self._strength, self.row_shape = scene, strength, row_shape
-        self._renderer = renderer.in_order()
+        # Windows of an image that is not stored upright do not come in the tiles' order.
+        self._renderer = renderer.in_order() if scene.orientation == 1 else renderer
         self._cut = renderer.tiling(scene.kind, wrap=scene.wrap)
 
     @property

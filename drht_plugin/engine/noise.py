@@ -26,6 +26,9 @@ BINS = 16
 DISTANCES = 2
 """Noise is measured between neighbours, and between pixels up to so many apart."""
 
+LAP = 2 * DISTANCES
+"""Columns that windows beside one another share, so that no difference is left out."""
+
 _STEPS = 1024
 _LARGEST = 0.25
 """Differences are counted in so many steps up to this, in display codes of 0..1."""
@@ -47,9 +50,9 @@ BLACK = 2 / 255
 
 
 class NoiseMeter:
-    """Counts differences in the rows it is shown; see `curve`.
+    """Counts differences in the windows it is shown, in any order; see `curve`.
 
-    kind: of the whole image; the rows may be those of a smaller copy.
+    kind: of the whole image, upright; the windows may be those of a smaller copy.
     """
 
     def __init__(self, kind: Kind) -> None:
@@ -60,19 +63,36 @@ class NoiseMeter:
         self._counts = np.zeros((DISTANCES, BINS, _STEPS), np.int64)
         self._shrunk = 1.0
 
-    def add(self, codes: npt.NDArray[Any], pitch: int, columns: int, rows: int) -> None:
-        """Count in a band of rows.
+    def add(
+        self,
+        codes: npt.NDArray[Any],
+        pitch: int,
+        columns: int,
+        *,
+        left: int,
+        width: int,
+        rows: int,
+    ) -> None:
+        """Count in a window.
 
-        codes, pitch: see `bridge.rows.flat_rows`; whole rows of the image's channels, as codes of
-        8 or 16 bits. columns: of the image or copy that they are of; rows: how many of these are
-        shown in all.
+        codes, pitch: see `bridge.rows.flat_rows`; rows of the image's channels, as codes of 8 or
+        16 bits. columns: of the window. left: its first column in the image or copy that it is of.
+        width, rows: columns of that, and how many rows of it are shown in all.
         """
         from drht_plugin.bridge.kernels import count_differences
 
-        self._shrunk = self._kind.width / columns
+        self._shrunk = self._kind.width / width
+        step = odd_step(rows * width // _SAMPLES)
         channels = self._kind.colours + (self._kind.alpha >= 0)
-        layout = columns, channels, self._kind.alpha, odd_step(rows * columns // _SAMPLES)
-        count_differences(codes, pitch, layout, self._display, _STEPS / _LARGEST, self._counts)
+        count_differences(
+            codes,
+            pitch,
+            (columns, channels, self._kind.alpha),
+            (DISTANCES + -left % step, step),
+            self._display,
+            _STEPS / _LARGEST,
+            self._counts,
+        )
 
     def curve(self) -> FloatArray:
         """Standard deviation of the noise of display-encoded luma: distances × `BINS` float32.

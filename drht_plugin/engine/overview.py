@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from drht_plugin.bridge import transfer
-from drht_plugin.engine.noise import NoiseMeter
-from drht_plugin.engine.pixels import Kind, as_channels, require_finite
+from drht_plugin.colour.spaces import SRGB, ColourSpace
+from drht_plugin.engine.noise import LAP, NoiseMeter
+from drht_plugin.engine.pixels import Kind
+from drht_plugin.engine.sampled import sampled, sampled_rows
 from drht_plugin.engine.source import Reducible, odd_step
+from drht_plugin.orientation import upright_size
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -32,7 +34,6 @@ gigapixel JPEG for the overview takes as long as decoding it for the result."""
 
 _SHORTEST = 128
 _LONGEST = 512
-_BAND_PIXELS = 1 << 22
 
 
 def overview_size(height: int, width: int) -> tuple[int, int]:
@@ -53,7 +54,7 @@ def row_step(height: int, cells: int) -> int:
     return odd_step(height // (cells * _SAMPLES))
 
 
-def looked_at(image: Any, kind: Kind) -> Any:
+def looked_at(image: Any, kind: Kind, orientation: int = 1) -> Any:
     """What the overview is made from: the image, or a smaller copy of a huge one that has such.
 
     The copy has `_SAMPLES` rows and columns or more to an overview pixel. It is averaged in codes
@@ -62,8 +63,9 @@ def looked_at(image: Any, kind: Kind) -> Any:
     huge = kind.height * kind.width >= _REDUCED_FROM
     if not huge or not isinstance(image, Reducible):
         return image
-    rows, columns = overview_size(kind.height, kind.width)
-    most = min(kind.height // (rows * _SAMPLES), kind.width // (columns * _SAMPLES))
+    upright = kind.upright(orientation)
+    rows, columns = overview_size(upright.height, upright.width)
+    most = min(upright.height // (rows * _SAMPLES), upright.width // (columns * _SAMPLES))
     smaller = image.reduced(most) if most > 1 else None
     if smaller is None or (smaller.shape[2:], smaller.dtype) != (image.shape[2:], image.dtype):
         return image
@@ -75,47 +77,81 @@ def overview(
     kind: Kind,
     progress: Callable[[int, int], None] | None = None,
     meter: NoiseMeter | None = None,
+    *,
+    orientation: int = 1,
+    origin: int = 0,
+    space: ColourSpace = SRGB,
 ) -> tuple[FloatArray, FloatArray]:
-    """The image averaged in linear light, display-encoded h×w×3, and the weight h×w of its cells.
+    """The upright image averaged in linear light, and the weight h×w of its cells.
 
-    Of tall images it reads every `row_step`th row, by the image's own coordinates, in bands of
-    `image[first:stop:step]`, once, from top to bottom; a row stands for those around it. Pixels
-    whose alpha is 0 do not count. kind: of the whole image, of which `image` may be a smaller copy.
-    meter: is shown the same rows.
+    Of tall images it reads every `row_step`th row, by the upright image's own coordinates; a row
+    stands for those around it. Pixels whose alpha is 0 do not count.
+
+    Args:
+        image: sliced by rows, from top to bottom, once.
+        kind: of the whole image as stored, of which `image` may be a smaller copy.
+        progress: called with rows done and rows in all.
+        meter: is shown the same rows.
+        orientation: how the image is stored, as in EXIF.
+        origin: the upright image's column that columns are counted from, of a panorama.
+        space: whose light the codes stand for.
+
+    Returns:
+        h×w×3 float32 codes of the image's own in 0..1, gray in all three channels, and the weight,
+        h×w float32 in 0..1.
+
+    Raises:
+        InputError: NaN or infinity in what is read.
     """
     from drht_plugin.bridge import kernels
 
-    size = overview_size(kind.height, kind.width)
-    height, width = image.shape[:2]
-    sums = np.zeros((*size, kind.colours + 1))
-    table = _light_table(256 if kind.dtype == np.uint8 else 65536, kind.linear)
+    height, width = upright_size(image.shape[0], image.shape[1], orientation)
+    upright = kind.upright(orientation)
+    size = overview_size(upright.height, upright.width)
+    sums = np.zeros((*size, kind.colours + 1), np.int64)
+    bits = _light_bits(height * width)
+    count = 256 if kind.dtype == np.uint8 else 65536
+    table = _light_table(count, kind.colours, kind.linear, bits, space)
     step = row_step(height, size[0])
-    sampled = range(step // 2, height, step)
-    band = max(1, _BAND_PIXELS // width)
-    for first in range(0, len(sampled), band):
-        part = sampled[first : first + band]
-        rows = as_channels(image[part.start : part[-1] + 1 : step])
-        require_finite(rows, part.start, step=step)
-        codes, pitch = _codes(rows, kind.alpha)
-        place = first, step, height, width
-        kernels.area_average(codes, pitch, rows.shape[2], kind.alpha, table, place, sums)
+    rows = sampled_rows(height, step)
+    for window in sampled(image, rows, orientation=orientation, origin=origin, lap=LAP):
+        codes, pitch = _codes(window.pixels, kind.alpha)
+        columns, channels = window.pixels.shape[1:]
         if meter is not None:
-            meter.add(codes, pitch, width, len(sampled))
+            meter.add(codes, pitch, columns, left=window.left, width=width, rows=len(rows))
+        fresh = window.fresh.stop - window.fresh.start
+        last = codes.size - (columns - window.fresh.stop) * channels
+        kernels.area_average(
+            codes[window.fresh.start * channels : last],
+            pitch,
+            (fresh, channels, kind.alpha),
+            table,
+            (window.first, step, height),
+            (window.left + window.fresh.start, width),
+            sums,
+        )
         if progress is not None:
-            progress(first + len(part), len(sampled))
-    area = height * width / (size[0] * size[1])
-    weight = (sums[..., -1] / area).astype(np.float32)
-    light = sums[..., :-1] / np.maximum(sums[..., -1:], 1e-12)
+            progress(*window.share)
+    weight = (sums[..., -1] / (height * width)).astype(np.float32)
+    light = sums[..., :-1] / np.maximum(sums[..., -1:] * float(1 << bits), 1e-12)
     light = _fill_holes(light, weight)
-    coded = transfer.srgb_encode(light.clip(0, 1)).astype(np.float32)
+    coded = space.codes(light.clip(0, 1)).astype(np.float32)
     return np.ascontiguousarray(np.broadcast_to(coded, (*size, 3))), weight
 
 
+def _light_bits(pixels: int) -> int:
+    """Bits of light such that no sum of an image of so many pixels overflows 63 bits."""
+    return min(30, 62 - pixels.bit_length())
+
+
 @lru_cache(maxsize=4)
-def _light_table(count: int, linear: bool) -> FloatArray:
-    """Linear light of codes 0..count−1."""
-    codes = np.linspace(0, 1, count)
-    return (codes if linear else transfer.srgb_decode(codes)).astype(np.float32)
+def _light_table(
+    count: int, colours: int, linear: bool, bits: int, space: ColourSpace
+) -> npt.NDArray[np.int32]:
+    """Linear light of codes 0..count−1 in each colour, of which 1 is 2^bits."""
+    codes = np.linspace(0, 1, count)[:, None].repeat(colours, 1)
+    light = codes if linear else space.light(codes)
+    return np.rint(light.clip(0, 1).T * float(1 << bits)).astype(np.int32, order="C")
 
 
 def _codes(rows: npt.NDArray[Any], alpha: int) -> tuple[npt.NDArray[Any], int]:

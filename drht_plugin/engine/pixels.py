@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from drht_plugin.errors import InputError
+from drht_plugin.orientation import upright_size
 
 Image = npt.NDArray[Any]
 
@@ -47,6 +48,11 @@ class Kind:
     def coarse_codes(self) -> float:
         """Steps from 0 to 1 of codes so wide apart that they show as bands once lifted; else 0."""
         return self.white if self.dtype == np.uint8 and not self.linear else 0.0
+
+    def upright(self, orientation: int) -> Kind:
+        """Of the same image, turned upright."""
+        height, width = upright_size(self.height, self.width, orientation)
+        return replace(self, height=height, width=width)
 
 
 def as_channels(rows: npt.NDArray[Any]) -> npt.NDArray[Any]:

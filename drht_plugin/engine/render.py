@@ -17,6 +17,7 @@ from drht_plugin.engine.grid import ToneGrid
 from drht_plugin.engine.pixels import Kind, as_channels, kind_of, require_finite, require_out
 from drht_plugin.engine.scene import Scene
 from drht_plugin.errors import InputError
+from drht_plugin.orientation import transposes, turned, turned_back, upright_corner
 
 Image = npt.NDArray[Any]
 
@@ -89,7 +90,16 @@ def render(
     if strength.strength == 0:
         out[...] = pixels
         return out
-    source, target = as_channels(pixels), as_channels(out)
+    _render(scene, as_channels(pixels), window, strength, as_channels(out))
+    return out
+
+
+def _render(scene: Scene, source: Image, window: Window, strength: Strength, target: Image) -> None:
+    """`render` of pixels R×C×K that were checked."""
+    if scene.orientation != 1:
+        source, target = (turned(each, scene.orientation) for each in (source, target))
+        window, scene = _upright(scene, window, source), scene.upright
+    kind = scene.kind
     if _wide(kind):
         display = to_display(source, kind)
         result = np.empty_like(display)
@@ -98,11 +108,21 @@ def render(
     else:
         settings = _coded(kind, strength, _smoothed_codes(scene))
         _slice(scene, scene.tone, source, window, settings, target)
-    return out
+
+
+def _upright(scene: Scene, window: Window, upright: Image) -> Window:
+    """Where a window of the stored image lies in the upright one, given its pixels there."""
+    size = upright.shape[:2]
+    stored = size[::-1] if transposes(scene.orientation) else size
+    whole = scene.kind.height, scene.kind.width
+    return Window(*upright_corner((window.top, window.left), stored, whole, scene.orientation))
 
 
 def tone(scene: Scene, display: npt.NDArray[np.float32], window: Window) -> npt.NDArray[np.float32]:
-    """Guided T of display-encoded pixels R×C×colours float32 in 0..1, the same shape."""
+    """Guided T of display-encoded pixels R×C×colours float32 in 0..1, the same shape.
+
+    scene: of an image that is stored upright.
+    """
     result = np.empty_like(display)
     settings = _settings(1.0, 0.0, 1.0, FULL, _smoothed_codes(scene))
     _slice(scene, scene.tone, display, window, settings, result)
@@ -147,11 +167,13 @@ def render_radiance(
     kind = scene.kind
     _require_inside(kind, kind_of(pixels), window)
     require_finite(as_channels(pixels), window.top, left=window.left)
-    display = to_display(as_channels(pixels), kind)[..., : kind.colours].clip(0, 1)
+    source, orientation = turned(as_channels(pixels), scene.orientation), scene.orientation
+    window, scene = _upright(scene, window, source), scene.upright
+    display = to_display(source, kind)[..., : kind.colours].clip(0, 1)
     y = np.empty_like(display)
     _slice(scene, grid, display, window, _settings(1.0, 0.0, _Y_MAX, FULL), y)
     kernels.to_radiance(y.reshape(-1), y.reshape(-1))
-    return y
+    return np.ascontiguousarray(turned_back(y, orientation))
 
 
 def _require_inside(kind: Kind, given: Kind, window: Window) -> None:

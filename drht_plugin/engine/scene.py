@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,11 @@ from drht_plugin.engine.noise import BINS, DISTANCES, lifted_noise, noise_map
 from drht_plugin.engine.pixels import Kind
 from drht_plugin.errors import ReadError, WriteError
 from drht_plugin.io import replacing
+from drht_plugin.orientation import require_orientation
 
 FloatArray = npt.NDArray[np.float32]
 
-VERSION = 3
+VERSION = 4
 """Of the stored form, and of what its arrays mean to render."""
 
 _KEY = "drht_scene"
@@ -34,11 +35,13 @@ _KEY = "drht_scene"
 class Scene:
     """What is known of an image as a whole; immutable, equal where all of it is equal.
 
-    kind: of the image surveyed. wrap: its columns are periodic. origin: the image's column that
-    the scene's columns are counted from, 0 unless `wrap`. ldr, y, corrected: h×w×3 float32
-    overviews of the input x, of the HDR estimate in the LDR domain, and of T (all
-    display-encoded; y = α·H^γ). weight: h×w, the share of pixels that counted. noise: of the
-    image's own pixels, by luma, see `noise.NoiseMeter.curve`. tone: carries x to T at any pixel.
+    kind: of the image surveyed, as stored. wrap: its columns are periodic. origin: the upright
+    image's column that the scene's columns are counted from, 0 unless `wrap`. orientation: of the
+    stored image, as in EXIF. All that follows is of the upright image, in the image's own colour
+    space. ldr, y, corrected: h×w×3 float32 overviews of the input x, of the HDR estimate in the LDR
+    domain, and of T (all display-encoded; y = α·H^γ). weight: h×w, the share of pixels that
+    counted. noise: of the image's own pixels, by luma, see `noise.NoiseMeter.curve`. tone: carries
+    x to T at any pixel.
     """
 
     kind: Kind
@@ -50,6 +53,14 @@ class Scene:
     noise: FloatArray = field(repr=False)
     tone: ToneGrid = field(repr=False)
     origin: int = 0
+    orientation: int = 1
+
+    @cached_property
+    def upright(self) -> Scene:
+        """The scene of the same image, stored upright."""
+        if self.orientation == 1:
+            return self
+        return replace(self, kind=self.kind.upright(self.orientation), orientation=1)
 
     def radiance_grid(self) -> ToneGrid:
         """The grid that carries x to y at any pixel, as `tone` does to T."""
@@ -104,6 +115,7 @@ class Scene:
             "linear": kind.linear,
             "wrap": self.wrap,
             "origin": self.origin,
+            "orientation": self.orientation,
         }
         arrays = {name: np.ascontiguousarray(array) for name, array in self._arrays().items()}
         return save(arrays, {_KEY: json.dumps(facts)})
@@ -163,6 +175,7 @@ class Scene:
             noise=arrays["noise"],
             tone=tone,
             origin=facts["origin"],
+            orientation=require_orientation(facts["orientation"], wrap=facts["wrap"]),
         )
         scene._require_consistent()
         return scene
@@ -178,7 +191,7 @@ class Scene:
             and self.tone.sides.shape == (rows, columns, 2 * colours)
             and self.tone.transforms.ndim == 3
             and self.tone.transforms.shape[2] == cell
-            and 0 <= self.origin < self.kind.width
+            and 0 <= self.origin < self.kind.upright(self.orientation).width
         )
         if not fitting:
             raise ValueError("its arrays do not fit together")

@@ -8,19 +8,22 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from drht_plugin.colour.spaces import Profile, space_of
 from drht_plugin.engine.dequantise import dequantised
 from drht_plugin.engine.grid import fit
 from drht_plugin.engine.noise import NoiseMeter
 from drht_plugin.engine.overview import STRIDE, looked_at, overview
-from drht_plugin.engine.pixels import LUMA, as_channels, kind_of
+from drht_plugin.engine.pixels import LUMA, kind_of
 from drht_plugin.engine.restraint import restrained
+from drht_plugin.engine.sampled import sampled
 from drht_plugin.engine.scene import Scene
+from drht_plugin.engine.seen import seen
+from drht_plugin.orientation import require_orientation
 
 FloatArray = npt.NDArray[np.float32]
 
 _WRAP_MARGIN = 64
 _ORIGIN_ROWS = 256
-_BAND_PIXELS = 1 << 22
 
 
 def survey(
@@ -28,67 +31,90 @@ def survey(
     networks: Callable[[FloatArray], tuple[FloatArray, FloatArray]],
     *,
     transfer: str = "srgb",
+    orientation: int = 1,
+    profile: Profile | None = None,
     wrap: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Scene:
-    """Look at the whole image once.
+    """Look at the whole image once, as a person would: upright, in sRGB.
 
     Args:
         image: anything with shape, dtype and row slices, of any step, that give numpy arrays; H×W
             or H×W×C of the contract's dtypes. See `looked_at` for huge files.
         networks: y and T of a display-encoded picture, see `model.runner.Runner`.
         transfer: "srgb" for display-encoded values, "linear" for scene-linear ones.
+        orientation: how the image is stored, as in EXIF, 1 to 8; 1 is upright.
+        profile: bytes of an ICC profile, or code points, that say what its codes stand for; None is
+            sRGB. Of linear values it gives the primaries.
         wrap: the image is a 360° panorama whose left and right edges meet.
         progress: called with rows done and rows in all.
 
     Raises:
-        InputError: an image outside the contract; NaN or infinity in it.
+        InputError: an image or argument outside the contract; NaN or infinity in the image.
     """
     kind = kind_of(image, transfer)
-    origin = 0
-    if wrap:
-        origin = panorama_origin(image)
-        image = _Turned(image, origin)
-    meter = NoiseMeter(kind)
-    ldr, weight = overview(image if wrap else looked_at(image, kind), kind, progress, meter)
+    orientation = require_orientation(orientation, wrap=wrap)
+    space = space_of(profile, colours=kind.colours, linear=kind.linear)
+    origin = panorama_origin(image, orientation) if wrap else 0
+    meter = NoiseMeter(kind.upright(orientation))
+    ldr, weight = overview(
+        image if wrap else looked_at(image, kind, orientation),
+        kind,
+        progress,
+        meter,
+        orientation=orientation,
+        origin=origin,
+        space=space,
+    )
     codes = kind.coarse_codes
     if codes:
         ldr = dequantised(ldr, codes, wrap=wrap)
+    shown = seen(ldr, space, colours=kind.colours)
+    y, corrected = _asked(networks, shown.codes, wrap=wrap)
+    if kind.colours == 1:
+        y, corrected = _gray(y), _gray(corrected)
+    upright = kind.upright(orientation)
+    enlarged = ldr.shape[0] > upright.height or ldr.shape[1] > upright.width
+    corrected = restrained(shown.codes, corrected, weight, wrap=wrap, enlarged=enlarged)
+    # What is left alone has the picture's own codes, bit for bit.
+    alone = np.array_equal(corrected, shown.codes)
+    corrected = ldr.copy() if alone else shown.back(corrected)
+    y = shown.back_y(y)
+    noise = meter.curve()
+    for array in (ldr, y, corrected, weight, noise):
+        array.flags.writeable = False
+    tone = fit(ldr, corrected, weight, gray=kind.colours == 1, wrap=wrap, codes=codes)
+    return Scene(kind, wrap, ldr, y, corrected, weight, noise, tone, origin, orientation)
+
+
+def _asked(
+    networks: Callable[[FloatArray], tuple[FloatArray, FloatArray]], ldr: FloatArray, *, wrap: bool
+) -> tuple[FloatArray, FloatArray]:
+    """Y and T of an overview; of a panorama, with what lies beyond its edges in sight."""
     margin = min(_WRAP_MARGIN, STRIDE * (ldr.shape[1] // STRIDE)) if wrap else 0
     padded = np.pad(ldr, ((0, 0), (margin, margin), (0, 0)), mode="wrap") if margin else ldr
     y, corrected = networks(padded)
     inside = slice(margin, margin + ldr.shape[1])
     y, corrected = y[:, inside].copy(), corrected[:, inside].clip(0, 1)
-    if kind.colours == 1:
-        y, corrected = _gray(y), _gray(corrected)
-    enlarged = ldr.shape[0] > kind.height or ldr.shape[1] > kind.width
-    corrected = restrained(ldr, corrected, weight, wrap=wrap, enlarged=enlarged)
-    noise = meter.curve()
-    for array in (ldr, y, corrected, weight, noise):
-        array.flags.writeable = False
-    tone = fit(ldr, corrected, weight, gray=kind.colours == 1, wrap=wrap, codes=codes)
-    return Scene(kind, wrap, ldr, y, corrected, weight, noise, tone, origin)
+    return y, corrected
 
 
-def panorama_origin(image: Any) -> int:
-    """A column that goes with the picture: shifted round its turn, a panorama keeps it.
+def panorama_origin(image: Any, orientation: int = 1) -> int:
+    """A column that goes with the upright picture: shifted round its turn, a panorama keeps it.
 
     It is where the sums of the columns, read from there, come first among all turns in
-    lexicographic order (Booth 1980). Sums of integers are exact; those of floats are taken in one
-    order for every column.
+    lexicographic order (Booth 1980). Sums are of whole numbers, those that floats have for their
+    bits, and so exact in any order.
     """
-    height = image.shape[0]
+    height, width = image.shape[:2]
     step = max(1, height // _ORIGIN_ROWS)
-    band = max(1, _BAND_PIXELS // image.shape[1]) * step
-    sums: npt.NDArray[Any] | None = None
-    for top in range(0, height, band):
-        rows = as_channels(image[top : min(top + band, height) : step])
-        wide = np.uint64 if rows.dtype.kind == "u" else np.float64
-        part = np.zeros(rows.shape[1], wide)
+    sums = np.zeros(width, np.uint64)
+    for window in sampled(image, range(0, height, step), orientation=orientation):
+        rows = window.pixels
+        if rows.dtype.kind == "f":
+            rows = np.ascontiguousarray(rows).view(f"u{rows.itemsize}")
         for row in rows:
-            part += row.astype(wide).sum(-1)
-        sums = part if sums is None else sums + part
-    assert sums is not None
+            sums += row.sum(-1, dtype=np.uint64)
     return _least_turn(sums.tolist())
 
 
@@ -108,17 +134,6 @@ def _least_turn(values: list[Any]) -> int:
             other += same + 1
         same = 0
     return best
-
-
-class _Turned:
-    """A panorama whose column 0 is column `origin` of the image's."""
-
-    def __init__(self, image: Any, origin: int) -> None:
-        self._image, self._origin = image, origin
-        self.shape, self.dtype = image.shape, image.dtype
-
-    def __getitem__(self, rows: slice) -> npt.NDArray[Any]:
-        return np.roll(np.asarray(self._image[rows]), -self._origin, axis=1)
 
 
 def _gray(picture: FloatArray) -> FloatArray:

@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from drht_plugin import orientation as _orientation
+
 Pixels = NDArray[Any]
 
 # At or below the smallest half float a pixel counts as having no alpha: its colours are kept as
@@ -54,13 +56,7 @@ def as_half(pixels: Pixels) -> Pixels:
 
 def turned(pixels: Pixels, orientation: int) -> Pixels:
     """Turn H×W×C pixels the way that a viewer would, by an EXIF orientation of 1 to 8."""
-    if orientation >= 5:
-        pixels = pixels.swapaxes(0, 1)
-    if orientation in (3, 4, 7, 8):
-        pixels = pixels[::-1]
-    if orientation in (2, 3, 6, 7):
-        pixels = pixels[:, ::-1]
-    return np.ascontiguousarray(pixels)
+    return np.ascontiguousarray(_orientation.turned(pixels, orientation))
 
 
 def widened(pixels: Pixels, bits: int) -> Pixels:

@@ -1,0 +1,74 @@
+"""Code points of ITU-T H.273, by which nclx boxes and PNG's cICP name colour spaces."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from drht_plugin.colour.curves import Curve, Parametric, SrgbCurve
+from drht_plugin.colour.primaries import BT709, D65, Chromaticities
+from drht_plugin.errors import InputError
+
+_UNSPECIFIED = 2
+_C = (0.310, 0.316)
+_PRIMARIES: dict[int, Chromaticities] = {
+    1: BT709,
+    _UNSPECIFIED: BT709,
+    4: ((0.67, 0.33), (0.21, 0.71), (0.14, 0.08), _C),
+    5: ((0.64, 0.33), (0.29, 0.60), (0.15, 0.06), D65),
+    6: ((0.630, 0.340), (0.310, 0.595), (0.155, 0.070), D65),
+    7: ((0.630, 0.340), (0.310, 0.595), (0.155, 0.070), D65),
+    8: ((0.681, 0.319), (0.243, 0.692), (0.145, 0.049), _C),
+    9: ((0.708, 0.292), (0.170, 0.797), (0.131, 0.046), D65),
+    11: ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060), (0.314, 0.351)),
+    12: ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060), D65),
+    22: ((0.630, 0.340), (0.295, 0.605), (0.155, 0.077), D65),
+}
+_SRGB = SrgbCurve()
+# Pictures of BT.709 and its kin are made for displays near sRGB's curve, not for the inverse of
+# the camera's.
+_TRANSFERS: dict[int, Curve] = {
+    1: _SRGB,
+    _UNSPECIFIED: _SRGB,
+    4: Parametric(2.2),
+    5: Parametric(2.8),
+    6: _SRGB,
+    7: _SRGB,
+    8: Parametric(1.0),
+    13: _SRGB,
+    14: _SRGB,
+    15: _SRGB,
+}
+
+
+@dataclass(frozen=True)
+class Cicp:
+    """A colour space by code points of ITU-T H.273, as in AVIF's nclx and PNG's cICP.
+
+    Attributes:
+        primaries: ColourPrimaries, such as 1 (BT.709, sRGB), 9 (BT.2020), 12 (Display P3).
+        transfer: TransferCharacteristics, such as 13 (sRGB), 8 (linear), 4 (gamma 2.2).
+
+    Raises:
+        InputError: code points that are not known here; PQ and HLG, which go beyond white, among
+            them.
+    """
+
+    primaries: int
+    transfer: int
+
+    def __post_init__(self) -> None:
+        for name, known in (("primaries", _PRIMARIES), ("transfer", _TRANSFERS)):
+            value = getattr(self, name)
+            if type(value) is not int or value not in known:
+                accepted = ", ".join(str(each) for each in known)
+                raise InputError(f"{name} is {value!r}; expected one of {accepted}")
+
+    @property
+    def chromaticities(self) -> Chromaticities:
+        """Of red, green, blue and white."""
+        return _PRIMARIES[self.primaries]
+
+    @property
+    def curve(self) -> Curve:
+        """From codes to light, of each channel."""
+        return _TRANSFERS[self.transfer]

@@ -1,0 +1,81 @@
+"""Curves from display codes to light, both in 0..1, and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from drht_plugin.bridge import transfer
+
+Array = npt.NDArray[Any]
+
+
+class Curve(Protocol):
+    """One channel's curve; hashable."""
+
+    def light(self, codes: Array) -> Array:
+        """Light of codes, both in 0..1."""
+        ...
+
+    def codes(self, light: Array) -> Array:
+        """Codes of light, both in 0..1."""
+        ...
+
+
+@dataclass(frozen=True)
+class SrgbCurve:
+    """The curve of sRGB."""
+
+    def light(self, codes: Array) -> Array:
+        """See `Curve`."""
+        return transfer.srgb_decode(codes)
+
+    def codes(self, light: Array) -> Array:
+        """See `Curve`."""
+        return transfer.srgb_encode(light)
+
+
+@dataclass(frozen=True)
+class Parametric:
+    """ICC's parametric curve: (a·x + b)^gamma + e from x = d on, c·x + f below.
+
+    A plain power needs gamma alone.
+    """
+
+    gamma: float
+    a: float = 1.0
+    b: float = 0.0
+    c: float = 0.0
+    d: float = 0.0
+    e: float = 0.0
+    f: float = 0.0
+
+    def light(self, codes: Array) -> Array:
+        """See `Curve`."""
+        power = np.maximum(self.a * codes + self.b, 0) ** self.gamma + self.e
+        return np.where(codes >= self.d, power, self.c * codes + self.f).clip(0, 1)
+
+    def codes(self, light: Array) -> Array:
+        """See `Curve`."""
+        begin = max(self.a * self.d + self.b, 0.0) ** self.gamma + self.e
+        power = (np.maximum(light - self.e, 0) ** (1 / self.gamma) - self.b) / self.a
+        straight = (light - self.f) / self.c if self.c else np.zeros_like(light)
+        return np.where(light >= begin, power, np.minimum(straight, self.d)).clip(0, 1)
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """Light of evenly spaced codes, in ascending order, and straight lines between them."""
+
+    samples: tuple[float, ...]
+
+    def light(self, codes: Array) -> Array:
+        """See `Curve`."""
+        return np.interp(codes, np.linspace(0, 1, len(self.samples)), self.samples)
+
+    def codes(self, light: Array) -> Array:
+        """See `Curve`."""
+        return np.interp(light, self.samples, np.linspace(0, 1, len(self.samples)))

@@ -1,0 +1,59 @@
+"""Matrices between spaces of red, green and blue, all adapted to D50 as in ICC profiles."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Matrix = npt.NDArray[np.float64]
+Chromaticities = tuple[tuple[float, float], ...]
+"""x and y of red, green, blue and white."""
+
+D65 = (0.3127, 0.3290)
+BT709: Chromaticities = ((0.640, 0.330), (0.300, 0.600), (0.150, 0.060), D65)
+
+D50_XYZ = np.array([0.9642, 1.0, 0.8249])
+"""White of the profile connection space."""
+
+_BRADFORD = np.array(
+    [[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]]
+)
+_NEAR_WHITE = 0.01
+
+
+def _xyz(place: tuple[float, float]) -> Matrix:
+    x, y = place
+    return np.array([x / y, 1.0, (1 - x - y) / y])
+
+
+def to_d50(places: Chromaticities) -> Matrix:
+    """Linear red, green and blue to XYZ, white adapted to D50 (Bradford)."""
+    *colours, white = (_xyz(place) for place in places)
+    columns = np.stack(colours, 1)
+    own = columns * np.linalg.solve(columns, white)
+    cones, wanted = _BRADFORD @ white, _BRADFORD @ D50_XYZ
+    adapted: Matrix = np.linalg.inv(_BRADFORD) @ np.diag(wanted / cones) @ _BRADFORD @ own
+    return adapted
+
+
+_SRGB = np.linalg.inv(to_d50(BT709))
+
+
+def to_srgb(matrix: npt.NDArray[Any]) -> Matrix:
+    """From linear values to linear sRGB, given the way from there to XYZ (D50).
+
+    White is that of sRGB exactly where it is so but for rounding.
+    """
+    found: Matrix = _SRGB @ matrix
+    white = found.sum(1)
+    if np.abs(white - 1).max() < _NEAR_WHITE:
+        found = found / white[:, None]
+    return found
+
+
+def xyz_to_srgb(xyz: npt.NDArray[Any]) -> Matrix:
+    """XYZ (D50), …×3, to linear sRGB, unbounded."""
+    found: Matrix = xyz @ _SRGB.T
+    return found

@@ -5,13 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from drht_plugin import __version__
-from drht_plugin.errors import DrhtError, FileError, InputError
+from drht_plugin.errors import DrhtError, DrhtWarning, FileError, InputError
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -42,7 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     try:
-        code: int = options.run(options)
+        with warnings.catch_warnings():
+            warnings.showwarning = partial(_warn, warnings.showwarning)
+            code: int = options.run(options)
     except KeyboardInterrupt as stop:
         _tell(stop, "interrupted")
         return INTERRUPTED
@@ -59,6 +63,16 @@ def _tell(error: BaseException, words: str = "") -> None:
     """Print an error and its notes."""
     for line in (words or str(error), *getattr(error, "__notes__", ())):
         print(f"drht: {line}", file=sys.stderr)
+
+
+def _warn(
+    usual: Callable[..., None], message: Warning | str, category: type[Warning], *place: Any
+) -> None:
+    """Print the library's own warnings as this command speaks."""
+    if issubclass(category, DrhtWarning):
+        print(f"drht: {message}", file=sys.stderr)
+    else:
+        usual(message, category, *place)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 import os
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import astuple, dataclass, field
 from pathlib import Path
 
 from drht_plugin import __version__
+from drht_plugin.colour.cicp import Cicp
+from drht_plugin.colour.spaces import Profile, space_of
 from drht_plugin.engine.bands import in_words, parse_memory
 from drht_plugin.engine.correct import (
     SURVEY_SHARE,
@@ -19,11 +22,12 @@ from drht_plugin.engine.correct import (
     require_plan,
     split,
 )
-from drht_plugin.engine.pixels import kind_of
+from drht_plugin.engine.pixels import Kind, kind_of
 from drht_plugin.engine.render import Strength
 from drht_plugin.engine.source import Sink, Source
-from drht_plugin.errors import InputError, ReadError
-from drht_plugin.io import PictureFile, create_hdr, create_picture, open_picture
+from drht_plugin.errors import DrhtWarning, InputError, ReadError
+from drht_plugin.io import PictureFile, create_hdr, create_picture, open_picture, orientation
+from drht_plugin.orientation import require_orientation
 from drht_plugin.scratch import Scratch, open_scratch, source_identity
 
 _HELD = 128 << 20
@@ -75,6 +79,9 @@ def correct_file(
 ) -> FileReport:
     """Correct one picture file; what the source holds beside its pixels goes with them.
 
+    The picture is looked at upright and in sRGB, as the file's orientation tag and its ICC profile,
+    nclx or cICP say.
+
     Files of any size are read, corrected and written by rows, in bounded memory. Some formats are
     coded as a whole by their libraries: WebP, AVIF, HEIC, JPEG XL and JPEG 2000, read or written;
     and the pixels of a picture that must be turned are held, because its source says by a tag how
@@ -96,7 +103,11 @@ def correct_file(
         ReadError, WriteError: names the file and what is wrong; nothing is left half-written.
             With `resume`, finished rows are left, and a note on any exception says so; what holds
             the rows of another job is refused.
-        InputError: an argument out of range, a target format that cannot hold the picture.
+        InputError: an argument out of range, a target format that cannot hold the picture, `wrap`
+            of a picture that lies on its side.
+
+    Warns:
+        DrhtWarning: the file's profile cannot be used, and it is taken for sRGB.
     """
     applied = Strength(strength, shadows, highlights)
     if hdr is not None and Path(hdr).suffix.lower() != ".exr":
@@ -108,6 +119,7 @@ def correct_file(
         transfer = transfer or picture.transfer
         kind = kind_of(picture, transfer)
         require_plan(kind, detail, memory, None)
+        require_orientation(orientation(picture.carrier.metadata), wrap=wrap)
         with ExitStack() as targets:
             if hdr is not None:
                 hdr_sink = targets.enter_context(create_hdr(hdr, kind.height, kind.width))
@@ -136,7 +148,14 @@ def correct_file(
             with _timed(seconds, "survey"):
                 scene = scratch.scene if scratch else None
                 if scene is None:
-                    scene = corrector.survey(pixels, transfer=transfer, wrap=wrap, progress=first)
+                    scene = corrector.survey(
+                        pixels,
+                        transfer=transfer,
+                        orientation=orientation(picture.carrier.metadata),
+                        profile=_profile(picture, kind),
+                        wrap=wrap,
+                        progress=first,
+                    )
                     if scratch:
                         scratch.keep_scene(scene)
             with _timed(seconds, "render"):
@@ -170,6 +189,18 @@ def correct_file(
         left_alone=scene.left_alone,
         seconds=seconds,
     )
+
+
+def _profile(picture: PictureFile, kind: Kind) -> Profile | None:
+    """What the file says of its colours; nothing, with a warning, where that cannot be used."""
+    metadata = picture.carrier.metadata
+    try:
+        profile = metadata.icc if metadata.cicp is None else Cicp(*metadata.cicp)
+        space_of(profile, colours=kind.colours, linear=kind.linear)
+    except InputError as error:
+        warnings.warn(f"{picture.path}: is taken for sRGB: {error}", DrhtWarning, stacklevel=2)
+        return None
+    return profile
 
 
 def _held(picture: PictureFile, memory: int | str | None) -> Source:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from drht_plugin.colour.curves import Curve, Parametric, SrgbCurve
-from drht_plugin.colour.primaries import BT709, D65, Chromaticities
+from drht_plugin.colour import icc
+from drht_plugin.colour.curves import SRGB_PARAMETERS, Curve, Parametric, SrgbCurve
+from drht_plugin.colour.primaries import BT709, D65, Chromaticities, to_d50
 from drht_plugin.errors import InputError
 
 _UNSPECIFIED = 2
@@ -67,6 +68,12 @@ class Cicp:
     def chromaticities(self) -> Chromaticities:
         """Of red, green, blue and white."""
         return _PRIMARIES[self.primaries]
+
+    def profile(self) -> bytes:
+        """An ICC profile of the same space."""
+        curve = self.curve
+        values = (curve.gamma,) if isinstance(curve, Parametric) else SRGB_PARAMETERS
+        return icc.written(to_d50(self.chromaticities), icc.parametric(*values))
 
     @property
     def curve(self) -> Curve:

@@ -13,6 +13,10 @@ from drht_plugin.bridge import transfer
 Array = npt.NDArray[Any]
 
 
+SRGB_PARAMETERS = (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, transfer.SRGB_CODED_END)
+"""Gamma, a, b, c and d of sRGB's curve, as `Parametric` has them."""
+
+
 class Curve(Protocol):
     """One channel's curve; hashable."""
 

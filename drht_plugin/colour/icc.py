@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from drht_plugin.colour.curves import Curve, Parametric, Sampled
-from drht_plugin.colour.primaries import Matrix
+from drht_plugin.colour.primaries import D50_XYZ, Matrix
 from drht_plugin.errors import InputError
 
 _HEADER, _ENTRY = 128, 12
@@ -32,11 +34,13 @@ class Profile:
         colours: 1 for gray, 3 for RGB.
         curves: Of each channel; None where the profile goes by tables, which a library looks up.
         matrix: Linear values to XYZ (D50), 3×3; None for gray, and where there are no curves.
+        relative: Whether tables of the relative colorimetric intent are among those it has.
     """
 
     colours: int
     curves: tuple[Curve, ...] | None
     matrix: Matrix | None
+    relative: bool = False
 
 
 def parse(data: bytes) -> Profile:
@@ -49,6 +53,45 @@ def parse(data: bytes) -> Profile:
         return _parsed(data)
     except (struct.error, IndexError, ZeroDivisionError, OverflowError) as error:
         raise InputError(f"the profile is damaged ({error}); expected an ICC profile") from error
+
+
+def written(matrix: Matrix, curve: bytes) -> bytes:
+    """A profile of version 4, of a matrix to XYZ (D50) and one curve for all channels.
+
+    curve: as `parametric` makes it.
+    """
+    tags = {
+        b"desc": _text("drht_plugin"),
+        b"cprt": _text("CC0"),
+        b"wtpt": _colour(D50_XYZ),
+        **{b"%cXYZ" % name: _colour(matrix[:, i]) for i, name in enumerate(b"rgb")},
+        **{b"%cTRC" % name: curve for name in b"rgb"},
+    }
+    start = _HEADER + 4 + _ENTRY * len(tags)
+    table, body = struct.pack(">I", len(tags)), b""
+    for name, tag in tags.items():
+        table += struct.pack(">4sII", name, start + len(body), len(tag))
+        body += tag + bytes(-len(tag) % 4)
+    size = start + len(body)
+    head = struct.pack(">I4xI4s4s4s", size, 0x04300000, b"mntr", b"RGB ", b"XYZ ")
+    head += struct.pack(">6H4s28x", 2026, 1, 1, 0, 0, 0, b"acsp") + _colour(D50_XYZ)[8:]
+    return head.ljust(_HEADER, b"\0") + table + body
+
+
+def parametric(*values: float) -> bytes:
+    """A curve for `written`: a power alone, or gamma, a, b, c and d of a power and a line."""
+    kind = _PARAMETERS.index(len(values))
+    numbers = [round(value * 65536) for value in values]
+    return b"para" + struct.pack(f">4xHxx{len(numbers)}i", kind, *numbers)
+
+
+def _colour(values: npt.NDArray[Any]) -> bytes:
+    return b"XYZ " + struct.pack(">4x3i", *(round(float(value) * 65536) for value in values))
+
+
+def _text(words: str) -> bytes:
+    data = words.encode("utf-16-be")
+    return b"mluc" + struct.pack(">4xII4sII", 1, 12, b"enUS", len(data), 28) + data
 
 
 def _parsed(data: bytes) -> Profile:
@@ -66,7 +109,7 @@ def _parsed(data: bytes) -> Profile:
         return Profile(1, (_of_lab(curve) if data[20:24] == b"Lab " else curve,), None)
     names = (b"rXYZ", b"gXYZ", b"bXYZ", b"rTRC", b"gTRC", b"bTRC")
     if b"A2B0" in tags or b"A2B1" in tags:
-        return Profile(3, None, None)
+        return Profile(3, None, None, relative=b"A2B1" in tags)
     missing = [name.decode() for name in names if name not in tags]
     if missing:
         raise InputError(f"the profile lacks {', '.join(missing)}, and has no tables either")

@@ -152,7 +152,7 @@ def _of_icc(profile: bytes, colours: int, linear: bool) -> ColourSpace:
     if found.curves is None:
         from drht_plugin.colour.tables import TableSpace
 
-        return _snapped(TableSpace(profile, linear), 3)
+        return _snapped(TableSpace(profile, found.relative, linear), 3)
     curves: tuple[Curve, ...] = (SrgbCurve(),) * colours if linear else found.curves
     if found.matrix is None:
         return _snapped(CurveSpace(curves[0]), 1)

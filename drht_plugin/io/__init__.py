@@ -18,6 +18,7 @@ from drht_plugin.io._files import (
     write_picture,
 )
 from drht_plugin.io._formats import readable_suffixes, writable_suffixes
+from drht_plugin.io._metadata import orientation
 
 __all__ = [
     "Picture",
@@ -26,6 +27,7 @@ __all__ = [
     "create_hdr",
     "create_picture",
     "open_picture",
+    "orientation",
     "read_picture",
     "readable_suffixes",
     "replacing",

@@ -11,7 +11,7 @@ _JP2_XMP = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 _JXL_HEAD = b"\0\0\0\x0cJXL \r\n\x87\n\0\0\0\x14ftypjxl \0\0\0\0jxl "
 
 
-def _boxes(buffer: Buffer) -> Iterator[tuple[int, bytes, int, int]]:
+def boxes(buffer: Buffer) -> Iterator[tuple[int, bytes, int, int]]:
     """Yield where each box starts, its type, and where its content starts and ends."""
     at = 0
     while at + 8 <= len(buffer):
@@ -32,7 +32,7 @@ def parse(buffer: Buffer) -> Metadata:
     exif = xmp = None
     if buffer[4:8] not in (b"JXL ", b"jP  "):
         return Metadata()
-    for _, kind, start, end in _boxes(buffer):
+    for _, kind, start, end in boxes(buffer):
         if kind == b"Exif":  # begins with the offset of the TIFF header
             exif = bytes(buffer[start + 4 + int.from_bytes(buffer[start : start + 4], "big") : end])
         elif kind == b"xml " and buffer[4:8] == b"JXL ":
@@ -64,7 +64,7 @@ def append(path: str, metadata: Metadata) -> None:
             file.seek(0)
             file.write(_JXL_HEAD + _box(b"jxlc", data))
         else:
-            last = list(_boxes(data))[-1][0]
+            last = list(boxes(data))[-1][0]
             if data[last : last + 4] == bytes(4):  # "to the end of the file": no longer so
                 file.seek(last)
                 file.write(struct.pack(">I", len(data) - last))

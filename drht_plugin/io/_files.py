@@ -28,7 +28,7 @@ from drht_plugin.io._formats import (
     sniff,
     writable_suffixes,
 )
-from drht_plugin.io._metadata import Carrier, orientation, sound
+from drht_plugin.io._metadata import Carrier, Metadata, orientation, sound
 from drht_plugin.io._pixels import Pixels, turned
 from drht_plugin.io._rows import Reader, Shape, Shrinkable, Whole, Writer
 
@@ -289,6 +289,8 @@ def create_picture(
     carrier = like.carrier
     turn = orientation(carrier.metadata)
     turns = turn != 1 and not row.orients
+    if row.name != "png" or carrier.format != "png":  # that keeps its code points as they are
+        carrier = replace(carrier, metadata=_with_profile(carrier.metadata))
     if carrier.metadata.exif and turns:
         exif = _ifd.upright(carrier.metadata.exif)
         carrier = replace(carrier, metadata=replace(carrier.metadata, exif=exif))
@@ -319,6 +321,19 @@ def create_picture(
         sink = PictureSink(path, target, like.shape, like.dtype)
         yield sink
         sink.require_all()
+
+
+def _with_profile(metadata: Metadata) -> Metadata:
+    """Return metadata with a profile in place of code points, which most formats cannot hold."""
+    if metadata.cicp is None:
+        return metadata
+    from drht_plugin.colour.cicp import Cicp
+
+    try:
+        space = Cicp(*metadata.cicp)
+    except InputError:
+        return metadata
+    return replace(metadata, icc=space.profile())
 
 
 class PictureSink:

@@ -90,7 +90,14 @@ def parse(buffer: Buffer) -> tuple[Metadata, Coding]:
             coding["progressive"] = marker == 0xC2
     icc = b"".join(profile[number] for number in sorted(profile)) or None
     return (
-        Metadata(icc=icc, density=density, private=tuple(private), **found),
+        Metadata(
+            icc=icc,
+            exif=found.get("exif"),
+            xmp=found.get("xmp"),
+            photoshop=found.get("photoshop"),
+            density=density,
+            private=tuple(private),
+        ),
         Coding(
             coding.get("quality", Coding.quality),
             bool(coding.get("halved")),

@@ -15,6 +15,7 @@ class Metadata:
         xmp: XMP packet.
         photoshop: Photoshop's image resources (IPTC among them), beginning ``8BIM``.
         density: Pixels per inch across and down.
+        cicp: Colour primaries and transfer by code points of ITU-T H.273, where these rule.
         private: Parts that only the source's own format has, as its module left them.
     """
 
@@ -23,6 +24,7 @@ class Metadata:
     xmp: bytes | None = None
     photoshop: bytes | None = None
     density: tuple[float, float] | None = None
+    cicp: tuple[int, int] | None = None
     private: tuple[bytes, ...] = ()
 
 

@@ -25,7 +25,7 @@ def _chunks(buffer: Buffer) -> Iterator[tuple[bytes, bytes]]:
 
 def parse(buffer: Buffer) -> tuple[Metadata, bool]:
     """Read the metadata of a PNG file, and whether it is animated."""
-    icc = exif = xmp = density = None
+    icc = exif = xmp = density = cicp = None
     private = []
     animated = False
     for kind, data in _chunks(buffer):
@@ -44,8 +44,10 @@ def parse(buffer: Buffer) -> tuple[Metadata, bool]:
         elif kind == b"acTL":
             animated = True
         elif kind in _KEPT:
+            if kind == b"cICP" and len(data) == 4:
+                cicp = (data[0], data[1])
             private.append(_chunk(kind, data))
-    return Metadata(icc, exif, xmp, None, density, tuple(private)), animated
+    return Metadata(icc, exif, xmp, None, density, cicp, tuple(private)), animated
 
 
 def _text(kind: bytes, data: bytes) -> bytes | None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pyvips
 
-from drht_plugin.io import _ifd, _jpeg, _png, _webp
+from drht_plugin.io import _heif, _ifd, _jpeg, _png, _webp
 from drht_plugin.io._codec import CodecError, UnsupportedError, one_line
 from drht_plugin.io._encoder import Encoder
 from drht_plugin.io._metadata import Carrier, Metadata, exif_with_density
@@ -42,7 +42,7 @@ def reader(path: Path, name: str, buffer: _ifd.Buffer) -> tuple[Reader, Carrier]
     """
     carrier = _described(name, buffer)
     source = VipsReader(path, name)
-    return source, carrier or source.heif_carrier(name)
+    return source, carrier or source.heif_carrier(name, _heif.nclx(buffer))
 
 
 class VipsReader:
@@ -82,9 +82,9 @@ class VipsReader:
             return None
         return VipsReader(self._path, self._name, {"shrink": factor})
 
-    def heif_carrier(self, name: str) -> Carrier:
-        """Describe an AVIF or HEIC file."""
-        return _heif_carrier(name, self._image)
+    def heif_carrier(self, name: str, cicp: tuple[int, int] | None) -> Carrier:
+        """Describe an AVIF or HEIC file; cicp: its colour by code points, if it has them."""
+        return _heif_carrier(name, self._image, cicp)
 
     def read(self, top: int, bottom: int, step: int) -> Pixels:
         """Return rows ``top:bottom:step``."""
@@ -146,7 +146,7 @@ def _described(name: str, buffer: _ifd.Buffer) -> Carrier | None:
     return None
 
 
-def _heif_carrier(name: str, image: pyvips.Image) -> Carrier:
+def _heif_carrier(name: str, image: pyvips.Image, cicp: tuple[int, int] | None) -> Carrier:
     """Describe an AVIF or HEIC file; its pixels come out upright, so its EXIF must say so."""
 
     def blob(key: str) -> bytes | None:
@@ -157,7 +157,9 @@ def _heif_carrier(name: str, image: pyvips.Image) -> Carrier:
         exif = _ifd.upright(exif) if exif else None
     except ValueError:
         exif = None
-    metadata = Metadata(blob("icc-profile-data"), exif, blob("xmp-data"))
+    icc = blob("icc-profile-data")
+    # Beside a profile, code points say how to decode only.
+    metadata = Metadata(icc, exif, blob("xmp-data"), cicp=None if icc else cicp)
     return Carrier(name, metadata, lossless=False, bits=_heif_bits(image))
 
 

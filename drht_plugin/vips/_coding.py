@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyvips
 
+from drht_plugin.colour.spaces import space_of
 from drht_plugin.engine.pixels import TRANSFERS
-from drht_plugin.errors import InputError
+from drht_plugin.errors import DrhtWarning, InputError
 
 Pixels = npt.NDArray[Any]
+
+_ORIENTATION, _PROFILE = "orientation", "icc-profile-data"
 
 _FLOAT_WHITE = {
     "srgb": 255.0,
@@ -39,13 +43,16 @@ class Coding:
     """How an image's values are to be read.
 
     dtype: the engine's. white: the value of display code 1.0, 1 if the engine takes the values as
-    they are. alpha: whether the last band is one. transfer: "srgb" or "linear".
+    they are. alpha: whether the last band is one. transfer: "srgb" or "linear". orientation: as in
+    EXIF, 1 to 8. profile: an ICC profile that describes the values; None for sRGB.
     """
 
     dtype: np.dtype[Any]
     white: float
     alpha: bool
     transfer: str
+    orientation: int = 1
+    profile: bytes | None = None
 
     def to_engine(self, pixels: Pixels) -> Pixels:
         """Pixels of the image as the engine takes them."""
@@ -68,7 +75,35 @@ def coding_of(image: pyvips.Image, transfer: str | None) -> Coding:
 
     Raises:
         InputError: a format, number of bands or transfer that is not accepted.
+
+    Warns:
+        DrhtWarning: the image's profile cannot be used, and it is taken for sRGB.
     """
+    coding = _coding_of(image, transfer)
+    return replace(coding, orientation=_orientation_of(image), profile=_profile_of(image, coding))
+
+
+def _orientation_of(image: pyvips.Image) -> int:
+    """What the image says; viewers take what is no orientation for upright."""
+    found = image.get(_ORIENTATION) if image.get_typeof(_ORIENTATION) else 1
+    return found if found in range(1, 9) else 1
+
+
+def _profile_of(image: pyvips.Image, coding: Coding) -> bytes | None:
+    # scRGB is a space of its own, whatever profile its picture came with.
+    if not image.get_typeof(_PROFILE) or image.interpretation == "scrgb":
+        return None
+    profile = bytes(image.get(_PROFILE))
+    try:
+        colours = image.bands - coding.alpha
+        space_of(profile, colours=colours, linear=coding.transfer == "linear")
+    except InputError as error:
+        warnings.warn(f"the image is taken for sRGB: {error}", DrhtWarning, stacklevel=4)
+        return None
+    return profile
+
+
+def _coding_of(image: pyvips.Image, transfer: str | None) -> Coding:
     interpretation, kind = str(image.interpretation), str(image.format)
     if transfer is None:
         transfer = "linear" if interpretation == "scrgb" else "srgb"

@@ -12,6 +12,7 @@ from drht_plugin.engine.pixels import kind_of
 from drht_plugin.engine.render import Strength
 from drht_plugin.engine.scene import Scene
 from drht_plugin.errors import InputError
+from drht_plugin.orientation import require_orientation
 from drht_plugin.vips._coding import Coding, as_rgb, coding_of
 from drht_plugin.vips._generate import set_result
 from drht_plugin.vips._render import Detailed, Guided, Observer, Renderer, rendered_by
@@ -52,11 +53,12 @@ def correct(
             the values of a profile are taken as coded. White of floats is 1 in scRGB and
             multiband images, and as elsewhere in libvips 255 in sRGB, RGB and B_W ones, 65535 in
             RGB16 and GREY16. LAB, XYZ, HSV and their kin are corrected in scRGB and come back.
-            A sequential image must be a file just opened, which is then read twice.
+            A sequential image must be a file just opened, which is then read twice. The networks
+            see it upright and in sRGB, by its fields `orientation` and `icc-profile-data`.
         strength, shadows, highlights, detail, model, device: see `drht_plugin.correct`. In
             network detail the tiles are the network's, and pixels may differ by one code.
         transfer: "srgb" or "linear"; None takes scRGB for linear and all else for display-encoded.
-        wrap: a 360° panorama, whose left and right edges meet.
+        wrap: a 360° panorama, whose left and right edges meet; of an orientation up to 4.
         scene: of this image, from `survey`; then transfer, wrap, model and device are its own.
         observe: called with each region as it is rendered, on the thread that rendered it.
 
@@ -66,6 +68,9 @@ def correct(
     Raises:
         InputError: an image or argument outside the above. What goes wrong later, such as NaN in
             the image, ends the sink with a `pyvips.Error` that says so; `run` raises the original.
+
+    Warns:
+        DrhtWarning: the image's profile cannot be used, and it is taken for sRGB.
     """
     applied = Strength(strength, shadows, highlights)
     require_detail(detail)
@@ -73,6 +78,7 @@ def correct(
     coding = coding_of(rgb, _transfer_of(scene, transfer))
     corrector = shared_corrector(model, device, None)
     if scene is None:
+        require_orientation(coding.orientation, wrap=wrap)
         make_scene = shared_survey(image, coding, wrap=wrap, corrector=corrector).scene
     else:
         _require_scene_of(rgb, coding, scene)
@@ -114,7 +120,14 @@ def survey(
     # A panorama is read more than once.
     open_ = reader(image) if wrap else reader_once(image)
     corrector = shared_corrector(model, device, None)
-    return corrector.survey(Rows(open_, coding), transfer=coding.transfer, wrap=wrap)
+    require_orientation(coding.orientation, wrap=wrap)
+    return corrector.survey(
+        Rows(open_, coding),
+        transfer=coding.transfer,
+        orientation=coding.orientation,
+        profile=coding.profile,
+        wrap=wrap,
+    )
 
 
 def require_settings(

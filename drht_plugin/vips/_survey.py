@@ -124,7 +124,11 @@ class Survey:
     def _make(self, attempt: _Attempt) -> None:
         try:
             scene = self._corrector.survey(
-                Rows(self._open, self._coding), transfer=self._coding.transfer, wrap=self._wrap
+                Rows(self._open, self._coding),
+                transfer=self._coding.transfer,
+                orientation=self._coding.orientation,
+                profile=self._coding.profile,
+                wrap=self._wrap,
             )
         except BaseException as error:
             self._attempt = None  # those who ask later may have better luck

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import sys
 import traceback
 from collections.abc import Callable
@@ -80,10 +81,11 @@ class Session:
             raise InputError(f"type is {kind!r}; expected one of {', '.join(kinds)}")
         if not self._greeted and kind != "hello":
             raise ProtocolError(f"the first request is {kind!r}; expected 'hello'")
-        expected = _FIELDS[kind]
-        if set(fields) != set(expected):
+        expected, optional = _FIELDS[kind], _OPTIONAL.get(kind, ())
+        if not set(expected) <= set(fields) <= {*expected, *optional}:
             names = ", ".join(expected) or "none"
-            raise InputError(f"{kind} has the fields {sorted(fields)}; expected {names}")
+            also = f", and perhaps {', '.join(optional)}" if optional else ""
+            raise InputError(f"{kind} has the fields {sorted(fields)}; expected {names}{also}")
         if kind not in ("hello", "allocate", "shrink"):
             # The client says with it that it has opened the files.
             self._pictures.forget_names()
@@ -135,14 +137,25 @@ class Session:
         }
 
     def _survey(
-        self, picture: Any, transfer: Any, wrap: Any, progress: Callable[[float], None]
+        self,
+        picture: Any,
+        transfer: Any,
+        wrap: Any,
+        progress: Callable[[float], None],
+        orientation: Any = 1,
+        profile: Any = None,
     ) -> Message:
         pixels = self._pictures[picture].pixels
         if type(wrap) is not bool:
             raise InputError(f"wrap is {wrap!r}; expected true or false")
         self._scene = None
         self._scene = self._corrector.survey(
-            pixels, transfer=transfer, wrap=wrap, progress=progress
+            pixels,
+            transfer=transfer,
+            orientation=orientation,
+            profile=_decoded(profile),
+            wrap=wrap,
+            progress=progress,
         )
         return {}
 
@@ -198,6 +211,21 @@ _FIELDS = {
     "survey": ("picture", "transfer", "wrap"),
     "render": ("picture", "strength", "shadows", "highlights", "detail"),
 }
+
+_OPTIONAL = {"survey": ("orientation", "profile")}
+"""Fields that may be left out; clients of the first release know none of them."""
+
+
+def _decoded(profile: Any) -> bytes | None:
+    """An ICC profile that came as Base64."""
+    if profile is None:
+        return None
+    try:
+        return base64.b64decode(profile, validate=True)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            "profile is not Base64; expected an ICC profile as such, or null"
+        ) from error
 
 
 def details_of(corrector: Corrector) -> list[str]:

@@ -6,6 +6,7 @@ are corrected by a child process, `drht worker`, whose command `drht gimp instal
 `worker.json` beside this file. What the two say to each other: docs/worker-protocol.md.
 """
 
+import base64
 import contextlib
 import json
 import os
@@ -34,6 +35,7 @@ NEW_LAYER, IN_PLACE = "new-layer", "in-place"
 _HEAD = struct.Struct("<4sI")
 _MAGIC = b"DRHT"
 _LONGEST = 1 << 16
+_LONGEST_PROFILE = 45000  # in Base64 it has to fit into a message
 _BAND_BYTES = 4 << 20
 _PREVIEW_SIDE = 640
 _HELLO_SECONDS = 120
@@ -323,6 +325,13 @@ def require_usable(drawables):
     return layer
 
 
+def _profile(layer):
+    """The layer's ICC profile as the worker takes it; None where that would be too long."""
+    profile = layer.get_image().get_effective_color_profile()
+    data = bytes(profile.get_icc_profile()) if profile is not None else b""
+    return base64.b64encode(data).decode() if 0 < len(data) <= _LONGEST_PROFILE else None
+
+
 class Correction:
     """One layer with a worker of its own. Methods that work give steps, which yield shares."""
 
@@ -352,9 +361,20 @@ class Correction:
         if self._surveyed == wrap:
             return
         self._surveyed = None
-        yield from self.worker.ask(
-            "survey", picture=self.picture.number, transfer=self.layout.transfer, wrap=wrap
-        )
+        fields = {
+            "picture": self.picture.number,
+            "transfer": self.layout.transfer,
+            "wrap": wrap,
+        }
+        profile = _profile(self.layer)
+        try:
+            said = {"profile": profile} if profile else {}
+            yield from self.worker.ask("survey", **fields, **said)
+        except Refusal as error:
+            if error.code != "request" or not profile:
+                raise
+            # A profile that cannot be used must not cost the correction.
+            yield from self.worker.ask("survey", **fields)
         self._surveyed = wrap
 
     def shrink(self, side):

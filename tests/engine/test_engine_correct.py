@@ -31,6 +31,7 @@ from drht_plugin import InputError, Strength
 from drht_plugin.bridge import transfer
 from drht_plugin.engine import correct as correct_module
 from drht_plugin.engine import overview as overview_module
+from drht_plugin.engine import sampled as sampled_module
 
 STUB = corrector()
 CODE = 1 / 256 + 1e-6
@@ -174,7 +175,7 @@ def test_not_finite_is_refused_by_place(
     bad: float, dtype: str, channels: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """NaN and infinity are refused with value, row, column and channel, in any band of rows."""
-    monkeypatch.setattr(overview_module, "_BAND_PIXELS", 100)
+    monkeypatch.setattr(sampled_module, "_BAND_PIXELS", 100)
     image = picture(31, 21, channels, dtype)
     place = (27, 13) if channels is None else (27, 13, channels - 1)
     image[place] = bad
@@ -312,7 +313,7 @@ def test_overlapping_out_is_refused() -> None:
 
 def test_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     """Progress rises from near 0 to exactly 1, over survey and render."""
-    for module in (overview_module, correct_module):
+    for module in (sampled_module, correct_module):
         monkeypatch.setattr(module, "_BAND_PIXELS", 120)
     for call in (partial(STUB.correct, detail="guided"), STUB.estimate_hdr):
         seen: list[float] = []
@@ -326,7 +327,7 @@ def test_progress(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("last", [1, 15, 30])
 def test_what_progress_raises_stops_the_work(last: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """An exception of the callback comes through, and nothing more is done."""
-    for module in (overview_module, correct_module):
+    for module in (sampled_module, correct_module):
         monkeypatch.setattr(module, "_BAND_PIXELS", 120)
     out = np.full((60, 40, 3), 7, np.uint8)
     calls = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import profiles
 import pytest
 from strategies import picture
 
@@ -120,6 +122,40 @@ def test_a_picture_is_corrected() -> None:
                 assert np.abs(result.astype(int) - expected).max() <= most
     assert worker.progress
     assert all(0 < share <= 1 for share in worker.progress)
+
+
+def test_orientation_and_profile_may_be_given() -> None:
+    """A survey by them is that of correct(); a profile that is none is refused, and work goes on."""
+    image = picture(50, 70, 3, "uint16", 0, (0.0, 0.4))
+    profile = profiles.rgb("prophoto")
+    survey: dict[str, Any] = {"type": "survey", "picture": 0, "transfer": "srgb", "wrap": False}
+    with client() as worker:
+        place = worker.allocate(image)
+        with open(place["path"], "r+b") as file:
+            file.write(image.tobytes())
+            file.flush()
+            for given in (
+                {"orientation": 6, "profile": base64.b64encode(profile).decode()},
+                {"orientation": 3},
+                {"profile": None},
+            ):
+                assert worker.ask(**survey, **given)["type"] == "done"
+                assert worker.render()["type"] == "done"
+                file.seek(place["result"])
+                result = np.frombuffer(file.read(), image.dtype).reshape(image.shape)
+                settings = dict(given, profile=profile if given.get("profile") else None)
+                np.testing.assert_array_equal(result, drht_plugin.correct(image, **settings))
+        for given, words in (
+            ({"profile": "no Base64!"}, "is not Base64"),
+            ({"profile": [1, 2]}, "is not Base64"),
+            ({"profile": "AAAA"}, "expected ICC's"),
+            ({"orientation": 9}, "orientation is 9"),
+            ({"speed": 1}, "and perhaps orientation, profile"),
+        ):
+            reply = worker.ask(**survey, **given)
+            assert reply["code"] == "request"
+            assert words in reply["message"]
+        assert worker.ask(**survey)["type"] == "done"
 
 
 def test_a_small_picture_shares_the_survey() -> None:

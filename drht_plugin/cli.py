@@ -119,7 +119,8 @@ def _add_correct(commands: Any) -> None:
         "correct",
         help="correct picture files",
         description="Correct picture files. Format, bit depth, alpha, colour profile, EXIF, XMP, "
-        "resolution and orientation stay as they are.",
+        "resolution and orientation stay as they are. The networks see a picture upright and in "
+        "sRGB, as its orientation tag and its profile say.",
         epilog=_CORRECT_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

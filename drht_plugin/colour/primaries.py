@@ -55,5 +55,13 @@ def to_srgb(matrix: npt.NDArray[Any]) -> Matrix:
 
 def xyz_to_srgb(xyz: npt.NDArray[Any]) -> Matrix:
     """XYZ (D50), …×3, to linear sRGB, unbounded."""
-    found: Matrix = xyz @ _SRGB.T
-    return found
+    return applied(_SRGB, xyz)
+
+
+def applied(matrix: npt.NDArray[Any], values: npt.NDArray[Any]) -> Matrix:
+    """Values …×3 through a matrix n×3: …×n.
+
+    Written out, since a library's product rounds by the number of its threads.
+    """
+    x, y, z = (values[..., k] for k in range(3))
+    return np.stack([a * x + b * y + c * z for a, b, c in matrix.tolist()], -1)

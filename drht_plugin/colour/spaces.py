@@ -72,11 +72,11 @@ class MatrixSpace:
 
     def to_srgb(self, light: npt.NDArray[Any]) -> Array:
         """See `ColourSpace`."""
-        return light @ np.array(self.matrix).T
+        return primaries.applied(np.array(self.matrix), light)
 
     def from_srgb(self, linear: npt.NDArray[Any], near: npt.NDArray[Any]) -> Array:
         """See `ColourSpace`."""
-        return linear @ np.linalg.inv(np.array(self.matrix)).T
+        return primaries.applied(np.linalg.inv(np.array(self.matrix)), linear)
 
 
 @dataclass(frozen=True)

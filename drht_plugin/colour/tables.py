@@ -20,7 +20,7 @@ _STEPS, _FARTHEST, _DAMPING = 8, 0.25, 1e-4
 _MOVE = 1 / 128
 """How far apart codes are that slopes are taken from."""
 
-_LUMA = np.array([0.2126, 0.7152, 0.0722])
+_LUMA = np.array([[0.2126, 0.7152, 0.0722]])
 _LAB_END = 6 / 29
 
 
@@ -66,7 +66,7 @@ class TableSpace:
 
         What is brighter than white is found at white's brightness.
         """
-        above = np.maximum(linear @ _LUMA, 1)[..., None]
+        above = np.maximum(primaries.applied(_LUMA, linear), 1)
         wanted = transfer.srgb_encode(linear / above)
         codes = self.codes(near.clip(0, 1))
         for _ in range(_STEPS):

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from drht_plugin.bridge import transfer
+from drht_plugin.colour.primaries import applied
 from drht_plugin.colour.spaces import SRGB, ColourSpace
 from drht_plugin.engine.pixels import LUMA
 
@@ -57,8 +58,9 @@ class Seen:
 
     def _own(self, linear: Light) -> Light:
         """Linear sRGB, what is outside added, to own light."""
-        gain = (linear @ LUMA + _BLACK) / (self.inside @ LUMA + _BLACK)
-        return self.space.from_srgb(linear + gain[..., None] * self.outside, self.light)
+        before, after = (applied(LUMA[None], each) for each in (self.inside, linear))
+        gain = (after + _BLACK) / (before + _BLACK)
+        return self.space.from_srgb(linear + gain * self.outside, self.light)
 
 
 def seen(ldr: FloatArray, space: ColourSpace, *, colours: int) -> Seen:

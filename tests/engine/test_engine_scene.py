@@ -72,7 +72,7 @@ def test_a_scene_of_another_version_is_refused(scene: Scene, tmp_path: Path) -> 
     path = tmp_path / "d.scene"
     scene.save(path)
     stored = path.read_bytes()
-    path.write_bytes(stored.replace(b'\\"version\\": 3', b'\\"version\\": 7'))
+    path.write_bytes(stored.replace(b'\\"version\\": 4', b'\\"version\\": 7'))
     with pytest.raises(ReadError, match="version 7"):
         Scene.load(path)
 

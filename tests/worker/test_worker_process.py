@@ -125,7 +125,7 @@ def test_a_picture_is_corrected() -> None:
 
 
 def test_orientation_and_profile_may_be_given() -> None:
-    """A survey by them is that of correct(); a profile that is none is refused, and work goes on."""
+    """A survey by them is that of correct(); what is no profile is refused, and work goes on."""
     image = picture(50, 70, 3, "uint16", 0, (0.0, 0.4))
     profile = profiles.rgb("prophoto")
     survey: dict[str, Any] = {"type": "survey", "picture": 0, "transfer": "srgb", "wrap": False}
@@ -134,24 +134,26 @@ def test_orientation_and_profile_may_be_given() -> None:
         with open(place["path"], "r+b") as file:
             file.write(image.tobytes())
             file.flush()
-            for given in (
+            usable: list[dict[str, Any]] = [
                 {"orientation": 6, "profile": base64.b64encode(profile).decode()},
                 {"orientation": 3},
                 {"profile": None},
-            ):
+            ]
+            for given in usable:
                 assert worker.ask(**survey, **given)["type"] == "done"
                 assert worker.render()["type"] == "done"
                 file.seek(place["result"])
                 result = np.frombuffer(file.read(), image.dtype).reshape(image.shape)
                 settings = dict(given, profile=profile if given.get("profile") else None)
                 np.testing.assert_array_equal(result, drht_plugin.correct(image, **settings))
-        for given, words in (
+        refused: list[tuple[dict[str, Any], str]] = [
             ({"profile": "no Base64!"}, "is not Base64"),
             ({"profile": [1, 2]}, "is not Base64"),
             ({"profile": "AAAA"}, "expected ICC's"),
             ({"orientation": 9}, "orientation is 9"),
             ({"speed": 1}, "and perhaps orientation, profile"),
-        ):
+        ]
+        for given, words in refused:
             reply = worker.ask(**survey, **given)
             assert reply["code"] == "request"
             assert words in reply["message"]

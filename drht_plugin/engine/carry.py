@@ -19,10 +19,10 @@ from drht_plugin.engine.pixels import LUMA
 FloatArray = npt.NDArray[np.float32]
 Plane = npt.NDArray[np.float64]
 
-_FROM, _TO = 0.4, 1.2
+_FROM, _TO = 0.6, 1.4
 """Natural logarithms of the gain of codes from which on, and at which, detail is the input's."""
 
-_RADIUS = 8
+_RADIUS = 5
 """Of the windows in which the gain is smoothed, in overview pixels."""
 
 _EDGE = 0.03
@@ -39,7 +39,7 @@ _ENOUGH = 50
 
 
 def carried(ldr: FloatArray, corrected: FloatArray, *, wrap: bool) -> FloatArray:
-    """T with the input's local contrast where it lifts luma by a factor of 1.5 and more.
+    """T with the input's local contrast where it lifts luma by a factor of 1.8 and more.
 
     ldr, corrected: h×w×3, display-encoded in 0..1. wrap: columns are periodic.
     """

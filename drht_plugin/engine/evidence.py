@@ -33,8 +33,8 @@ _LIFTED = (0.1, 0.3)
 _WHITE, _WHITE_QUANTILE = (0.85, 0.97), 0.99
 """Luma of a picture's brightest hundredth: between the two, white comes in."""
 
-_DOUBTFUL, _SURE = (0.8, 1.0), (1.6, 2.0)
-"""Lifting in EV of a picture that has white: as often wrong as right between 1 and 1.6."""
+_DOUBTFUL, _SURE = (0.3, 0.45), (1.6, 2.0)
+"""Lifting in EV of a picture that has white: between the two pairs as often wrong as right."""
 
 _HEDGED = 0.65
 """The share of the input that such a lift keeps."""

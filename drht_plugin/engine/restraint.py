@@ -1,4 +1,4 @@
-"""What T may be, whatever the networks say: plausible at the ends, as bright as what was right.
+"""What T may be, whatever the networks say: light at white, and no darker for little.
 
 Detail of lifted shadows is the input's: see `carry`. What is exposed well is left alone: see
 `evidence`.
@@ -17,15 +17,12 @@ from drht_plugin.engine.pixels import LUMA
 
 FloatArray = npt.NDArray[np.float32]
 
-_MOST_GAIN, _MOST_BLACK = 8.0, 0.08
-"""T's luma is at most gain · luma of x + black."""
-
 _WHITE_FROM, _LEAST_WHITE = 0.3, 0.7
 """T's luma, at least, where all channels of x are 1; falls to 0 where one is at `_WHITE_FROM`, in
 a curve without a step, as a step would draw the outline of what is clipped."""
 
 _ALIKE, _UNLIKE = 0.3, 0.45
-"""Change of mean luma, in EV, up to which T keeps the input's, and from which on it has its own."""
+"""Lowering of mean luma in EV: below the first value none is made, above the second all of it."""
 
 _HALVINGS = 16
 _LEVELS = np.linspace(0, 1, 1024)
@@ -44,7 +41,7 @@ def restrained(
     ldr, corrected: h×w×3, display-encoded in 0..1. weight: h×w, how far each place counts. wrap:
     columns are periodic. enlarged: the overview is larger than the picture.
     """
-    corrected = carried(ldr, plausible(ldr, corrected), wrap=wrap)
+    corrected = carried(ldr, light_at_white(ldr, corrected), wrap=wrap)
     share = kept(ldr, corrected, weight, wrap=wrap, enlarged=enlarged)
     corrected = anchored(ldr, corrected, weight)
     return towards(ldr, corrected, max(share, unseen(ldr, corrected, weight)))
@@ -57,31 +54,28 @@ def towards(ldr: FloatArray, corrected: FloatArray, share: float) -> FloatArray:
     return (corrected + np.float32(share) * (ldr - corrected)).astype(np.float32)
 
 
-def plausible(ldr: FloatArray, corrected: FloatArray) -> FloatArray:
-    """T, where the input holds nothing, within what the eye takes for shadow and for light.
+def light_at_white(ldr: FloatArray, corrected: FloatArray) -> FloatArray:
+    """T, where the input is clipped, no darker than the eye takes for light.
 
-    Where the input is black or white the networks expect a mean of all that might lie there,
-    which shows as a grey veil over shadows and as a grey patch in the sky. So T's luma is at most
-    what the input's code can carry, and what the camera saw as white stays light.
+    There the networks expect a mean of all that might lie behind the white, which shows as a grey
+    patch in the sky, with an outline.
     """
-    before, after = ldr @ LUMA, np.maximum(corrected @ LUMA, 1e-4)
-    dark = np.minimum(1, (_MOST_GAIN * before + _MOST_BLACK) / after)
+    after = np.maximum(corrected @ LUMA, 1e-4)
     whiteness = ((ldr.min(-1) - _WHITE_FROM) / (1 - _WHITE_FROM)).clip(0, 1)
-    light = np.maximum(1, _LEAST_WHITE * whiteness**2 / after)
-    return (corrected * (dark * light)[..., None]).clip(0, 1).astype(np.float32)
+    gain = np.maximum(1, _LEAST_WHITE * whiteness**2 / after)
+    return (corrected * gain[..., None]).clip(0, 1).astype(np.float32)
 
 
 def anchored(ldr: FloatArray, corrected: FloatArray, weight: FloatArray) -> FloatArray:
-    """T with the input's mean luma, where it would change the exposure by little.
+    """T with the input's mean luma, where it would lower that by little.
 
-    How bright a scene is to be shown, a single picture does not tell that exactly: a small change
-    is as likely to be wrong, and a well-exposed picture is to be left as bright as it is. Between
-    `_ALIKE` and `_UNLIKE` T's own mean comes in. The tone is moved by a power of T, which leaves
-    black and white in place.
+    How bright a scene is to be shown, a single picture does not tell that exactly, and a little
+    less light is as likely to be wrong. Between `_ALIKE` and `_UNLIKE` T's own mean comes in. The
+    tone is moved by a power of T, which leaves black and white in place.
     """
     change = exposure_change(ldr, corrected, weight)
-    held = float(np.clip((_UNLIKE - abs(change)) / (_UNLIKE - _ALIKE), 0, 1))
-    if held == 0:
+    held = float(np.clip((_UNLIKE + change) / (_UNLIKE - _ALIKE), 0, 1))
+    if held == 0 or change >= 0:
         return corrected
     share = weight[..., None] * LUMA / max(float(weight.sum()), 1e-6)
     before, after = (mean_luma(picture, weight) for picture in (ldr, corrected))

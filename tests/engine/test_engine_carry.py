@@ -25,9 +25,9 @@ def contrast(image: Float) -> float:
     return float(np.log(image[..., 0] + 2 / 255).std())
 
 
-@given(seeds, st.floats(0.3, 1.45))
+@given(seeds, st.floats(0.3, 1.75))
 def test_what_is_lifted_by_little_stays(seed: int, gain: float) -> None:
-    """T is bit for bit what it was where its luma is less than half brighter than the input's."""
+    """T is bit for bit what it was where it is brighter than the input by less than 1.75."""
     ldr = picture(40, 56, 3, "float32", seed, (0.1, 0.5))
     corrected = (ldr * np.float32(gain)).astype(np.float32)
     assert carried(ldr, corrected, wrap=False).tobytes() == corrected.tobytes()

@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from strategies import picture, seeds
 
-from drht_plugin.engine.restraint import anchored, plausible
+from drht_plugin.engine.restraint import anchored, light_at_white
 
 Float = npt.NDArray[np.float32]
 LUMA = np.array([0.2126, 0.7152, 0.0722])
@@ -32,14 +32,11 @@ def stops(before: Float, after: Float) -> float:
 
 
 @given(seeds, st.floats(0.2, 5))
-def test_black_is_not_lifted_to_grey(seed: int, power: float) -> None:
-    """T's luma is at most eight times the input's and a little more; what is below stays."""
-    ldr = toned(seed, power)
-    corrected = toned(seed + 1)
-    result = plausible(ldr, corrected)
-    most = 8 * (ldr @ LUMA) + 0.08
-    assert (result @ LUMA <= most + 1e-5).all()
-    inside = (corrected @ LUMA <= most) & (ldr.min(-1) <= 0.3)
+def test_what_is_no_white_stays(seed: int, power: float) -> None:
+    """Where the darkest channel of the input is below 0.3, T is what the networks say."""
+    ldr, corrected = toned(seed, power), toned(seed + 1)
+    inside = ldr.min(-1) <= 0.3
+    result = light_at_white(ldr, corrected)
     np.testing.assert_allclose(result[inside], corrected[inside], atol=1e-6)
 
 
@@ -47,30 +44,31 @@ def test_white_stays_light() -> None:
     """Where the camera saw white, T's luma is 0.7 or more; the floor falls without a step."""
     ramp = np.linspace(0, 1, 256, dtype=np.float32)
     ldr = np.repeat(ramp[None, :, None], 3, 2)
-    result = plausible(ldr, np.full_like(ldr, 0.02)) @ LUMA
+    result = light_at_white(ldr, np.full_like(ldr, 0.02)) @ LUMA
     assert abs(result[0, -1] - 0.7) < 1e-4
     assert result[0, 64] < 0.03
     assert np.diff(result[0]).max() < 0.02
 
 
-@given(seeds, st.floats(-0.3, 0.3))
-def test_small_changes_of_exposure_are_not_made(seed: int, power: float) -> None:
-    """Where T is within 0.3 EV of the input, it keeps the input's mean luma, and its own shape."""
+@given(seeds, st.floats(0.02, 0.12))
+def test_little_is_not_lowered(seed: int, power: float) -> None:
+    """Where T is up to 0.3 EV darker than the input, it keeps its mean luma, and its own shape."""
     ldr = toned(seed)
-    corrected = (ldr**2 * (3 - 2 * ldr)) ** np.float32(2**power)
-    assume(abs(stops(ldr, corrected)) < 0.29)
+    corrected = (0.8 * ldr + 0.2 * ldr**2 * (3 - 2 * ldr)) ** np.float32(2**power)
+    corrected = corrected.astype(np.float32)
+    assume(-0.29 < stops(ldr, corrected) < 0)
     result = anchored(ldr, corrected, everywhere(1))
     assert abs(float((result @ LUMA).mean() - (ldr @ LUMA).mean())) < 1e-3
     order = np.argsort(corrected.ravel())
     assert (np.diff(result.ravel()[order]) >= -1e-6).all()
 
 
-@given(seeds, st.sampled_from([-1.2, -0.9, 0.9, 1.4]))
-def test_large_ones_are(seed: int, power: float) -> None:
-    """From 0.45 EV on T is what the networks say, bit for bit."""
+@given(seeds, st.sampled_from([-1.2, -0.2, -0.1, 0.9, 1.4]))
+def test_other_changes_are_made(seed: int, power: float) -> None:
+    """Lowered from 0.45 EV on, or lifted, T is what the networks say, bit for bit."""
     ldr = toned(seed)
     corrected = ldr ** np.float32(2**power)
-    assume(abs(stops(ldr, corrected)) > 0.46)
+    assume(stops(ldr, corrected) > 0 or stops(ldr, corrected) < -0.46)
     assert anchored(ldr, corrected, everywhere(1)).tobytes() == corrected.tobytes()
 
 
@@ -88,7 +86,7 @@ def test_nothing_jumps_in_between() -> None:
 
 def test_hidden_pixels_do_not_count() -> None:
     """What has no weight is no part of the mean; with nothing but that, nothing breaks."""
-    ldr, corrected = toned(5), toned(5) ** np.float32(0.95)
+    ldr, corrected = toned(5), toned(5) ** np.float32(1.05)
     ldr[:, 32:] = 0
     weight = everywhere(1)
     weight[:, 32:] = 0
@@ -103,7 +101,7 @@ def test_flat_ends(value: float) -> None:
     """A black and a white input give finite T in 0..1."""
     ldr = np.full((32, 32, 3), value, np.float32)
     for level in (0.0, 0.05, 0.9, 1.0):
-        corrected = plausible(ldr, np.full_like(ldr, level))
+        corrected = light_at_white(ldr, np.full_like(ldr, level))
         result = anchored(ldr, corrected, everywhere(1, 32, 32))
         assert np.isfinite(result).all()
         assert 0 <= result.min() <= result.max() <= 1

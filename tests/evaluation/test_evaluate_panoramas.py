@@ -10,6 +10,7 @@ import sets
 
 from drht_plugin.cli import main
 from drht_plugin.errors import InputError
+from drht_plugin.evaluation.datasets import unit
 from drht_plugin.evaluation.lineup import OURS, lineup
 from drht_plugin.evaluation.panoramas import EXPOSURES, Panoramas
 from drht_plugin.evaluation.scores import DISPLAY
@@ -42,7 +43,7 @@ def test_each_panorama_at_each_exposure(folder: Path) -> None:
 def test_the_reference_has_no_seam(folder: Path) -> None:
     """The true LDR goes on across the edges of a panorama that does."""
     item = Panoramas(folder, 7).items()[1].load()
-    picture = item.reference.astype(np.float32) / 255
+    picture = unit(item.reference)
     assert DISPLAY["seam"].measure(picture, item) < 1.5
 
 

@@ -40,7 +40,6 @@ from drht_plugin.evaluation.run import one_thread
 from drht_plugin.evaluation.views import Views
 
 _GROUPS = ("tag", "class", "kind")
-_NEVER = 1e9
 
 
 @dataclass(frozen=True)
@@ -83,14 +82,14 @@ VARIANTS = (
     Variant(
         "none",
         {
-            (restraint, "plausible"): _same,
+            (restraint, "light_at_white"): _same,
             (restraint, "carried"): _same,
             (restraint, "anchored"): _same,
             (restraint, "kept"): _none,
             (restraint, "unseen"): _none,
         },
     ),
-    _variant("without plausible", restraint, plausible=_same),
+    _variant("without light at white", restraint, light_at_white=_same),
     _variant("without carried", restraint, carried=_same),
     _variant("without anchored", restraint, anchored=_same),
     _variant("without evidence", restraint, kept=_none, unseen=_none),
@@ -98,26 +97,22 @@ VARIANTS = (
     _variant("without unseen", restraint, unseen=_none),
     _variant("without drawn", evidence, drawn=_none),
     _variant("without paper", evidence, on_paper=_none),
-    _variant("black 6x + .06", restraint, _MOST_GAIN=6.0, _MOST_BLACK=0.06),
-    _variant("black 8x + .12", restraint, _MOST_GAIN=8.0, _MOST_BLACK=0.12),
-    _variant("black 12x + .12", restraint, _MOST_GAIN=12.0, _MOST_BLACK=0.12),
-    _variant("black unbounded", restraint, _MOST_BLACK=_NEVER),
     _variant("white .6", restraint, _LEAST_WHITE=0.6),
     _variant("white .78", restraint, _LEAST_WHITE=0.78),
-    _variant("white unbounded", restraint, _LEAST_WHITE=0.0),
+    _variant("white .65", restraint, _LEAST_WHITE=0.65),
     _variant("anchor .2 to .3 EV", restraint, _ALIKE=0.2, _UNLIKE=0.3),
     _variant("anchor .3 to .6 EV", restraint, _ALIKE=0.3, _UNLIKE=0.6),
     _variant("anchor .45 to .6 EV", restraint, _ALIKE=0.45, _UNLIKE=0.6),
-    _variant("carry .2 to .8", carry, _FROM=0.2, _TO=0.8),
+    _variant("carry .4 to 1.2", carry, _FROM=0.4, _TO=1.2),
     _variant("carry .8 to 1.6", carry, _FROM=0.8, _TO=1.6),
     _variant("carry, noise 2.5", carry, _ABOVE_NOISE=2.5),
     _variant("carry, noise 10", carry, _ABOVE_NOISE=10.0),
-    _variant("carry, radius 5", carry, _RADIUS=5),
+    _variant("carry, radius 8", carry, _RADIUS=8),
     _variant("hedged 0", evidence, _HEDGED=0.0),
     _variant("hedged .4", evidence, _HEDGED=0.4),
     _variant("hedged .55", evidence, _HEDGED=0.55),
     _variant("hedged .8", evidence, _HEDGED=0.8),
-    _variant("hedged from .3 EV", evidence, _DOUBTFUL=(0.3, 0.45)),
+    _variant("hedged from .8 EV", evidence, _DOUBTFUL=(0.8, 1.0)),
     _variant("hedged to 2.4 EV", evidence, _SURE=(1.6, 2.4)),
     _variant("white at .9 to 1", evidence, _WHITE=(0.9, 1.0)),
     _variant("unseen .05 to .08 EV", evidence, _UNSEEN=(0.05, 0.08)),

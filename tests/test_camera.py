@@ -270,7 +270,7 @@ def test_a_batch_of_views_is_its_views(seed: int, size: tuple[int, int]) -> None
 def test_noise_of_a_mosaic_is_smooth_and_unbiased() -> None:
     """Interpolated noise has the mean of single pixels' and is alike from pixel to pixel."""
     gray = torch.full((2, 3, 128, 128), 0.2)
-    curve = Curve(*(torch.tensor([v, v]) for v in (0.8, 0.12)), torch.tensor([True, True]))
+    srgb = curve(2, srgb=True)
     flags = torch.tensor([False, True])
 
     def noisy(**shape: Tensor) -> Tensor:
@@ -281,7 +281,7 @@ def test_noise_of_a_mosaic_is_smooth_and_unbiased() -> None:
             torch.zeros(2),
             **shape,
         )
-        return camera.shoot(gray, curve, sensor, torch.Generator().manual_seed(0))
+        return camera.shoot(gray, srgb, sensor, torch.Generator().manual_seed(0))
 
     plain, mosaic, smeared = noisy(), noisy(mosaic=flags), noisy(smeared=flags)
     for shaped in (mosaic, smeared):

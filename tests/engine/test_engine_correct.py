@@ -452,6 +452,7 @@ def test_threads_and_repeats(dtype: str, channels: int | None) -> None:
 def test_correct_is_a_corrector() -> None:
     """`correct` gives what `Corrector` gives with the same settings, by the shipped networks."""
     image = picture(40, 60, 4, "uint16")
+    image[..., :3] //= 8  # as a picture that is exposed well is left alone
     settings: dict[str, Any] = {
         "strength": 0.9,
         "shadows": 0.7,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import os
 import sys
 import threading
@@ -63,12 +64,14 @@ def share_rows(rows: int, columns: int, work: Callable[[int, int], None]) -> Non
 
 def _kept(function: Kernel, *, parallel: bool) -> Callable[..., Any]:
     """The compiled function, without a cache once the cache fails."""
-    compiled = _compile(function, cache=True, parallel=parallel)
+    compiled: Any = _compile(function, cache=True, parallel=parallel)
 
     def call(*arguments: Any) -> Any:
         nonlocal compiled
+        types = tuple(numba.typeof(argument) for argument in arguments)
         try:
-            return compiled(*arguments)
+            with nullcontext() if types in compiled.overloads else _alone(function.__name__):
+                return compiled(*arguments)
         except OSError:
             # The cache's disk is full or gone; kernels raise no OSError of their own.
             compiled = _compile(function, cache=False, parallel=parallel)
@@ -104,14 +107,49 @@ def _compile(function: Kernel, *, cache: bool, parallel: bool) -> Kernel:
 
 
 @contextmanager
+def _alone(name: str) -> Iterator[None]:
+    """Compile a kernel by one process at a time, where the system has such locks.
+
+    Two processes that compile a kernel for other types at the same moment give both the same
+    number in numba's cache, which then hands out the one for the other. Who waits finds what
+    was compiled meanwhile.
+    """
+    try:
+        import fcntl
+
+        lock = os.open(_folder() / f"{name}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except (ImportError, OSError):
+        yield
+        return
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
+@functools.cache
+def _sources() -> str:
+    """What all kernels are made from: numba sees the file of a kernel, not those of its helpers."""
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
+
+
+def _folder() -> Path:
+    """Where compiled kernels are kept, for these sources alone."""
+    given: str = numba.config.CACHE_DIR  # type: ignore[attr-defined]
+    return (Path(given) if given else user_cache() / "kernels") / _sources()
+
+
+@contextmanager
 def _cache_folder() -> Iterator[None]:
-    """Have numba choose the user's cache folder, unless NUMBA_CACHE_DIR is set.
+    """Have numba choose the user's cache folder, or the one in NUMBA_CACHE_DIR.
 
     Its own first choice, beside the source, leaves files in site-packages that outlive an
     uninstall, and then hide the package of an editable install.
     """
     before: str = numba.config.CACHE_DIR  # type: ignore[attr-defined]
-    folder = Path(before) if before else user_cache() / "kernels"
+    folder = _folder()
     folder.mkdir(parents=True, exist_ok=True)
     numba.config.CACHE_DIR = str(folder)  # type: ignore[attr-defined]
     try:

@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numba
 import numpy as np
@@ -133,6 +133,8 @@ def test_kernels_take_turns_on_a_pool_of_one_caller(monkeypatch: pytest.MonkeyPa
     together = []
 
     class Slow:
+        overloads: ClassVar = {(): "compiled"}
+
         def __call__(self) -> None:
             running.append(1)
             together.append(len(running))

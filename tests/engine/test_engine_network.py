@@ -135,3 +135,29 @@ def test_auto_is_guided(corrector: Corrector) -> None:
     auto = corrector.correct(image)
     assert np.array_equal(auto, corrector.correct(image, detail="guided"))
     assert (auto != corrector.correct(image, detail="network")).any()
+
+
+def test_partial_strength_lies_between(corrector: Corrector) -> None:
+    """Half of the strength moves every part of a picture less than all of it, and by something."""
+    image = picture(96, 128, 3, "uint8", span=(0.0, 0.5))
+    half, full = (
+        corrector.correct(image, detail="network", strength=strength).astype(int)
+        for strength in (0.5, 1.0)
+    )
+    moved, wanted = (np.abs(result - image).mean() for result in (half, full))
+    assert 0.2 * wanted < moved < 0.8 * wanted
+    unlit = corrector.correct(image, detail="network", shadows=0.0).astype(int)
+    assert np.abs(unlit - image).mean() < 0.2 * wanted
+
+
+def test_the_digest_tells_models_apart_by_their_detail_networks(
+    model: Path, tmp_path: Path
+) -> None:
+    """Two models with the same survey networks and other detail networks have other digests."""
+    other = _copy_default(tmp_path)
+    without = Corrector(model=other, device="cpu").model_digest()
+    torch.manual_seed(4)
+    path = other.with_name("mine-detail.safetensors")
+    save_model(DetailNetwork(), path, {}, DETAIL_ARCHITECTURE)
+    digests = {Corrector(model=m, device="cpu").model_digest() for m in (model, other)}
+    assert len(digests | {without}) == 3

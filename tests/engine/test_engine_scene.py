@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import drht_plugin
+from drht_plugin.engine.noise import noise_map
 from drht_plugin.engine.scene import Scene
 from drht_plugin.engine.survey import panorama_origin
 from drht_plugin.errors import ReadError, WriteError
@@ -109,3 +110,10 @@ def test_a_turned_panorama_comes_out_turned(shift: int, dtype: str) -> None:
     turned = drht_plugin.correct(np.roll(image, shift, 1), wrap=True, detail="guided")
     assert (np.roll(straight, shift, 1) == turned).all()
     assert (straight != image).any()
+
+
+def test_the_detail_network_is_told_the_noise(scene: Scene) -> None:
+    """Of a scene's conditions the last planes are its noise by luma, and there is some."""
+    noise = scene.conditions[..., 9:]
+    assert np.array_equal(noise, noise_map(scene.ldr, scene.noise))
+    assert noise.max() > 1e-3

@@ -139,7 +139,7 @@ def main() -> None:
         save("views", with_truth(items, corrector), 2, 280, options.every)
     if options.panoramas:
         items = Panoramas(options.panoramas, 7).items()
-        save("panoramas", with_truth(items, corrector), 1, 480)
+        save("panoramas", with_truth(items, corrector), 2, 320)
 
 
 if __name__ == "__main__":

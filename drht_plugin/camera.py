@@ -254,13 +254,14 @@ def _shaped(noise: Tensor, sensor: Sensor) -> Tensor:
     if sensor.smeared is not None:
         light = luminance(noise)
         # Luma keeps its grain in part; colour is what varies over several pixels.
-        colour = 2 * _box(noise - light, 5)
-        smooth = 0.5 * (light + _box(light, 3)) + colour
+        colour = 2 * box_mean(noise - light, 5)
+        smooth = 0.5 * (light + box_mean(light, 3)) + colour
         noise = torch.where(sensor.smeared.view(-1, 1, 1, 1), smooth, noise)
     return noise
 
 
-def _box(planes: Tensor, side: int) -> Tensor:
+def box_mean(planes: Tensor, side: int) -> Tensor:
+    """Means over squares of an odd side, of what there is of them; B×C×H×W."""
     return F.avg_pool2d(planes, side, 1, side // 2, count_include_pad=False)
 
 

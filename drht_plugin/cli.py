@@ -371,7 +371,7 @@ def _add_train_detail(commands: Any) -> None:
         "survey that a model makes of the whole shot. Writes checkpoint.pt, log.csv, "
         "validation.csv and at the end weights-detail.safetensors with its .json. Beside "
         "NAME.safetensors and named NAME-detail.safetensors they give that model network detail. "
-        "The defaults are the recipe of the shipped weights.",
+        "The model card of the shipped weights says how they were made.",
     )
     _add_run(parser)
     parser.add_argument("--model", default="default", help="whose surveys to train with")

@@ -63,10 +63,12 @@ class Run(Generic[Network, Told, Done]):
         self.recipe, self.folder, self.device = recipe, folder, device
         self.model: Network = make().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
-        self.optimiser: torch.optim.Optimizer = torch.optim.Adam(
-            self.model.parameters(), recipe.learning_rate
-        )
+        self.optimiser = self.make_optimiser()
         self.progress = progress
+
+    def make_optimiser(self) -> torch.optim.Optimizer:
+        """A new optimiser of the network."""
+        return torch.optim.Adam(self.model.parameters(), self.recipe.learning_rate)
 
     @property
     def fraction(self) -> float:

@@ -72,7 +72,7 @@ RECIPES = {
     ),
 }
 """default: fresh weights on a CPU. gpu: on from the shipped ones, minutes on a large GPU with
-many cores beside it (`--workers`); it made those that ship."""
+many cores beside it (`--workers`). How those that ship were made, their model card says."""
 
 
 def loss(corrected: Tensor, target: Tensor, structure: float) -> Tensor:

@@ -331,7 +331,7 @@ def _resize(planes: Tensor, size: tuple[int, ...]) -> Tensor:
 def means(planes: Tensor, side: int, times: int = 1) -> Tensor:
     """Means over squares of an odd side, of what there is of them; so many times over."""
     for _ in range(times):
-        planes = F.avg_pool2d(planes, side, 1, side // 2, count_include_pad=False)
+        planes = camera.box_mean(planes, side)
     return planes
 
 

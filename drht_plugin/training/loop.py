@@ -145,7 +145,6 @@ class Trainer(Run[Drht, Recipe, Progress]):
     def __init__(self, recipe: Recipe, folder: Path, device: torch.device) -> None:
         make = partial(Drht, LAYOUTS[recipe.architecture])
         super().__init__(make, recipe, Progress(), folder, device)
-        self.optimiser = self._optimiser()
         if recipe.start:
             fold_normalisation(self.model)
             begin_from(load_model(recipe.start), self.model)
@@ -167,10 +166,11 @@ class Trainer(Run[Drht, Recipe, Progress]):
         self.model.load_state_dict(self.average.state_dict())
         fold_normalisation(self.model)
         self.average = copy.deepcopy(self.model).requires_grad_(False)
-        self.optimiser = self._optimiser()
+        self.optimiser = self.make_optimiser()
         self.progress.fixed_at = step
 
-    def _optimiser(self) -> torch.optim.Optimizer:
+    def make_optimiser(self) -> torch.optim.Optimizer:
+        """See `Run`: with the recipe's decays."""
         recipe = self.recipe
         return torch.optim.AdamW(
             self.model.parameters(),
@@ -288,7 +288,8 @@ def train(
     chosen = choose_device(device)
     tune_allocator()
     if chosen.type == "cuda":
-        torch.backends.cudnn.benchmark = True
+        # Its search takes seconds for each size of views: worth it where there are few.
+        torch.backends.cudnn.benchmark = bool(recipe.sizes)
     folder.mkdir(parents=True, exist_ok=True)
     trainer = Trainer(recipe, folder, chosen)
     trainer.begin(resume=resume)
@@ -360,7 +361,7 @@ def export(trainer: Trainer, scenes: int) -> Path:
     path = trainer.folder / "weights.safetensors"
     folded = fold_normalisation(copy.deepcopy(trainer.average).cpu())
     facts: dict[str, Any] = {
-        "recipe": {**asdict(trainer.recipe), "loss": dict(trainer.recipe.loss)},
+        "recipe": asdict(trainer.recipe),
         "scenes": scenes,
         "progress": asdict(trainer.progress),
         "device": str(trainer.device),

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from drht_plugin import Corrector
-from drht_plugin.engine.detail import TILE, NetworkRenderer
+from drht_plugin.engine.render.network.windows import TILE, NetworkRenderer
 from drht_plugin.io import read_picture, upright
 
 Image = npt.NDArray[np.uint8]
@@ -72,7 +72,7 @@ def tiles(corrector: Corrector, files: list[Path]) -> None:
         tiled = corrector.render(scene, image, detail="network")
         whole = corrector.render(scene, image, detail="network", tile=2 * max(image.shape))
         difference = np.abs(tiled.astype(np.int16) - whole)
-        cut = NetworkRenderer.tiling_of(scene.kind, TILE, wrap=False)
+        cut = NetworkRenderer.tiling_of(scene.spec, TILE, wrap=False)
         ratios = []
         for axis, cuts in ((0, cut.rows), (1, cut.columns)):
             if cuts.count > 1:

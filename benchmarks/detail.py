@@ -30,8 +30,8 @@ def random_model() -> Iterator[Path]:
     """The shipped model with a detail network of random weights beside it."""
     import torch
 
-    from drht_plugin.model.detail import DetailNetwork
-    from drht_plugin.model.files import detail_of, locate
+    from drht_plugin.model.detail_network import DetailNetwork
+    from drht_plugin.model.locate import detail_of, locate
     from drht_plugin.model.weights import DETAIL_ARCHITECTURE, save_model
 
     shipped = locate("default")
@@ -49,8 +49,8 @@ def flops_of_tile() -> float:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    from drht_plugin.bridge.layout import CELL, PLANES
-    from drht_plugin.model.detail import DetailNetwork
+    from drht_plugin.bridge.sizes import CELL, PLANES
+    from drht_plugin.model.detail_network import DetailNetwork
 
     side = TILE // CELL
     with torch.inference_mode(), FlopCounterMode(display=False) as counter:
@@ -59,7 +59,7 @@ def flops_of_tile() -> float:
 
 
 def _planes() -> np.ndarray:
-    from drht_plugin.bridge.layout import CELL, PLANES
+    from drht_plugin.bridge.sizes import CELL, PLANES
 
     shape = TILE // CELL, TILE // CELL, PLANES * CELL * CELL
     return np.random.default_rng(0).random(shape, dtype=np.float32)
@@ -69,7 +69,7 @@ def measure_naive() -> float:
     """Seconds of a tile in the eager network as written: float32, channels first, no tuning."""
     import torch
 
-    from drht_plugin.model.detail import DetailNetwork
+    from drht_plugin.model.detail_network import DetailNetwork
 
     network = DetailNetwork().eval()
     planes = torch.from_numpy(_planes()).permute(2, 0, 1)[None].contiguous()

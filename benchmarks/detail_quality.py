@@ -21,10 +21,11 @@ import numpy.typing as npt
 import torch
 
 from drht_plugin import Corrector
-from drht_plugin.engine.render import Window, tone
+from drht_plugin.engine.render.guided import tone
 from drht_plugin.evaluation.datasets import unit
 from drht_plugin.evaluation.metrics import psnr, ssim
 from drht_plugin.evaluation.views import CLASSES, Views
+from drht_plugin.geometry import Window
 from drht_plugin.training.detail_samples import means
 from drht_plugin.training.scenes import load_scenes
 from drht_plugin.training.triplets import Photographer, cameras, render_triplets

@@ -52,8 +52,8 @@ def _settings(dtype: str) -> np.ndarray:
 
 
 def _slices() -> list[Figure]:
-    from drht_plugin.bridge.layout import LEVELS
-    from drht_plugin.bridge.tone import slice_grid
+    from drht_plugin.bridge.sizes import LEVELS
+    from drht_plugin.bridge.slicing import slice_grid
 
     random = np.random.default_rng(1)
     figures = []
@@ -77,13 +77,13 @@ def _slices() -> list[Figure]:
 
 
 def _overviews() -> list[Figure]:
-    from drht_plugin.engine.overview import overview
-    from drht_plugin.engine.pixels import kind_of, require_finite
+    from drht_plugin.engine.pixels import require_finite, spec_of
+    from drht_plugin.engine.survey.overview import overview
 
     figures = []
     for dtype in ("uint8", "float32"):
         pixels = picture(3, dtype)
-        kind = kind_of(pixels)
+        kind = spec_of(pixels)
         work = lambda pixels=pixels, kind=kind: overview(pixels, kind)  # noqa: E731
         figures.append(_figure(f"overview, every row, RGB {dtype}", work))
     pixels = picture(3, "float32")
@@ -93,20 +93,20 @@ def _overviews() -> list[Figure]:
 
 def _curves() -> list[Figure]:
     """Of RGB pixels, three numbers each."""
-    from drht_plugin.bridge import kernels
+    from drht_plugin.bridge import curves
 
     values = np.random.default_rng(2).random(3 * HEIGHT * WIDTH, dtype=np.float32)
     out = np.empty_like(values)
     return [
-        _figure("bridge, y to H, RGB", lambda: kernels.to_radiance(values, out), "bridge"),
-        _figure("sRGB encode, RGB", lambda: kernels.srgb_encode(values, out), "encode"),
-        _figure("sRGB decode, RGB", lambda: kernels.srgb_decode(values, out)),
+        _figure("bridge, y to H, RGB", lambda: curves.to_radiance(values, out), "bridge"),
+        _figure("sRGB encode, RGB", lambda: curves.encode_srgb(values, out), "encode"),
+        _figure("sRGB decode, RGB", lambda: curves.decode_srgb(values, out)),
     ]
 
 
 def _details() -> list[Figure]:
-    from drht_plugin.bridge import detail, tone
-    from drht_plugin.bridge.layout import CELL, PLANES
+    from drht_plugin.bridge import detail_planes, slicing
+    from drht_plugin.bridge.sizes import CELL, PLANES
 
     shape = HEIGHT // CELL, WIDTH // CELL
     display, guided = picture(3, "float32"), picture(3, "float32")
@@ -122,16 +122,16 @@ def _details() -> list[Figure]:
     return [
         _figure(
             "input of the detail network",
-            lambda: detail.detail_planes(display, guided, rows, columns, *inside, planes),
+            lambda: detail_planes.detail_planes(display, guided, rows, columns, *inside, planes),
         ),
         _figure(
             "accumulate a tile",
-            lambda: detail.add_tile(guided, lacking, 0, 0, *weights, total),
+            lambda: detail_planes.add_tile(guided, lacking, 0, 0, *weights, total),
             "accumulate",
         ),
         _figure(
             "mix and encode, RGB uint8",
-            lambda: tone.finish(codes, guided, settings, out),
+            lambda: slicing.finish(codes, guided, settings, out),
             "encode",
         ),
     ]

@@ -27,12 +27,12 @@ import numpy as np
 
 from benchmarks.well_exposed import WITHIN, exposure
 from drht_plugin import Corrector
-from drht_plugin.engine import carry, evidence, restraint
-from drht_plugin.engine.grid import fit
-from drht_plugin.engine.pixels import kind_of
-from drht_plugin.engine.render import render
+from drht_plugin.engine.pixels import spec_of
+from drht_plugin.engine.render.guided import render
 from drht_plugin.engine.scene import Scene
-from drht_plugin.engine.survey import survey
+from drht_plugin.engine.survey.rules import carry, evidence, restraint
+from drht_plugin.engine.survey.survey import survey
+from drht_plugin.engine.survey.tone_grid import fit
 from drht_plugin.evaluation.datasets import Codes, FloatArray, Lazy, unit
 from drht_plugin.evaluation.manifest import Pairs
 from drht_plugin.evaluation.metrics import psnr, ssim
@@ -154,7 +154,7 @@ def _survey(lazy: Lazy, corrector: Corrector, file: Path) -> None:
 
 def rendered(picture: Surveyed, corrected: FloatArray) -> FloatArray:
     """The whole picture in guided detail of this T, in 0..1."""
-    kind = kind_of(picture.ldr)
+    kind = spec_of(picture.ldr)
     tone = fit(
         picture.x, corrected, picture.weight, gray=False, wrap=False, codes=kind.coarse_codes
     )

@@ -6,13 +6,20 @@ The public names are loaded when first used: importing the package is quick.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from drht_plugin._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from drht_plugin.colour.cicp import Cicp
-    from drht_plugin.engine.correct import Corrector, correct, estimate_hdr, survey
-    from drht_plugin.engine.render import Strength, Window, render
+    from drht_plugin.colour.spaces import Profile
+    from drht_plugin.engine.correct import correct, estimate_hdr, survey
+    from drht_plugin.engine.corrector import Corrector
+    from drht_plugin.engine.pixels import ImageSpec
+    from drht_plugin.engine.progress import ProgressCallback
+    from drht_plugin.engine.render.guided import render
     from drht_plugin.engine.scene import Scene
+    from drht_plugin.engine.source import Reducible, Sink, Source
+    from drht_plugin.engine.strength import Strength
+    from drht_plugin.engine.tone_grid import ToneGrid
     from drht_plugin.errors import (
         Cancelled,
         DependencyError,
@@ -24,7 +31,8 @@ if TYPE_CHECKING:
         WeightsError,
         WriteError,
     )
-    from drht_plugin.files import FileReport, correct_file
+    from drht_plugin.file_correction import FileReport, correct_file
+    from drht_plugin.geometry import Region, Window
 
 __all__ = [
     "Cancelled",
@@ -35,10 +43,18 @@ __all__ = [
     "DrhtWarning",
     "FileError",
     "FileReport",
+    "ImageSpec",
     "InputError",
+    "Profile",
+    "ProgressCallback",
     "ReadError",
+    "Reducible",
+    "Region",
     "Scene",
+    "Sink",
+    "Source",
     "Strength",
+    "ToneGrid",
     "WeightsError",
     "Window",
     "WriteError",
@@ -51,7 +67,24 @@ __all__ = [
 
 _HOMES = {
     "drht_plugin.colour.cicp": ("Cicp",),
-    "drht_plugin.engine.correct": ("Corrector", "correct", "estimate_hdr", "survey"),
+    "drht_plugin.colour.spaces": ("Profile",),
+    "drht_plugin.engine.correct": (
+        "correct",
+        "estimate_hdr",
+        "survey",
+    ),
+    "drht_plugin.engine.corrector": ("Corrector",),
+    "drht_plugin.engine.pixels": ("ImageSpec",),
+    "drht_plugin.engine.progress": ("ProgressCallback",),
+    "drht_plugin.engine.render.guided": ("render",),
+    "drht_plugin.engine.scene": ("Scene",),
+    "drht_plugin.engine.source": (
+        "Reducible",
+        "Sink",
+        "Source",
+    ),
+    "drht_plugin.engine.strength": ("Strength",),
+    "drht_plugin.engine.tone_grid": ("ToneGrid",),
     "drht_plugin.errors": (
         "Cancelled",
         "DependencyError",
@@ -63,9 +96,14 @@ _HOMES = {
         "WeightsError",
         "WriteError",
     ),
-    "drht_plugin.files": ("FileReport", "correct_file"),
-    "drht_plugin.engine.render": ("Strength", "Window", "render"),
-    "drht_plugin.engine.scene": ("Scene",),
+    "drht_plugin.file_correction": (
+        "FileReport",
+        "correct_file",
+    ),
+    "drht_plugin.geometry": (
+        "Region",
+        "Window",
+    ),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -51,3 +51,9 @@ class Cancelled(DrhtError):
 
 class DrhtWarning(UserWarning):
     """The work goes on, but not quite as the caller may expect; says how."""
+
+
+def first_line(text: str) -> str:
+    """Return the first line of what a library said."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[0] if lines else "no reason given"

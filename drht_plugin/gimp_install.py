@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from drht_plugin import __version__
+from drht_plugin._version import __version__
 from drht_plugin.errors import DrhtError, FileError, InputError, WriteError
 from drht_plugin.worker import frames
 
@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
             print(f"{profile}: {'removed' if removed else 'the plug-in is not installed'}")
         return 0
     if options.action == "install":
-        from drht_plugin.engine.correct import Corrector
+        from drht_plugin.engine.corrector import Corrector
         from drht_plugin.worker.session import details_of
 
         command = worker_command(options.model, options.device, options.threads)
@@ -89,9 +89,9 @@ def worker_command(model: str, device: str, threads: int | None) -> list[str]:
     Raises:
         InputError: an unknown model or device, or threads below 1.
     """
-    from drht_plugin.engine.correct import Corrector
+    from drht_plugin.engine.corrector import Corrector
     from drht_plugin.model.device import choose_device
-    from drht_plugin.model.files import locate
+    from drht_plugin.model.locate import locate
 
     Corrector(threads=threads)
     choose_device(device)

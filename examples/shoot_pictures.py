@@ -15,8 +15,8 @@ import numpy as np
 import pyvips
 import torch
 
-from drht_plugin.camera import Aim, Curve, Scene, Sensor, metered_exposure, shoot, view
 from drht_plugin.training.scenes import load_scenes
+from drht_plugin.virtual_camera import Aim, Curve, HdrImage, Sensor, metered_exposure, shoot, view
 
 PICTURES = Path(__file__).parent / "pictures"
 SHOTS = (
@@ -34,7 +34,7 @@ SHOTS = (
 """Name, scene, where the camera looks (None: all round), height and width, EV off the meter's."""
 
 
-def picture(scene: Scene, aim: Aim | None, size: tuple[int, int], stops: float) -> np.ndarray:
+def picture(scene: HdrImage, aim: Aim | None, size: tuple[int, int], stops: float) -> np.ndarray:
     """One 8-bit shot, H×W×3, `stops` EV off the metered exposure."""
     seen = scene.radiance.float() if aim is None else view(scene, aim, *size)
     radiance = seen[None, :3]

@@ -13,8 +13,9 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from drht_plugin.bridge.jit import inline
+from drht_plugin.bridge.transfer import LUMA_WEIGHTS
 
-LUMA_R, LUMA_G, LUMA_B = np.float32(0.2126), np.float32(0.7152), np.float32(0.0722)
+LUMA_R, LUMA_G, LUMA_B = (np.float32(weight) for weight in LUMA_WEIGHTS)
 
 _f32 = np.float32
 

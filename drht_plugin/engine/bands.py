@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from drht_plugin.engine.grid import ToneGrid
-from drht_plugin.engine.pixels import Kind, as_channels
-from drht_plugin.engine.render import Strength, Window, render, render_radiance
-from drht_plugin.engine.scene import Scene
+from drht_plugin.engine.memory import in_words, parse_memory
+from drht_plugin.engine.pixels import ImageSpec
 from drht_plugin.errors import InputError
 
 Image = npt.NDArray[Any]
-
-DEFAULT_MEMORY = 96 << 20
-"""Bytes of pixels that are on their way at once, unless told otherwise."""
 
 DEPTH = 2
 """Bands that wait between reading and computing, and between computing and writing."""
 
 _IN_FLIGHT = DEPTH + 2  # and one at either end
-_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
 @dataclass(frozen=True)
@@ -47,11 +41,6 @@ class Demand:
 
 class BandRenderer(Protocol):
     """What makes bands of a result, whose rows have the shape `row_shape` and one dtype."""
-
-    @property
-    def demand(self) -> Demand:
-        """What it asks for."""
-        ...
 
     @property
     def row_shape(self) -> tuple[int, ...]:
@@ -83,35 +72,41 @@ class Band:
 
 @dataclass(frozen=True)
 class BandPlan:
-    """How an image's rows are parted: `rows` to a band, from row `start` on."""
+    """How an image's rows are parted: `rows` to a band, from row `start` on.
+
+    Bands begin on multiples of `stride`.
+    """
 
     height: int
     rows: int
     halo: int = 0
     start: int = 0
+    stride: int = 1
 
     def __iter__(self) -> Iterator[Band]:
         for first in range(self.start, self.height, self.rows):
             last = min(first + self.rows, self.height)
             yield Band(first, last, max(first - self.halo, 0), min(last + self.halo, self.height))
 
+    def from_row(self, start: int) -> BandPlan:
+        """Return the plan of what is left when the rows above `start` are done."""
+        return replace(self, start=start - start % self.stride)
+
 
 def plan_bands(
-    kind: Kind,
+    spec: ImageSpec,
     demand: Demand,
     *,
     memory: int | str | None = None,
     tile: int | None = None,
-    start: int = 0,
 ) -> BandPlan:
     """Choose the rows of a band.
 
     Args:
-        kind: of the image.
+        spec: of the image.
         demand: of what is to be done to it.
         memory: bytes, or a text such as "512M" or "2G", for the pixels that are on their way.
         tile: rows of a band; None takes as many as fit the memory.
-        start: the first row to render, a multiple of the demand's stride.
 
     Raises:
         InputError: a memory or tile that is no such number, a tile that is not a multiple of the
@@ -126,13 +121,13 @@ def plan_bands(
     rows = max((budget - fixed) // each // stride, 1) * stride
     if tile is not None:
         rows = _require_tile(tile, stride)
-    needed = each * min(rows, kind.height) + fixed
+    needed = each * min(rows, spec.height) + fixed
     if needed > budget and (tile is None or memory is not None):
         raise InputError(
-            f"{min(rows, kind.height)} rows of {kind.width} pixels need {in_words(needed)} of "
+            f"{min(rows, spec.height)} rows of {spec.width} pixels need {in_words(needed)} of "
             f"memory while they are worked on; {in_words(budget)} are allowed (memory={memory!r})"
         )
-    return BandPlan(kind.height, rows, demand.halo, start)
+    return BandPlan(spec.height, rows, demand.halo, stride=stride)
 
 
 def _require_tile(tile: Any, stride: int) -> int:
@@ -141,92 +136,3 @@ def _require_tile(tile: Any, stride: int) -> int:
     if tile < stride or tile % stride:
         raise InputError(f"tile is {tile}; expected a multiple of {stride}")
     return tile
-
-
-def parse_memory(memory: Any) -> int:
-    """Bytes that "2G", "512M", a plain number or None (`DEFAULT_MEMORY`) stand for.
-
-    Raises:
-        InputError: no such number.
-    """
-    if memory is None:
-        return DEFAULT_MEMORY
-    text = str(memory).strip().upper().removesuffix("IB").removesuffix("B")
-    number, unit = (text[:-1], text[-1:]) if text[-1:] in _UNITS and text else (text, "")
-    try:
-        size = float(number) * _UNITS[unit]
-    except ValueError:
-        size = 0.0
-    if isinstance(memory, bool) or not 1 <= size < 1 << 60:
-        raise InputError(f"memory is {memory!r}; expected bytes, or a text such as '512M' or '2G'")
-    return int(size)
-
-
-def in_words(size: float) -> str:
-    """A number of bytes as text: 1.5 GB."""
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if size < 1024:
-            return f"{size:.3g} {unit}"
-        size /= 1024
-    return f"{size:.4g} TB"
-
-
-def guided_demand(kind: Kind) -> Demand:
-    """What `Guided` asks for, known before the survey."""
-    channels = kind.width * (kind.colours + (kind.alpha >= 0))
-    row = channels * kind.dtype.itemsize
-    # Half floats and linear light are worked on as float32 copies; where a panorama's columns
-    # begin again, its parts are worked on as copies.
-    wide = kind.dtype == np.float16 or kind.linear
-    return Demand(0, 1, row, row, (20 * channels if wide else 2 * row))
-
-
-@dataclass(frozen=True)
-class Guided:
-    """Bands of the corrected image, in guided detail."""
-
-    scene: Scene
-    strength: Strength
-    row_shape: tuple[int, ...]
-
-    @property
-    def demand(self) -> Demand:
-        """See `BandRenderer`."""
-        return guided_demand(self.scene.kind)
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """See `BandRenderer`."""
-        return self.scene.kind.dtype
-
-    def __call__(self, pixels: Image, top: int, band: slice, out: Image) -> None:
-        """See `BandRenderer`."""
-        render(self.scene, pixels, Window(band.start), self.strength, out)
-
-
-@dataclass(frozen=True)
-class Radiance:
-    """Bands of the HDR estimate: float32 rows W×3, gray in all three channels."""
-
-    scene: Scene
-    grid: ToneGrid
-
-    @property
-    def demand(self) -> Demand:
-        """See `BandRenderer`."""
-        wide = 4 * 3 * self.scene.kind.width
-        return Demand(0, 1, guided_demand(self.scene.kind).row_in, wide, 4 * wide)
-
-    @property
-    def row_shape(self) -> tuple[int, ...]:
-        """See `BandRenderer`."""
-        return (self.scene.kind.width, 3)
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """See `BandRenderer`."""
-        return np.dtype(np.float32)
-
-    def __call__(self, pixels: Image, top: int, band: slice, out: Image) -> None:
-        """See `BandRenderer`."""
-        out[...] = as_channels(render_radiance(self.scene, self.grid, pixels, Window(band.start)))

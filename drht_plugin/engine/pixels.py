@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from drht_plugin.bridge.transfer import LUMA_WEIGHTS
 from drht_plugin.errors import InputError
 from drht_plugin.orientation import upright_size
 
 Image = npt.NDArray[Any]
 
-LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
-"""BT.709's weights of R, G and B."""
+LUMA = np.array(LUMA_WEIGHTS, np.float32)
+"""Weights of R, G and B in luma, float32."""
 
 DTYPES = ("uint8", "uint16", "float16", "float32")
 TRANSFERS = ("srgb", "linear")
@@ -25,7 +26,7 @@ _ACCEPTED = f"expected H×W or H×W×1…4 (gray, gray + alpha, RGB, RGB + alpha
 
 
 @dataclass(frozen=True)
-class Kind:
+class ImageSpec:
     """How an image's values are to be read.
 
     height, width: its size in pixels; colours: 1 gray or 3 RGB; alpha: index of the alpha
@@ -49,7 +50,7 @@ class Kind:
         """Steps from 0 to 1 of codes so wide apart that they show as bands once lifted; else 0."""
         return self.white if self.dtype == np.uint8 and not self.linear else 0.0
 
-    def upright(self, orientation: int) -> Kind:
+    def upright(self, orientation: int) -> ImageSpec:
         """Of the same image, turned upright."""
         height, width = upright_size(self.height, self.width, orientation)
         return replace(self, height=height, width=width)
@@ -61,7 +62,7 @@ def as_channels(rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return rows[..., None] if rows.ndim == 2 else rows
 
 
-def kind_of(image: Any, transfer: str = "srgb") -> Kind:
+def spec_of(image: Any, transfer: str = "srgb") -> ImageSpec:
     """The kind of an array-like with shape and dtype.
 
     Raises:
@@ -84,7 +85,7 @@ def kind_of(image: Any, transfer: str = "srgb") -> Kind:
     if height == 0 or width == 0:
         raise InputError(f"the image is empty, shape {shape}; expected at least 1×1 pixels")
     channels = shape[2] if len(shape) == 3 else 1
-    return Kind(
+    return ImageSpec(
         height=height,
         width=width,
         colours=3 if channels >= 3 else 1,
@@ -118,7 +119,7 @@ def require_finite(rows: Image, first_row: int, *, left: int = 0, step: int = 1)
     Raises:
         InputError: names the first bad value and its place.
     """
-    from drht_plugin.bridge import kernels
+    from drht_plugin.bridge import statistics
     from drht_plugin.bridge.rows import flat_rows
 
     if rows.dtype.kind != "f":
@@ -128,7 +129,7 @@ def require_finite(rows: Image, first_row: int, *, left: int = 0, step: int = 1)
     word, infinity = _FLOATS[rows.dtype.name]
     bits, pitch = flat_rows(rows.view(word))
     bad = np.empty(len(rows), np.uint8)
-    kernels.have_bits(bits, pitch, rows[0].size, np.uint32(infinity), bad)
+    statistics.have_bits(bits, pitch, rows[0].size, np.uint32(infinity), bad)
     if bad.any():
         row = int(bad.argmax())
         column, channel = np.argwhere(~np.isfinite(rows[row]))[0]

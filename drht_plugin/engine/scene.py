@@ -15,13 +15,13 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from drht_plugin.bridge.layout import LEVELS
-from drht_plugin.engine.grid import ToneGrid, fit
-from drht_plugin.engine.noise import BINS, DISTANCES, lifted_noise, noise_map
-from drht_plugin.engine.pixels import Kind
+from drht_plugin.bridge.sizes import LEVELS
+from drht_plugin.engine.noise_curve import BINS, DISTANCES, lifted_noise, noise_map
+from drht_plugin.engine.pixels import ImageSpec
+from drht_plugin.engine.tone_grid import ToneGrid
 from drht_plugin.errors import ReadError, WriteError
-from drht_plugin.io import replacing
 from drht_plugin.orientation import require_orientation
+from drht_plugin.storage import replacing
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -35,7 +35,7 @@ _KEY = "drht_scene"
 class Scene:
     """What is known of an image as a whole; immutable, equal where all of it is equal.
 
-    kind: of the image surveyed, as stored. wrap: its columns are periodic. origin: the upright
+    spec: of the image surveyed, as stored. wrap: its columns are periodic. origin: the upright
     image's column that the scene's columns are counted from, 0 unless `wrap`. orientation: of the
     stored image, as in EXIF. All that follows is of the upright image, in the image's own colour
     space. ldr, y, corrected: h×w×3 float32 overviews of the input x, of the HDR estimate in the LDR
@@ -44,7 +44,7 @@ class Scene:
     x to T at any pixel.
     """
 
-    kind: Kind
+    spec: ImageSpec
     wrap: bool
     ldr: FloatArray = field(repr=False)
     y: FloatArray = field(repr=False)
@@ -60,11 +60,7 @@ class Scene:
         """The scene of the same image, stored upright."""
         if self.orientation == 1:
             return self
-        return replace(self, kind=self.kind.upright(self.orientation), orientation=1)
-
-    def radiance_grid(self) -> ToneGrid:
-        """The grid that carries x to y at any pixel, as `tone` does to T."""
-        return fit(self.ldr, self.y, self.weight, gray=self.kind.colours == 1, wrap=self.wrap)
+        return replace(self, spec=self.spec.upright(self.orientation), orientation=1)
 
     @cached_property
     def conditions(self) -> FloatArray:
@@ -106,13 +102,13 @@ class Scene:
             raise WriteError(f"{path}: cannot be written: {error.strerror or error}") from error
 
     def _stored(self) -> bytes:
-        kind = self.kind
+        spec = self.spec
         facts = {
             "version": VERSION,
-            "size": [kind.height, kind.width],
-            "channels": [kind.colours, kind.alpha],
-            "dtype": kind.dtype.name,
-            "linear": kind.linear,
+            "size": [spec.height, spec.width],
+            "channels": [spec.colours, spec.alpha],
+            "dtype": spec.dtype.name,
+            "linear": spec.linear,
             "wrap": self.wrap,
             "origin": self.origin,
             "orientation": self.orientation,
@@ -159,14 +155,14 @@ class Scene:
     def _restored(cls, facts: dict[str, Any], arrays: dict[str, FloatArray]) -> Scene:
         colours, alpha = facts["channels"]
         height, width = facts["size"]
-        kind = Kind(height, width, colours, alpha, np.dtype(facts["dtype"]), facts["linear"])
+        spec = ImageSpec(height, width, colours, alpha, np.dtype(facts["dtype"]), facts["linear"])
         tone = ToneGrid(arrays["transforms"], arrays["sides"])
         for array in arrays.values():
             if array.dtype != np.float32 or not np.isfinite(array).all():
                 raise ValueError("an array is not of finite float32 values")
             array.flags.writeable = False
         scene = cls(
-            kind=kind,
+            spec=spec,
             wrap=facts["wrap"],
             ldr=arrays["ldr"],
             y=arrays["y"],
@@ -183,7 +179,7 @@ class Scene:
     def _require_consistent(self) -> None:
         rows, columns = self.weight.shape
         shapes = {self.ldr.shape, self.y.shape, self.corrected.shape}
-        colours = self.kind.colours
+        colours = self.spec.colours
         cell = LEVELS * colours * (colours + 1)
         fitting = (
             shapes == {(rows, columns, 3)}
@@ -191,7 +187,7 @@ class Scene:
             and self.tone.sides.shape == (rows, columns, 2 * colours)
             and self.tone.transforms.ndim == 3
             and self.tone.transforms.shape[2] == cell
-            and 0 <= self.origin < self.kind.upright(self.orientation).width
+            and 0 <= self.origin < self.spec.upright(self.orientation).width
         )
         if not fitting:
             raise ValueError("its arrays do not fit together")

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from drht_plugin.engine.bands import DEPTH, Band, BandPlan, BandRenderer
+from drht_plugin.engine.progress import RowsCallback
 from drht_plugin.engine.source import Sink, Source
 from drht_plugin.errors import InputError
 
@@ -23,14 +25,75 @@ Item = TypeVar("Item")
 _POLL = 0.2  # so that Ctrl-C is heard on platforms where waiting for a lock is deaf to it
 
 
+class BandSink(Protocol):
+    """Where rendered bands go."""
+
+    def room(self, band: Band) -> Image:
+        """Return the array that the band's rows are to be written to."""
+        ...
+
+    def put(self, band: Band, rows: Image) -> None:
+        """Take the band's rows, which `room` gave."""
+        ...
+
+
+def render_bands(
+    windows: Iterable[tuple[Band, Image]],
+    renderer: BandRenderer,
+    sink: BandSink,
+    height: int,
+    progress: RowsCallback | None = None,
+) -> None:
+    """Render bands one after another.
+
+    Args:
+        windows: bands with the input rows that each needs.
+        renderer: makes them.
+        sink: where they go.
+        height: rows of the whole image, for the progress.
+        progress: called when a band was computed; what it raises stops the work.
+    """
+    for band, pixels in windows:
+        rows = sink.room(band)
+        renderer(pixels, band.above, slice(band.first, band.last), rows)
+        sink.put(band, rows)
+        if progress is not None:
+            progress(band.last, height)
+
+
+def run_array(
+    image: Any,
+    out: Image,
+    renderer: BandRenderer,
+    plan: BandPlan,
+    progress: RowsCallback | None = None,
+) -> None:
+    """Render the bands of a plan from an image that is held in memory, in place, to an array."""
+    windows = ((band, np.asarray(image[band.above : band.below])) for band in plan)
+    render_bands(windows, renderer, _InPlace(out), plan.height, progress)
+
+
+@dataclass(frozen=True)
+class _InPlace:
+    """Bands of an array; see `BandSink`."""
+
+    out: Image
+
+    def room(self, band: Band) -> Image:
+        return self.out[band.first : band.last]
+
+    def put(self, band: Band, rows: Image) -> None:
+        pass
+
+
 def run(
     source: Source,
     sink: Sink,
     renderer: BandRenderer,
     plan: BandPlan,
-    progress: Callable[[int, int], None] | None = None,
+    progress: RowsCallback | None = None,
 ) -> None:
-    """Render the bands of a plan in order.
+    """Render the bands of a plan from a source to a sink, in order.
 
     One thread reads, the calling one computes, one writes; what goes wrong in any of them, Ctrl-C
     included, stops all three within a band and is raised here.
@@ -48,7 +111,7 @@ def run(
     """
     read: _Channel[Image] = _Channel(DEPTH)
     made: _Channel[tuple[Band, Image]] = _Channel(DEPTH)
-    used: deque[Image] = deque()
+    waiting = _Queued(made, plan, renderer)
 
     def reading() -> None:
         below = None
@@ -60,7 +123,7 @@ def run(
     def writing() -> None:
         for band, rows in made:
             sink[band.first : band.last] = rows
-            used.append(rows)
+            waiting.used.append(rows)
 
     threads = [
         threading.Thread(target=_stage, args=(stage, channel), name=f"drht {name}", daemon=True)
@@ -69,13 +132,7 @@ def run(
     for thread in threads:
         thread.start()
     try:
-        for band, pixels in _windows(read, plan):
-            size = band.last - band.first
-            out = used.popleft() if used else _empty(plan, renderer)
-            renderer(pixels, band.above, slice(band.first, band.last), out[:size])
-            made.put((band, out[:size]))
-            if progress is not None:
-                progress(band.last, plan.height)
+        render_bands(_windows(read, plan), renderer, waiting, plan.height, progress)
         made.end()
         made.wait()
     finally:
@@ -83,6 +140,24 @@ def run(
         made.close()
         for thread in threads:
             thread.join()
+
+
+class _Queued:
+    """Bands on their way to the thread that writes, in arrays that are used again."""
+
+    def __init__(
+        self, made: _Channel[tuple[Band, Image]], plan: BandPlan, renderer: BandRenderer
+    ) -> None:
+        self.used: deque[Image] = deque()
+        self._made, self._plan, self._renderer = made, plan, renderer
+
+    def room(self, band: Band) -> Image:
+        rows = self.used.popleft() if self.used else _empty(self._plan, self._renderer)
+        # Only the last band is shorter, and its array is not used again.
+        return rows[: band.last - band.first]
+
+    def put(self, band: Band, rows: Image) -> None:
+        self._made.put((band, rows))
 
 
 def _empty(plan: BandPlan, renderer: BandRenderer) -> Image:

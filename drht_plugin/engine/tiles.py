@@ -1,4 +1,4 @@
-"""Regions, and how an axis is cut into overlapping tiles: geometry only, no pixels.
+"""How an axis is cut into overlapping tiles: geometry only, no pixels.
 
 An axis of `length` pixels has a tile at every multiple of `step`. What a tile shows, its
 *support*, reaches from there to `ramp` pixels beyond where the next one begins; over these pixels
@@ -20,43 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from drht_plugin.errors import InputError
-
-
-@dataclass(frozen=True)
-class Region:
-    """Rows top..bottom−1 and columns left..right−1; columns of a panorama may lie outside it."""
-
-    top: int
-    left: int
-    height: int
-    width: int
-
-    @property
-    def bottom(self) -> int:
-        """The row after the last."""
-        return self.top + self.height
-
-    @property
-    def right(self) -> int:
-        """The column after the last."""
-        return self.left + self.width
-
-    def holds(self, other: Region) -> bool:
-        """Whether all of `other` lies inside."""
-        return (
-            self.top <= other.top
-            and self.left <= other.left
-            and other.bottom <= self.bottom
-            and other.right <= self.right
-        )
-
-    def grown(self, margin: int, height: int, width: int, *, wrap: bool) -> Region:
-        """With `margin` pixels around it, cut at the image's borders; not sideways if `wrap`."""
-        top, bottom = max(0, self.top - margin), min(height, self.bottom + margin)
-        left, right = self.left - margin, self.right + margin
-        if not wrap:
-            left, right = max(0, left), min(width, right)
-        return Region(top, left, bottom - top, right - left)
+from drht_plugin.geometry import Region
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import drht_plugin
-from drht_plugin import __version__
+from drht_plugin._version import __version__
 from drht_plugin.bridge.transfer import H_MAX
 from drht_plugin.errors import InputError, WriteError
 from drht_plugin.evaluation.datasets import Source
@@ -154,7 +154,7 @@ def _head(plan: Plan, count: int) -> dict[str, Any]:
 
 
 def _model(model: str) -> str:
-    from drht_plugin.model.files import locate
+    from drht_plugin.model.locate import locate
 
     path = locate(model)
     try:

@@ -15,10 +15,10 @@ from drht_plugin.evaluation.datasets import FloatArray
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from drht_plugin.camera import Scene
+    from drht_plugin.virtual_camera import HdrImage
 
 
-def read_scenes(folder: Path) -> tuple[list[Scene], dict[str, ReadError]]:
+def read_scenes(folder: Path) -> tuple[list[HdrImage], dict[str, ReadError]]:
     """The scenes that can be read, and by file name why the others cannot.
 
     One by one, where `load_scenes` gives all or nothing: a broken image costs its pictures alone.

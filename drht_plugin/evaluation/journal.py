@@ -10,7 +10,7 @@ from typing import Any
 
 from drht_plugin.errors import WriteError
 from drht_plugin.evaluation.scores import Row
-from drht_plugin.io import replacing
+from drht_plugin.storage import replacing
 
 
 class Journal:

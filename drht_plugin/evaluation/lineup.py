@@ -12,7 +12,7 @@ from drht_plugin.evaluation.datasets import FloatArray, Item, unit
 from drht_plugin.evaluation.methods import CORRECTORS, EXPANDERS
 
 if TYPE_CHECKING:
-    from drht_plugin.engine.correct import Corrector
+    from drht_plugin.engine.corrector import Corrector
 
 Method = Callable[[Item], FloatArray]
 
@@ -37,7 +37,7 @@ def method_names() -> list[str]:
 
 def lineup(names: Sequence[str], model: str, device: str) -> Lineup:
     """The methods by name; networks are loaded when first used."""
-    from drht_plugin.engine.correct import Corrector
+    from drht_plugin.engine.corrector import Corrector
 
     ours = Corrector(model=model, device=device, threads=1)
     correctors = {

@@ -12,7 +12,7 @@ from drht_plugin.evaluation.datasets import Item, Lazy
 from drht_plugin.evaluation.hdr_folder import describe, fail, planes, read_scenes, to_codes
 
 if TYPE_CHECKING:
-    from drht_plugin.camera import Scene
+    from drht_plugin.virtual_camera import HdrImage
 
 EXPOSURES = (-2.5, 0.0, 2.0)
 """EV relative to the metered exposure."""
@@ -59,12 +59,12 @@ class Panoramas:
         return {**describe(self.folder), "panoramas at EV": list(EXPOSURES), "seed": self.seed}
 
 
-def _shot(scene: Scene, stops: float, name: str, seed: int) -> Item:
+def _shot(scene: HdrImage, stops: float, name: str, seed: int) -> Item:
     import torch
 
     from drht_plugin.bridge.transfer import H_MAX
-    from drht_plugin.camera import Curve, Sensor, metered_exposure, shoot
     from drht_plugin.training.tonemap import fusion
+    from drht_plugin.virtual_camera import Curve, Sensor, metered_exposure, shoot
 
     radiance = scene.radiance[None, :3].float().clamp_min(0)
     exposed = radiance * (metered_exposure(radiance) * 2**stops).view(-1, 1, 1, 1)

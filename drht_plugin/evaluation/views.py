@@ -15,8 +15,8 @@ from drht_plugin.evaluation.datasets import Item, Lazy
 from drht_plugin.evaluation.hdr_folder import describe, fail, planes, read_scenes, to_codes
 
 if TYPE_CHECKING:
-    from drht_plugin.camera import Scene
     from drht_plugin.training.triplets import ViewPlan
+    from drht_plugin.virtual_camera import HdrImage
 
 CLASSES = {"under": (-3.3, -1.2), "normal": (-0.6, 0.6), "over": (1.0, 3.2)}
 """Exposure classes: EV relative to the metered exposure."""
@@ -76,7 +76,7 @@ def _size(across: int, down: int) -> tuple[int, int]:
 
 
 def _view(
-    scenes: list[Scene], plan: ViewPlan, size: tuple[int, int], name: str, kind: str, seed: int
+    scenes: list[HdrImage], plan: ViewPlan, size: tuple[int, int], name: str, kind: str, seed: int
 ) -> Item:
     import torch
 

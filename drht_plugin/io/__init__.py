@@ -4,21 +4,17 @@ Importing this package is quick: pyvips and OpenImageIO are loaded by the first 
 them.
 """
 
-from drht_plugin.io._atomic import replacing, reserve
-from drht_plugin.io._files import (
-    Picture,
-    PictureFile,
+from drht_plugin.io._formats import readable_suffixes, writable_suffixes
+from drht_plugin.io._picture import Picture
+from drht_plugin.io._reading import PictureFile, open_picture, read_picture, upright
+from drht_plugin.io._writing import (
     PictureSink,
     create_hdr,
     create_picture,
-    open_picture,
-    read_picture,
-    upright,
     write_hdr,
     write_picture,
 )
-from drht_plugin.io._formats import readable_suffixes, writable_suffixes
-from drht_plugin.io._metadata import orientation
+from drht_plugin.io.metadata.types import orientation
 
 __all__ = [
     "Picture",
@@ -30,8 +26,6 @@ __all__ = [
     "orientation",
     "read_picture",
     "readable_suffixes",
-    "replacing",
-    "reserve",
     "upright",
     "writable_suffixes",
     "write_hdr",

@@ -7,9 +7,3 @@ class CodecError(Exception):
 
 class UnsupportedError(Exception):
     """The file is sound, but of a kind that is not read; the message says of which."""
-
-
-def one_line(text: str) -> str:
-    """Return the first line of what a library said."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[0] if lines else "no reason given"

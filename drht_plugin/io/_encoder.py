@@ -11,16 +11,17 @@ from typing import Any
 import numpy as np
 import pyvips
 
-from drht_plugin.engine.tiles import Region
-from drht_plugin.io._codec import CodecError, one_line
+from drht_plugin.errors import first_line
+from drht_plugin.geometry import Region
+from drht_plugin.io._codec import CodecError
 from drht_plugin.io._pixels import Pixels
 from drht_plugin.io._rows import Shape
-from drht_plugin.vips._generate import Header, generate
+from drht_plugin.libvips.lazy import Header, generate
 
 _HEAD = 1 << 16
 """More bytes than come before a file's pixels, when libvips writes no metadata."""
 
-Dress = Callable[[bytes], list[bytes]]
+Embed = Callable[[bytes], list[bytes]]
 """From the first bytes that libvips made to those of the file."""
 
 
@@ -36,7 +37,7 @@ class Encoder:
         shape: H×W×C.
         dtype: uint8 or uint16.
         save: Codes an image into a target.
-        dress: Puts metadata into the file's head.
+        embed: Puts metadata into the file's head.
 
     Raises:
         OSError: The file cannot be made.
@@ -48,9 +49,9 @@ class Encoder:
         shape: Shape,
         dtype: np.dtype[Any],
         save: Callable[[pyvips.Image, Any], None],
-        dress: Dress,
+        embed: Embed,
     ) -> None:
-        self._shape, self._dtype, self._dress = shape, dtype, dress
+        self._shape, self._dtype, self._embed = shape, dtype, embed
         self._changed = threading.Condition()
         self._rows: deque[Pixels] = deque()
         self._first = self._given = 0  # rows that are held: first, and where they end
@@ -77,7 +78,7 @@ class Encoder:
         try:
             save(image, target)
         except pyvips.Error as failure:
-            error = CodecError(one_line(getattr(failure, "detail", "") or str(failure)))
+            error = CodecError(first_line(getattr(failure, "detail", "") or str(failure)))
         except BaseException as failure:
             error = failure
         with self._changed:
@@ -126,7 +127,7 @@ class Encoder:
     def _store_head(self) -> None:
         assert self._head is not None
         head, self._head = bytes(self._head), None
-        self._file.writelines(self._dress(head))
+        self._file.writelines(self._embed(head))
 
     def write(self, rows: Pixels) -> None:
         """Take the next rows; comes back when they are coded, but for the last few."""

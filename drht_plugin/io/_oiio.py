@@ -13,12 +13,14 @@ from typing import Any
 import numpy as np
 import OpenImageIO as oiio
 
-from drht_plugin.io import _boxes, _ifd, _plain_tiff, _tiff
-from drht_plugin.io._codec import CodecError, UnsupportedError, one_line
-from drht_plugin.io._metadata import Carrier
+from drht_plugin.errors import first_line
+from drht_plugin.io import _plain_tiff
+from drht_plugin.io._codec import CodecError, UnsupportedError
 from drht_plugin.io._pixels import Pixels, as_half, associated, straight
 from drht_plugin.io._pyramid import Pyramid
 from drht_plugin.io._rows import Blocks, Reader, Regrouped, Shape, Writer
+from drht_plugin.io.metadata import boxes, ifd, tiff
+from drht_plugin.io.metadata.types import Carrier
 
 BIG_TIFF_BYTES = 0xF0000000
 """Pixels above this size get 64-bit offsets, so that metadata too ends below 4 GB."""
@@ -40,20 +42,20 @@ class SpecCoding:
     dtype: str
 
 
-def reader(path: Path, name: str, buffer: _ifd.Buffer) -> tuple[Reader, Carrier]:
+def reader(path: Path, name: str, buffer: ifd.Buffer) -> tuple[Reader, Carrier]:
     """Open a file whose format, by content, is `name`; `buffer` holds its bytes.
 
     Raises:
         CodecError: The file is damaged.
         UnsupportedError: The file is of a kind that is not read.
     """
-    facts = _tiff.parse(buffer) if name == "tiff" else None
+    facts = tiff.parse(buffer) if name == "tiff" else None
     if name == "hdr" and b"32-bit_rle_xyze" in bytes(buffer[:4096]):
         raise UnsupportedError("is an XYZ picture; only RGB is read")
     if facts:
         carrier = Carrier(name, facts.metadata, facts.coding)
         alpha_tied = facts.coding.extra == _ASSOCIATED
-        where = _plain_tiff.layout(buffer, facts.dtype)
+        where = _plain_tiff.pixel_places(buffer, facts.dtype)
         if where is not None:
             plain: Reader = _plain_tiff.PlainReader(path, where)
             return (_Straight(plain) if alpha_tied else Pyramid(plain, path)), carrier
@@ -64,11 +66,11 @@ def reader(path: Path, name: str, buffer: _ifd.Buffer) -> tuple[Reader, Carrier]
         # Alpha is associated in OpenEXR, by convention.
         return _Straight(source), Carrier(name, coding=SpecCoding(source.spec, source.dtype.name))
     profile = source.spec.getattribute("ICCProfile")
-    metadata = _boxes.parse(buffer)
+    metadata = boxes.parse(buffer)
     if profile is not None:
         metadata = replace(metadata, icc=bytes(profile))
     if metadata.exif:
-        metadata = replace(metadata, exif=_ifd.upright(metadata.exif))
+        metadata = replace(metadata, exif=ifd.upright(metadata.exif))
     return source, Carrier(name, metadata)
 
 
@@ -100,7 +102,7 @@ class _Reader(Blocks):
         else:
             pixels = source.read_scanlines(0, 0, top, bottom, 0, 0, spec.nchannels, self._type)
         if pixels is None or source.has_error:
-            raise CodecError(one_line(source.geterror()))
+            raise CodecError(first_line(source.geterror()))
         return pixels.reshape(bottom - top, *self.shape[1:])
 
     def close(self) -> None:
@@ -133,7 +135,7 @@ def _opened(path: Path) -> Any:
     config.attribute("oiio:UnassociatedAlpha", 1)  # alpha as the file has it
     source = oiio.ImageInput.open(str(path), config)
     if source is None:
-        raise CodecError(one_line(oiio.geterror()))
+        raise CodecError(first_line(oiio.geterror()))
     return source
 
 
@@ -200,8 +202,8 @@ def write(path: Path, name: str, pixels: Pixels, carrier: Carrier, quality: int 
     finally:
         done = target.close() and done
     if not done:
-        raise CodecError(one_line(target.geterror()))
-    _boxes.append(str(path), carrier.metadata)
+        raise CodecError(first_line(target.geterror()))
+    boxes.append(str(path), carrier.metadata)
     _verify(path)
 
 
@@ -235,12 +237,12 @@ def _spec(shape: Shape, dtype: np.dtype[Any]) -> Any:
 
 
 def _tiff_writer(path: Path, shape: Shape, dtype: np.dtype[Any], carrier: Carrier) -> Writer:
-    same = carrier.coding if isinstance(carrier.coding, _tiff.Coding) else None
-    coding = same or _tiff.Coding()
-    tree = _tiff.dressing(carrier.metadata, same)
+    same = carrier.coding if isinstance(carrier.coding, tiff.TiffCoding) else None
+    coding = same or tiff.TiffCoding()
+    tree = tiff.metadata_tree(carrier.metadata, same)
     tie = None
     if shape[2] in (2, 4):
-        tree = tree.with_main({_ifd.EXTRA_SAMPLES: _ifd.short(coding.extra)})
+        tree = tree.with_main({ifd.EXTRA_SAMPLES: ifd.short(coding.extra)})
         tie = _associated if coding.extra == _ASSOCIATED else None
     big = coding.big or math.prod(shape) * dtype.itemsize > BIG_TIFF_BYTES
     if coding.compression == "none":
@@ -253,7 +255,7 @@ def _tiff_writer(path: Path, shape: Shape, dtype: np.dtype[Any], carrier: Carrie
     spec.attribute("tiff:bigtiff", int(big))
     if coding.tile:
         spec.tile_width, spec.tile_height = coding.tile
-    stored = _Writer(path, spec, dtype, lambda: _ifd.append_to_tiff(str(path), tree))
+    stored = _Writer(path, spec, dtype, lambda: ifd.append_to_tiff(str(path), tree))
     return _Changed(stored, tie) if tie else stored
 
 
@@ -283,9 +285,9 @@ def _linear_writer(
 def _created(path: Path, spec: Any) -> Any:
     target: Any = oiio.ImageOutput.create(str(path))
     if target is None:
-        raise CodecError(one_line(oiio.geterror()))
+        raise CodecError(first_line(oiio.geterror()))
     if not target.open(str(path), spec):
-        raise CodecError(one_line(target.geterror()))
+        raise CodecError(first_line(target.geterror()))
     return target
 
 
@@ -308,7 +310,7 @@ class _Writer(Regrouped):
         path: Of the new file.
         spec: OpenImageIO's description of it.
         dtype: Of the rows that are given.
-        dress: What is done to the file when its pixels are stored.
+        embed: What is done to the file when its pixels are stored.
     """
 
     def __init__(
@@ -316,9 +318,9 @@ class _Writer(Regrouped):
         path: Path,
         spec: Any,
         dtype: np.dtype[Any],
-        dress: Callable[[], None] | None = None,
+        embed: Callable[[], None] | None = None,
     ) -> None:
-        self._path, self._spec, self._dress = path, spec, dress
+        self._path, self._spec, self._embed = path, spec, embed
         shape = (spec.height, spec.width, spec.nchannels)
         super().__init__(shape, dtype, spec.tile_height or _WRITTEN_BAND, self._store)
         self._target = _created(path, spec)
@@ -332,15 +334,15 @@ class _Writer(Regrouped):
         else:
             done = self._target.write_scanlines(top, top + len(rows), 0, rows)
         if not done:
-            raise CodecError(one_line(self._target.geterror()))
+            raise CodecError(first_line(self._target.geterror()))
 
     def finish(self) -> None:
         """Close the file, give it its metadata, and see that it is whole."""
         target, self._target = self._target, None
         if not target.close():
-            raise CodecError(one_line(target.geterror()))
-        if self._dress is not None:
-            self._dress()
+            raise CodecError(first_line(target.geterror()))
+        if self._embed is not None:
+            self._embed()
         _verify(self._path)
 
     def close(self) -> None:
@@ -366,6 +368,6 @@ def _verify(path: Path) -> None:
             else:
                 band = source.read_scanlines(0, 0, top, bottom, 0, 0, spec.nchannels, spec.format)
             if band is None:
-                raise CodecError(f"not stored whole ({one_line(source.geterror())})")
+                raise CodecError(f"not stored whole ({first_line(source.geterror())})")
     finally:
         source.close()

@@ -15,21 +15,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drht_plugin.io import _ifd
 from drht_plugin.io._codec import CodecError
-from drht_plugin.io._outflow import Outflow
 from drht_plugin.io._pixels import Pixels
 from drht_plugin.io._rows import Regrouped, Shape
+from drht_plugin.io.metadata import ifd
+from drht_plugin.storage.direct_file import DirectFile
 
 _WIDTH, _LENGTH, _BITS, _COMPRESSION, _PHOTOMETRIC, _FILL = 256, 257, 258, 259, 262, 266
 _OFFSETS, _SAMPLES, _ROWS, _COUNTS, _PLANES, _PREDICTOR, _FORMAT = 273, 277, 278, 279, 284, 317, 339
 _TILE_WIDTH, _TILE_LENGTH, _TILE_OFFSETS, _TILE_COUNTS = 322, 323, 324, 325
 _STRIP_BYTES = 1 << 18
-_ORDER: _ifd.Order = "<" if sys.byteorder == "little" else ">"
+_ORDER: ifd.Order = "<" if sys.byteorder == "little" else ">"
 
 
 @dataclass(frozen=True)
-class Layout:
+class PixelPlaces:
     """Where the pixels lie.
 
     Attributes:
@@ -50,7 +50,7 @@ class Layout:
         return -(-self.shape[1] // self.block[1])
 
 
-def layout(buffer: _ifd.Buffer, dtype: str) -> Layout | None:
+def pixel_places(buffer: ifd.Buffer, dtype: str) -> PixelPlaces | None:
     """Say where the pixels of a TIFF file lie; None where they are not plainly there.
 
     Args:
@@ -61,7 +61,7 @@ def layout(buffer: _ifd.Buffer, dtype: str) -> Layout | None:
         CodecError: They should lie where the file has ended.
         ValueError: The file's structure is damaged.
     """
-    fields, order = _ifd.parse(buffer).main, _ifd.parse(buffer).order
+    fields, order = ifd.parse(buffer).main, ifd.parse(buffer).order
 
     def number(tag: int, default: int) -> int:
         values = fields[tag].integers() if tag in fields else ()
@@ -91,7 +91,7 @@ def layout(buffer: _ifd.Buffer, dtype: str) -> Layout | None:
     if not all(usual) or min(height, width, *block) < 1 or tag not in fields:
         return None
     offsets = np.array(fields[tag].numbers(), np.uint64)
-    found = Layout((height, width, channels), stored, block, offsets)
+    found = PixelPlaces((height, width, channels), stored, block, offsets)
     rows_of_blocks = -(-height // block[0])
     if len(offsets) != rows_of_blocks * found.across:
         return None
@@ -111,7 +111,7 @@ def layout(buffer: _ifd.Buffer, dtype: str) -> Layout | None:
 class PlainReader:
     """Rows of an uncompressed TIFF file."""
 
-    def __init__(self, path: Path, where: Layout) -> None:
+    def __init__(self, path: Path, where: PixelPlaces) -> None:
         self.shape, self.dtype = where.shape, np.dtype(where.dtype.name)
         self._where = where
         self._file = open(path, "rb", buffering=0)  # noqa: SIM115 (closed by `close`)
@@ -204,7 +204,7 @@ class PlainWriter:
         *,
         tile: tuple[int, int] | None,
         big: bool,
-        tree: _ifd.Tree,
+        tree: ifd.Tree,
     ) -> None:
         self._shape, self._dtype, self._big, self._tree = shape, dtype, big, tree
         height, width, channels = shape
@@ -215,8 +215,8 @@ class PlainWriter:
         else:
             self._rows = min(max(_STRIP_BYTES // row_bytes, 1), height)
         self._at = 16 if big else 8
-        head = _ifd.head(0, _ORDER, big)
-        self._file = Outflow(path, len(head) + self._blocks * self._block_bytes)
+        head = ifd.head(0, _ORDER, big)
+        self._file = DirectFile(path, len(head) + self._blocks * self._block_bytes)
         self._file.write(memoryview(head))
         # Strips follow each other without a gap, so that only tiles must come in whole rows.
         self._regrouped = Regrouped(shape, dtype, tile[1] if tile else 1, self._encode)
@@ -262,13 +262,13 @@ class PlainWriter:
         """Write the directory, and its place into the header."""
         at = self._at + self._at % 2
         tree = replace(self._tree, main={**self._structure(), **self._tree.main})
-        data = _ifd.serialised(tree, at, _ORDER, self._big)
+        data = ifd.serialised(tree, at, _ORDER, self._big)
         if not self._big and at + len(data) > 0xFFFFFFFF:
             raise ValueError("the file outgrew 4 GB")
         self._file.write(memoryview(bytes(at - self._at) + data))
-        self._file.finish(at + len(data), _ifd.head(at, _ORDER, self._big))
+        self._file.finish(at + len(data), ifd.head(at, _ORDER, self._big))
 
-    def _structure(self) -> dict[int, _ifd.Field]:
+    def _structure(self) -> dict[int, ifd.Field]:
         height, width, channels = self._shape
         start = 16 if self._big else 8
         offsets = start + np.arange(self._blocks, dtype=np.uint64) * np.uint64(self._block_bytes)
@@ -279,26 +279,26 @@ class PlainWriter:
         form = np.full(channels, 3 if self._dtype.kind == "f" else 1)
         wide = 16 if self._big else 4
         fields = {
-            _WIDTH: _ifd.numbers(4, [width]),
-            _LENGTH: _ifd.numbers(4, [height]),
-            _BITS: _ifd.numbers(3, bits),
-            _COMPRESSION: _ifd.short(1),
-            _PHOTOMETRIC: _ifd.short(2 if channels >= 3 else 1),
-            _SAMPLES: _ifd.short(channels),
-            _PLANES: _ifd.short(1),
-            _FORMAT: _ifd.numbers(3, form),
+            _WIDTH: ifd.numbers(4, [width]),
+            _LENGTH: ifd.numbers(4, [height]),
+            _BITS: ifd.numbers(3, bits),
+            _COMPRESSION: ifd.short(1),
+            _PHOTOMETRIC: ifd.short(2 if channels >= 3 else 1),
+            _SAMPLES: ifd.short(channels),
+            _PLANES: ifd.short(1),
+            _FORMAT: ifd.numbers(3, form),
         }
         if self._tile:
             return fields | {
-                _TILE_WIDTH: _ifd.numbers(4, [self._tile[0]]),
-                _TILE_LENGTH: _ifd.numbers(4, [self._tile[1]]),
-                _TILE_OFFSETS: _ifd.numbers(wide, offsets),
-                _TILE_COUNTS: _ifd.numbers(wide, counts),
+                _TILE_WIDTH: ifd.numbers(4, [self._tile[0]]),
+                _TILE_LENGTH: ifd.numbers(4, [self._tile[1]]),
+                _TILE_OFFSETS: ifd.numbers(wide, offsets),
+                _TILE_COUNTS: ifd.numbers(wide, counts),
             }
         return fields | {
-            _ROWS: _ifd.numbers(4, [self._rows]),
-            _OFFSETS: _ifd.numbers(wide, offsets),
-            _COUNTS: _ifd.numbers(wide, counts),
+            _ROWS: ifd.numbers(4, [self._rows]),
+            _OFFSETS: ifd.numbers(wide, offsets),
+            _COUNTS: ifd.numbers(wide, counts),
         }
 
     def close(self) -> None:

@@ -13,12 +13,14 @@ from typing import Any
 import numpy as np
 import pyvips
 
-from drht_plugin.io import _heif, _ifd, _jpeg, _png, _webp
-from drht_plugin.io._codec import CodecError, UnsupportedError, one_line
+from drht_plugin.errors import first_line
+from drht_plugin.io._codec import CodecError, UnsupportedError
 from drht_plugin.io._encoder import Encoder
-from drht_plugin.io._metadata import Carrier, Metadata, exif_with_density
 from drht_plugin.io._pixels import Pixels, narrowed, widened
 from drht_plugin.io._rows import Reader, Shape, Writer
+from drht_plugin.io.metadata import heif, ifd, jpeg, png, webp
+from drht_plugin.io.metadata.types import Carrier, Metadata, exif_with_density
+from drht_plugin.libvips.smaller import shrink_factor
 
 _DEPTHS = ("uchar", "ushort")
 _LOADERS = {"jpeg": "jpegload", "png": "pngload", "webp": "webpload", "tiff": "tiffload"}
@@ -30,10 +32,10 @@ _SEQUENCES = (b"avis", b"msf1", b"hevc", b"hevx")
 
 
 def _said(error: pyvips.Error) -> str:
-    return one_line(getattr(error, "detail", "") or str(error))
+    return first_line(getattr(error, "detail", "") or str(error))
 
 
-def reader(path: Path, name: str, buffer: _ifd.Buffer) -> tuple[Reader, Carrier]:
+def reader(path: Path, name: str, buffer: ifd.Buffer) -> tuple[Reader, Carrier]:
     """Open a file whose format, by content, is `name`; `buffer` holds its bytes.
 
     Raises:
@@ -42,7 +44,7 @@ def reader(path: Path, name: str, buffer: _ifd.Buffer) -> tuple[Reader, Carrier]
     """
     carrier = _described(name, buffer)
     source = VipsReader(path, name)
-    return source, carrier or source.heif_carrier(name, _heif.nclx(buffer))
+    return source, carrier or source.heif_carrier(name, heif.nclx(buffer))
 
 
 class VipsReader:
@@ -77,7 +79,7 @@ class VipsReader:
 
     def reduced(self, most: int) -> "VipsReader | None":
         """A reader of a JPEG made smaller by its decoder; None for other formats."""
-        factor = _jpeg.shrink_factor(most)
+        factor = shrink_factor(most)
         if self._loader != "jpegload" or factor == 1:
             return None
         return VipsReader(self._path, self._name, {"shrink": factor})
@@ -127,17 +129,17 @@ def _check(image: pyvips.Image, *, whole: bool) -> None:
         raise UnsupportedError(f"has {image.get_n_pages()} pages; only single pictures are read")
 
 
-def _described(name: str, buffer: _ifd.Buffer) -> Carrier | None:
+def _described(name: str, buffer: ifd.Buffer) -> Carrier | None:
     if name == "jpeg":
-        metadata, coding = _jpeg.parse(buffer)
+        metadata, coding = jpeg.parse(buffer)
         return Carrier(name, metadata, coding, lossless=False)
     if name == "png":
-        metadata, animated = _png.parse(buffer)
+        metadata, animated = png.parse(buffer)
         if animated:
             raise UnsupportedError("is an animation; only single pictures are read")
         return Carrier(name, metadata)
     if name == "webp":
-        facts = _webp.parse(buffer)
+        facts = webp.parse(buffer)
         if facts.animated:
             raise UnsupportedError("is an animation; only single pictures are read")
         return Carrier(name, facts.metadata, lossless=facts.lossless)
@@ -154,7 +156,7 @@ def _heif_carrier(name: str, image: pyvips.Image, cicp: tuple[int, int] | None) 
 
     exif = (blob("exif-data") or b"").removeprefix(b"Exif\0\0") or None
     try:
-        exif = _ifd.upright(exif) if exif else None
+        exif = ifd.upright(exif) if exif else None
     except ValueError:
         exif = None
     icc = blob("icc-profile-data")
@@ -187,20 +189,20 @@ def writer(
         def save(image: pyvips.Image, target: Any) -> None:
             image.pngsave_target(target, keep="none")
 
-        def dress(head: bytes) -> list[bytes]:
-            return _png.dressed(head, carrier.metadata, same_format=same)
+        def embed(head: bytes) -> list[bytes]:
+            return png.embedded(head, carrier.metadata, same_format=same)
 
     else:
         options = _jpeg_options(carrier, quality, shape)
-        _jpeg.require_room(carrier.metadata)
+        jpeg.require_room(carrier.metadata)
 
         def save(image: pyvips.Image, target: Any) -> None:
             image.jpegsave_target(target, keep="none", **options)
 
-        def dress(head: bytes) -> list[bytes]:
-            return _jpeg.dressed(head, carrier.metadata, same_format=same)
+        def embed(head: bytes) -> list[bytes]:
+            return jpeg.embedded(head, carrier.metadata, same_format=same)
 
-    return Encoder(path, shape, dtype, save, dress)
+    return Encoder(path, shape, dtype, save, embed)
 
 
 def write(path: Path, name: str, pixels: Pixels, carrier: Carrier, quality: int | None) -> None:
@@ -215,7 +217,7 @@ def write(path: Path, name: str, pixels: Pixels, carrier: Carrier, quality: int 
         if name == "webp":
             strength = _strength(carrier, quality, exact=True)
             encoded = _image(pixels).webpsave_buffer(keep="none", **strength)
-            parts = _webp.dressed(
+            parts = webp.embedded(
                 encoded, carrier.metadata, width=width, height=height, alpha=channels == 4
             )
         else:
@@ -234,7 +236,7 @@ def _image(pixels: Pixels) -> pyvips.Image:
 
 
 def _jpeg_options(carrier: Carrier, quality: int | None, shape: Shape) -> dict[str, Any]:
-    coding = carrier.coding if isinstance(carrier.coding, _jpeg.Coding) else _jpeg.Coding()
+    coding = carrier.coding if isinstance(carrier.coding, jpeg.JpegCoding) else jpeg.JpegCoding()
     # Either way of storing has the codec hold the whole picture, in up to 6 bytes a pixel.
     small = shape[0] * shape[1] <= _HELD_PIXELS
     return {

@@ -21,9 +21,9 @@ def elu_(x: Tensor) -> Tensor:
     flat = _flat(x)
     if flat is None:
         return F.elu(x, inplace=True)
-    from drht_plugin.bridge import kernels
+    from drht_plugin.bridge import curves
 
-    kernels.look_up(flat, _table())
+    curves.look_up(flat, _table())
     return x
 
 

@@ -2,11 +2,11 @@
 
 Yang et al., "Image Correction via Deep Reciprocating HDR Transformation", CVPR 2018: kernels
 9, 5, 3, 3, 3 and channels 64, 64, 128, 256, 256 down, a latent of 512, the mirror of it up, ELU,
-skips a + b + a·b between encoder and decoder at all five levels, and a skip from input to
-output. `Layout` says what differs from that: in the shipped networks all five encoder levels have
+skips a + b + a·b between encoder and decoder at all five levels, and a skip from input to output.
+`Architecture` says what differs from that: in the shipped networks all five encoder levels have
 stride 2 and the output is projected to 2×2 pixels at once, which costs a quarter of a first level
-at full resolution; a mean over the picture joins the latent; and the skip from input to output
-has a gain.
+at full resolution; a mean over the picture joins the latent; and the skip from input to output has
+a gain.
 
 Batch normalisation has fixed statistics at inference, and `fold_normalisation` moves them into
 the convolutions: the shipped networks are convolutions only, and the result of a picture does
@@ -25,16 +25,13 @@ from torch.nn import functional as F
 from drht_plugin.bridge import transfer
 from drht_plugin.model.activation import elu_
 
-STRIDE = 32
-"""Heights and widths given to the networks are multiples of this."""
-
 _MOST_LOG_GAIN = 4.0
 
 _Y_MAX = transfer.ALPHA * transfer.H_MAX**transfer.GAMMA
 
 
 @dataclass(frozen=True)
-class Layout:
+class Architecture:
     """What both networks are built from.
 
     channels: of the five levels; the latent has twice those of the last. kernels: of the five
@@ -56,12 +53,12 @@ class Layout:
         return self.unshuffled * self.first_stride
 
 
-LAYOUTS = {
-    "drht-d-1": Layout(gain=False),
-    "drht-d-2": Layout(),
-    "drht-p2-2": Layout(kernels=(5, 3, 3, 3, 3), unshuffled=2, first_stride=1),
-    "drht-wide-2": Layout(channels=(96, 96, 192, 384, 384)),
-    "drht-paper-1": Layout(first_stride=1, context=False, gain=False),
+ARCHITECTURES = {
+    "drht-d-1": Architecture(gain=False),
+    "drht-d-2": Architecture(),
+    "drht-p2-2": Architecture(kernels=(5, 3, 3, 3, 3), unshuffled=2, first_stride=1),
+    "drht-wide-2": Architecture(channels=(96, 96, 192, 384, 384)),
+    "drht-paper-1": Architecture(first_stride=1, context=False, gain=False),
 }
 """Architectures by the name that stands beside their weights."""
 
@@ -147,28 +144,35 @@ class AutoEncoder(nn.Module):
     H and W are multiples of `STRIDE`.
     """
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, architecture: Architecture) -> None:
         super().__init__()
-        first, *_, last = layout.channels
-        scale = layout.first_scale
-        ends = (3 * layout.unshuffled**2, *layout.channels)
-        strides = (layout.first_stride, 2, 2, 2, 2)
-        self.shuffle_in, self.shuffle_out = nn.PixelUnshuffle(layout.unshuffled), scale
+        first, *_, last = architecture.channels
+        scale = architecture.first_scale
+        ends = (3 * architecture.unshuffled**2, *architecture.channels)
+        strides = (architecture.first_stride, 2, 2, 2, 2)
+        self.shuffle_in, self.shuffle_out = nn.PixelUnshuffle(architecture.unshuffled), scale
         self.encoder = nn.ModuleList(
             Block(_down(i, o, k, s), o)
-            for i, o, k, s in zip(ends[:-1], layout.channels, layout.kernels, strides, strict=True)
+            for i, o, k, s in zip(
+                ends[:-1], architecture.channels, architecture.kernels, strides, strict=True
+            )
         )
         # The latent is at a 32nd of the picture's size.
         self.latent = Block(_down(last, 2 * last, 3, 2 // scale), 2 * last)
-        self.context = Context(2 * last, 64) if layout.context else nn.Identity()
+        self.context = Context(2 * last, 64) if architecture.context else nn.Identity()
         bottom = _down(2 * last, last, 3, 1) if scale == 2 else _up(2 * last, last, 3)
         self.bottom = Block(bottom, last)
         # Mirrored: a level's way up has the kernel of its way down.
-        ways = zip(layout.channels[:-1], layout.channels[1:], layout.kernels[:-1], strict=True)
+        ways = zip(
+            architecture.channels[:-1],
+            architecture.channels[1:],
+            architecture.kernels[:-1],
+            strict=True,
+        )
         up = [(i, o, k) for o, i, k in ways][::-1]
         self.decoder = nn.ModuleList(Block(_up(i, o, k), o) for i, o, k in up)
         self.project = nn.Conv2d(first, 3 * scale**2, 1)
-        self.gain = nn.Conv2d(first, 3, 1) if layout.gain else None
+        self.gain = nn.Conv2d(first, 3, 1) if architecture.gain else None
         # Weights about to be loaded have no values yet; to draw them takes torch a second.
         if not self.project.weight.is_meta:
             self._initialise()
@@ -239,10 +243,10 @@ class Estimate(NamedTuple):
 class Drht(nn.Module):
     """HDR estimation, the bridge, and LDR correction."""
 
-    def __init__(self, layout: Layout = LAYOUTS[SHIPPED]) -> None:
+    def __init__(self, architecture: Architecture = ARCHITECTURES[SHIPPED]) -> None:
         super().__init__()
-        self.hdr_estimation = AutoEncoder(layout)
-        self.ldr_correction = AutoEncoder(layout)
+        self.hdr_estimation = AutoEncoder(architecture)
+        self.ldr_correction = AutoEncoder(architecture)
 
     def forward(self, ldr: Tensor) -> Estimate:
         """A display-encoded picture in 0..1, B×3×H×W float32, to y and T (not yet clamped)."""

@@ -20,8 +20,8 @@ from safetensors.torch import load, save
 from torch import nn
 
 from drht_plugin.errors import InputError, WeightsError
-from drht_plugin.model.files import locate
-from drht_plugin.model.networks import LAYOUTS, SHIPPED, Block, Drht, Layout
+from drht_plugin.model.locate import locate
+from drht_plugin.model.networks import ARCHITECTURES, SHIPPED, Architecture, Block, Drht
 
 DETAIL_ARCHITECTURE = "drht-detail-3"
 """The network of network detail."""
@@ -36,7 +36,9 @@ def load_model(model: str | Path) -> Drht:
         InputError: no such model.
         WeightsError: damaged, without its description, or of another architecture.
     """
-    known = {name: partial(_without_normalisation, layout) for name, layout in LAYOUTS.items()}
+    known = {
+        name: partial(_without_normalisation, layout) for name, layout in ARCHITECTURES.items()
+    }
     return load_weights(locate(model), known).eval().requires_grad_(False)
 
 
@@ -91,8 +93,8 @@ def save_model(
     path.with_suffix(".json").write_text(json.dumps(description, indent=2) + "\n")
 
 
-def _without_normalisation(layout: Layout) -> Drht:
-    network = Drht(layout)
+def _without_normalisation(architecture: Architecture) -> Drht:
+    network = Drht(architecture)
     for module in network.modules():
         if isinstance(module, Block):
             module.norm = nn.Identity()

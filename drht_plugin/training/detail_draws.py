@@ -7,9 +7,9 @@ from pathlib import Path
 
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from drht_plugin.camera import Scene
 from drht_plugin.model.runner import Runner
 from drht_plugin.training.detail_samples import Sample, Sampler
+from drht_plugin.virtual_camera import HdrImage
 
 _AHEAD = 4
 """Views that each process draws ahead."""
@@ -18,7 +18,7 @@ _AHEAD = 4
 class Draws(IterableDataset[list[Sample]]):
     """Views without end, surveyed by `model` on the CPU; each process has a seed of its own."""
 
-    def __init__(self, scenes: Sequence[Scene], model: str | Path, seed: int) -> None:
+    def __init__(self, scenes: Sequence[HdrImage], model: str | Path, seed: int) -> None:
         self._scenes, self._model, self._seed = scenes, model, seed
 
     def __iter__(self) -> Iterator[list[Sample]]:

@@ -13,19 +13,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from drht_plugin import camera
+from drht_plugin import virtual_camera
 from drht_plugin.bridge import transfer
-from drht_plugin.bridge.layout import CELL
-from drht_plugin.camera import Scene
-from drht_plugin.engine.dequantise import dequantised
-from drht_plugin.engine.detail_tile import Tile, network_planes, planes_shape
-from drht_plugin.engine.grid import fit
-from drht_plugin.engine.noise import NoiseMeter
-from drht_plugin.engine.overview import overview
-from drht_plugin.engine.pixels import kind_of
-from drht_plugin.engine.render import Window, tone
-from drht_plugin.engine.restraint import restrained
-from drht_plugin.engine.scene import Scene as SurveyScene
+from drht_plugin.bridge.sizes import CELL
+from drht_plugin.engine.pixels import spec_of
+from drht_plugin.engine.render.guided import tone
+from drht_plugin.engine.render.network.tile import Tile, network_planes, planes_shape
+from drht_plugin.engine.scene import Scene
+from drht_plugin.engine.survey.noise import NoiseMeter
+from drht_plugin.engine.survey.overview import overview
+from drht_plugin.engine.survey.survey import Overviews, estimate, make_scene
+from drht_plugin.geometry import Window
 from drht_plugin.model.runner import Runner
 from drht_plugin.training.triplets import (
     Mix,
@@ -36,6 +34,7 @@ from drht_plugin.training.triplets import (
     cameras,
     render_triplets,
 )
+from drht_plugin.virtual_camera import HdrImage
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -128,7 +127,7 @@ def _log_uniform(random: np.random.Generator, least: float, most: float) -> floa
 class Sampler:
     """Pictures with their surveys, at up-factors of full size over overview from 1 to 32."""
 
-    def __init__(self, scenes: Sequence[Scene], runner: Runner, seed: int) -> None:
+    def __init__(self, scenes: Sequence[HdrImage], runner: Runner, seed: int) -> None:
         self._scenes, self._runner = scenes, runner
         self.photographer = Photographer(scenes, seed, _MIX)
         # Panoramas as they lie in their files: they hold more pixels than any view of them.
@@ -166,7 +165,7 @@ class Sampler:
         size: tuple[int, int],
         coarser: float,
         enlarged: float,
-        scenes: Sequence[Scene] | None = None,
+        scenes: Sequence[HdrImage] | None = None,
     ) -> list[Sample]:
         """The shots of a view of `scenes`, the sampler's own unless given.
 
@@ -205,7 +204,7 @@ class Sampler:
         # Display codes go about with the square root of light.
         true_ldr = (triplets.true_ldr * (0.5 * texture).exp()).clamp(0, 1)
         return Triplets(
-            camera.shoot(radiance, curve, sensor, self._noise),
+            virtual_camera.shoot(radiance, curve, sensor, self._noise),
             radiance,
             true_ldr,
             triplets.source_clipped,
@@ -229,12 +228,14 @@ class Sampler:
         if self._random.random() < 0.5:
             # Noise of a mosaic, interpolated with the picture.
             raw = replace(sensor, jpeg=sensor.jpeg * 0, quantised=sensor.quantised & False)
-            mosaic = camera.shoot(triplets.true_hdr[part], curve, raw, self._noise)
-            coded = camera.jpeg(_resize(mosaic, size).clamp(0, 1), sensor.jpeg, sensor.halved)
+            mosaic = virtual_camera.shoot(triplets.true_hdr[part], curve, raw, self._noise)
+            coded = virtual_camera.jpeg(
+                _resize(mosaic, size).clamp(0, 1), sensor.jpeg, sensor.halved
+            )
             steps = torch.round(coded * 255) / 255
             ldr = torch.where(sensor.quantised.view(-1, 1, 1, 1), steps, coded)
         else:
-            ldr = camera.shoot(radiance, curve, sensor, self._noise)
+            ldr = virtual_camera.shoot(radiance, curve, sensor, self._noise)
         true_ldr = _resize(triplets.true_ldr[part], size).clamp(0, 1)
         place = round(top * size[0] / rows), round(left * size[1] / columns)
         return [
@@ -247,40 +248,42 @@ class Sampler:
         """What the network sees of a cut, with the survey of the whole picture."""
         height, width = whole.shape[:2]
         coded = np.rint(whole * 255).astype(np.uint8) if shot.quantised else whole
-        kind = kind_of(coded)
-        ldr, weight = overview(coded, kind)
-        if shot.quantised:
-            ldr = dequantised(ldr, kind.coarse_codes, wrap=False)
-        y, corrected = self._runner(ldr)
-        corrected = restrained(ldr, corrected.clip(0, 1), weight, wrap=False)
+        spec = spec_of(coded)
+        # The view stands for a larger picture: what is flat in its overview is flat.
+        overviews = estimate(*overview(coded, spec), self._runner, spec, enlarged=False)
         if coarser > 1:
-            rows, columns = (max(_SHORTEST, round(side / coarser)) for side in ldr.shape[:2])
-            size = rows, columns
-            light = _shrink(transfer.srgb_decode(ldr).astype(np.float32), size)
-            ldr = transfer.srgb_encode(light).astype(np.float32)
-            y, corrected = _shrink(y, size), _shrink(corrected, size)
-            weight = np.ones(size, np.float32)
+            overviews = _coarser(overviews, coarser)
         rows, columns = cut.ldr.shape[-2:]
-        kind = replace(
-            kind,
+        spec = replace(
+            spec,
             height=max(round(height * enlarged), cut.top + rows),
             width=max(round(width * enlarged), cut.left + columns),
         )
-        codes = kind.coarse_codes
-        grid = fit(ldr, corrected, weight, gray=False, wrap=False, codes=codes)
-        noise = _noise_of(cut)
-        return _laid_out(SurveyScene(kind, False, ldr, y, corrected, weight, noise, grid), cut)
+        return _laid_out(make_scene(overviews, _noise_of(cut), spec), cut)
+
+
+def _coarser(overviews: Overviews, factor: float) -> Overviews:
+    """The overviews of a picture that is so many times larger than the one that was surveyed."""
+    rows, columns = (max(_SHORTEST, round(side / factor)) for side in overviews.ldr.shape[:2])
+    size = rows, columns
+    light = _shrink(transfer.srgb_decode(overviews.ldr).astype(np.float32), size)
+    return Overviews(
+        transfer.srgb_encode(light).astype(np.float32),
+        _shrink(overviews.y, size),
+        _shrink(overviews.corrected, size),
+        np.ones(size, np.float32),
+    )
 
 
 def _noise_of(cut: Cut) -> FloatArray:
     """The noise of a cut's pixels, which are those of the full-size picture."""
     pixels = _pixels(cut.ldr)
-    meter = NoiseMeter(kind_of(pixels))
-    overview(pixels, kind_of(pixels), meter=meter)
+    meter = NoiseMeter(spec_of(pixels))
+    overview(pixels, spec_of(pixels), meter=meter)
     return meter.curve()
 
 
-def _laid_out(scene: SurveyScene, cut: Cut) -> Sample:
+def _laid_out(scene: Scene, cut: Cut) -> Sample:
     place = Window(cut.top, cut.left)
     pixels = _pixels(cut.ldr)
     guided = tone(scene, pixels, place)
@@ -331,7 +334,7 @@ def _resize(planes: Tensor, size: tuple[int, ...]) -> Tensor:
 def means(planes: Tensor, side: int, times: int = 1) -> Tensor:
     """Means over squares of an odd side, of what there is of them; so many times over."""
     for _ in range(times):
-        planes = camera.box_mean(planes, side)
+        planes = virtual_camera.box_mean(planes, side)
     return planes
 
 

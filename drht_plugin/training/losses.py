@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from drht_plugin import camera
+from drht_plugin import virtual_camera
 from drht_plugin.bridge import transfer
 from drht_plugin.model.networks import Estimate
 from drht_plugin.training.triplets import Triplets
@@ -144,7 +144,7 @@ def _clipped(truth: Triplets) -> Tensor:
 
 
 def _chroma(codes: Tensor) -> Tensor:
-    return codes - camera.luminance(codes)
+    return codes - virtual_camera.luminance(codes)
 
 
 def _log(y: Tensor) -> Tensor:

@@ -24,8 +24,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from drht_plugin.bridge import transfer
-from drht_plugin.camera import Scene
 from drht_plugin.errors import DependencyError, InputError, ReadError
+from drht_plugin.virtual_camera import HdrImage
 
 _LOG_RANGE = (-14.0, 16.0)
 _PACK_VERSION = "2"
@@ -37,7 +37,7 @@ _WHITE_CODE = 250
 """Code of 8 bits from which on all channels of a photograph are taken for clipped."""
 
 
-def load_scenes(*paths: Path, free_only: bool = False) -> list[Scene]:
+def load_scenes(*paths: Path, free_only: bool = False) -> list[HdrImage]:
     """The scenes of folders (with their `manifest.csv`, where there is one) and of pack files.
 
     Args:
@@ -60,7 +60,7 @@ def load_scenes(*paths: Path, free_only: bool = False) -> list[Scene]:
     return scenes
 
 
-def _from_folder(folder: Path, free_only: bool) -> Iterator[Scene]:
+def _from_folder(folder: Path, free_only: bool) -> Iterator[HdrImage]:
     for file, row in _free(folder, free_only, _SUFFIXES):
         yield read_scene(file, row)
     for file, _ in _free(folder, free_only, _PHOTOGRAPHS):
@@ -81,7 +81,7 @@ def _free(
     ]
 
 
-def photograph(name: str, stream: npt.NDArray[np.uint8], source: str) -> Scene:
+def photograph(name: str, stream: npt.NDArray[np.uint8], source: str) -> HdrImage:
     """A well-exposed photograph as a scene: linear light by sRGB's curve, its own rendition.
 
     stream: the bytes of a JPEG or PNG file of 8 bits; a JPEG's EXIF orientation is applied.
@@ -100,7 +100,7 @@ def photograph(name: str, stream: npt.NDArray[np.uint8], source: str) -> Scene:
     linear = transfer.srgb_decode(rgb.astype(np.float32) / 255).astype(np.float32)
     clipped = (rgb.min(-1) >= _WHITE_CODE).astype(np.float32)
     planes = np.concatenate([linear.transpose(2, 0, 1), clipped[None]])
-    return Scene(name, torch.from_numpy(planes).half(), panorama=False, rendition=True)
+    return HdrImage(name, torch.from_numpy(planes).half(), panorama=False, rendition=True)
 
 
 def image_files(
@@ -116,7 +116,7 @@ def image_files(
     return [(file, rows.get(file.name, {})) for file in files]
 
 
-def read_scene(file: Path, row: Mapping[str, str]) -> Scene:
+def read_scene(file: Path, row: Mapping[str, str]) -> HdrImage:
     """One HDR image as a scene; `row` is its line of the manifest, or empty.
 
     Raises:
@@ -139,7 +139,7 @@ def read_scene(file: Path, row: Mapping[str, str]) -> Scene:
         peak = rgb.max(-1)
         clipped = (peak >= _PLATEAU * peak.max()).astype(np.float32)
     planes = np.concatenate([rgb.transpose(2, 0, 1), clipped[None]])
-    return Scene(file.stem, torch.from_numpy(planes).half(), panorama)
+    return HdrImage(file.stem, torch.from_numpy(planes).half(), panorama)
 
 
 def pack(folders: Sequence[Path], target: Path, *, compression: int = 60) -> int:
@@ -170,7 +170,7 @@ def pack(folders: Sequence[Path], target: Path, *, compression: int = 60) -> int
     return len(index)
 
 
-def _store(scene: Scene, compression: int, tensors: dict[str, Tensor]) -> None:
+def _store(scene: HdrImage, compression: int, tensors: dict[str, Tensor]) -> None:
     cv2 = _opencv()
     low, high = _LOG_RANGE
     rgb = scene.radiance[:3].float().permute(1, 2, 0).numpy()
@@ -184,7 +184,7 @@ def _store(scene: Scene, compression: int, tensors: dict[str, Tensor]) -> None:
     tensors[f"{scene.name}.clip"] = torch.from_numpy(clipped.reshape(-1))
 
 
-def _from_pack(file: Path) -> Iterator[Scene]:
+def _from_pack(file: Path) -> Iterator[HdrImage]:
     try:
         with safe_open(file, "pt") as store, ThreadPoolExecutor() as pool:
             metadata = store.metadata() or {}
@@ -206,14 +206,14 @@ def _ends(entry: dict[str, Any]) -> tuple[str, ...]:
     return (".file",) if entry["rendition"] else (".jp2", ".clip")
 
 
-def _unpacked(file: Path, entry: dict[str, Any], parts: list[npt.NDArray[np.uint8]]) -> Scene:
+def _unpacked(file: Path, entry: dict[str, Any], parts: list[npt.NDArray[np.uint8]]) -> HdrImage:
     if entry["rendition"]:
         return photograph(entry["name"], parts[0], f"{file}: {entry['name']}")
     low, high = _LOG_RANGE
     coded, clipped = (_decode(part) for part in parts)
     rgb = np.exp2(coded / 65535 * (high + 1 - low) + low) - 2.0**low
     planes = np.concatenate([rgb.clip(0, 65504).transpose(2, 0, 1), clipped[None]])
-    return Scene(entry["name"], torch.from_numpy(planes).half(), entry["panorama"])
+    return HdrImage(entry["name"], torch.from_numpy(planes).half(), entry["panorama"])
 
 
 def _decode(stream: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from drht_plugin.camera import Curve, luminance
+from drht_plugin.virtual_camera import Curve, luminance
 
 _GRAY = (0.299, 0.587, 0.114)
 _NO_WEIGHT = 1e-12

@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from drht_plugin import camera
+from drht_plugin import virtual_camera
 from drht_plugin.bridge.transfer import H_MAX
-from drht_plugin.camera import Aim, Curve, Scene, Sensor
 from drht_plugin.training.pages import draw_page
 from drht_plugin.training.tonemap import fusion
+from drht_plugin.virtual_camera import Aim, Curve, HdrImage, Sensor
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Mix:
     """What a training draws beside plain views of its scenes; shares in 0..1.
 
     photographs: of the views, of photographs, where there are any; negative: as many as there are.
-    renditions: of those, of well-exposed photographs (`Scene.rendition`).
+    renditions: of those, of well-exposed photographs (`HdrImage.rendition`).
     pages: of the views of these, made pages or objects before white.
     kept: of their other shots, exposed as they are, whose true LDR is themselves.
     turned: views on their side or upside down. contrast: standard deviation of its exponent.
@@ -116,7 +116,7 @@ class Photographer:
     What `mix` adds is drawn from numbers of its own: plain views stay what they are without it.
     """
 
-    def __init__(self, scenes: Sequence[Scene], seed: int, mix: Mix = PLAIN) -> None:
+    def __init__(self, scenes: Sequence[HdrImage], seed: int, mix: Mix = PLAIN) -> None:
         self._random = np.random.default_rng(seed)
         self._more = np.random.default_rng([seed, 1])
         self._scenes, self._mix = scenes, mix
@@ -251,11 +251,11 @@ _LIGHTS = 4
 """Squares of a view's own light, each way."""
 
 
-def _bright_directions(scene: Scene) -> np.ndarray:
+def _bright_directions(scene: HdrImage) -> np.ndarray:
     """Yaw and pitch of directions drawn by how far their light is above the median, n×2."""
     if not scene.panorama:
         return np.zeros((1, 2))
-    light = camera.luminance(scene.radiance[:3].float())[None]
+    light = virtual_camera.luminance(scene.radiance[:3].float())[None]
     light = F.adaptive_avg_pool2d(light, (32, 64))[0, 0]
     weight = torch.log2(1 + light / light.median().clamp_min(1e-6)) ** 2
     pitch = (0.5 - (torch.arange(32) + 0.5) / 32) * math.pi
@@ -268,7 +268,7 @@ def _bright_directions(scene: Scene) -> np.ndarray:
 
 
 def render_triplets(
-    scenes: Sequence[Scene],
+    scenes: Sequence[HdrImage],
     plans: Sequence[ViewPlan],
     height: int,
     width: int,
@@ -280,35 +280,39 @@ def render_triplets(
     scenes' device. All views are worked on at once; what decides what is computed is known
     beforehand, so that no device is waited for.
     """
-    seen = camera.views([scenes[p.scene] for p in plans], [p.aim for p in plans], height, width)
+    seen = virtual_camera.views(
+        [scenes[p.scene] for p in plans], [p.aim for p in plans], height, width
+    )
     radiance, clipped = seen[:, :3].clamp_min(0), seen[:, 3:]
     device = radiance.device
     radiance = _look(radiance, plans)
     paged = [i for i, plan in enumerate(plans) if plan.page >= 0]
     for i in paged:
-        ground, mask = (camera.sent(t, device) for t in draw_page(plans[i].page, height, width))
+        ground, mask = (
+            virtual_camera.sent(t, device) for t in draw_page(plans[i].page, height, width)
+        )
         radiance[i] = ground * (1 - mask) + seen[i, :3].clamp(0, 1) * mask
         clipped[i] = 0
     mapped = fusion(radiance)
     owner = [i for i, plan in enumerate(plans) for _ in plan.shots]
     shots = [shot for plan in plans for shot in plan.shots]
-    index = camera.sent(owner, device)
+    index = virtual_camera.sent(owner, device)
 
     def flags(values: Iterable[bool]) -> Tensor:
-        return camera.sent(list(values), device)
+        return virtual_camera.sent(list(values), device)
 
-    exposure = camera.metered_exposure(radiance)
-    bright = torch.quantile(camera.luminance(radiance).flatten(1), 0.98, dim=1)
+    exposure = virtual_camera.metered_exposure(radiance)
+    bright = torch.quantile(virtual_camera.luminance(radiance).flatten(1), 0.98, dim=1)
     highlights = torch.minimum(0.8 / bright.clamp_min(1e-6), exposure)
     metered = torch.where(
         flags(s.metered_highlights for s in shots), highlights[index], exposure[index]
     )
     kept = flags(s.as_it_is for s in shots)
     metered = torch.where(kept, torch.ones_like(metered), metered)
-    stops = torch.exp2(camera.sent([s.stops for s in shots], device))
+    stops = torch.exp2(virtual_camera.sent([s.stops for s in shots], device))
     exposed = radiance[index] * (metered * stops).view(-1, 1, 1, 1)
     curve, sensor = cameras(shots, device)
-    ldr = camera.shoot(exposed, curve, sensor, generator)
+    ldr = virtual_camera.shoot(exposed, curve, sensor, generator)
     own = flags(s.own_target for s in shots) & (kept | _well_exposed(exposed))
     target = torch.where(own.view(-1, 1, 1, 1), curve.encode(exposed), mapped[index])
     of_page = flags(plans[i].page >= 0 for i in owner).view(-1, 1, 1, 1)
@@ -326,17 +330,17 @@ def cameras(shots: Sequence[Shot], device: torch.device) -> tuple[Curve, Sensor]
     def flags(name: str) -> Tensor | None:
         """None where there are none, so that they cost nothing."""
         given = values(name, torch.bool)
-        return camera.sent(given, device) if bool(given.any()) else None
+        return virtual_camera.sent(given, device) if bool(given.any()) else None
 
     curve = Curve(
-        exponent=camera.sent(values("exponent"), device),
-        middle=camera.sent(values("middle"), device),
-        srgb=camera.sent(values("srgb", torch.bool), device),
+        exponent=virtual_camera.sent(values("exponent"), device),
+        middle=virtual_camera.sent(values("middle"), device),
+        srgb=virtual_camera.sent(values("srgb", torch.bool), device),
     )
     sensor = Sensor(
-        shot=camera.sent(values("shot_noise"), device),
-        read=camera.sent(values("read_noise"), device),
-        quantised=camera.sent(values("quantised", torch.bool), device),
+        shot=virtual_camera.sent(values("shot_noise"), device),
+        read=virtual_camera.sent(values("read_noise"), device),
+        quantised=virtual_camera.sent(values("quantised", torch.bool), device),
         # These two stay on the CPU, see `camera.Sensor`.
         jpeg=values("jpeg"),
         halved=values("halved", torch.bool),
@@ -348,20 +352,20 @@ def cameras(shots: Sequence[Shot], device: torch.device) -> tuple[Curve, Sensor]
 
 def _look(radiance: Tensor, plans: Sequence[ViewPlan]) -> Tensor:
     device = radiance.device
-    gains = camera.sent([[p.red, 1.0, p.blue] for p in plans], device)
+    gains = virtual_camera.sent([[p.red, 1.0, p.blue] for p in plans], device)
     radiance = radiance * gains.view(-1, 3, 1, 1)
-    saturation = camera.sent([p.saturation for p in plans], device).view(-1, 1, 1, 1)
-    light = camera.luminance(radiance)
+    saturation = virtual_camera.sent([p.saturation for p in plans], device).view(-1, 1, 1, 1)
+    light = virtual_camera.luminance(radiance)
     radiance = (light + (radiance - light) * saturation).clamp_min(0)
     if any(p.contrast != 1 for p in plans):
-        exponent = camera.sent([p.contrast - 1 for p in plans], device).view(-1, 1, 1, 1)
-        light = camera.luminance(radiance)
+        exponent = virtual_camera.sent([p.contrast - 1 for p in plans], device).view(-1, 1, 1, 1)
+        light = virtual_camera.luminance(radiance)
         middle = light.flatten(1).median(1).values.view(-1, 1, 1, 1).clamp_min(1e-6)
         # Within six EV of the middle; beyond, light is scaled alike.
         radiance = radiance * (light / middle).clamp(1 / 64, 64) ** exponent
     if any(p.light for p in plans):
         none = (0.0,) * (_LIGHTS * _LIGHTS)
-        squares = camera.sent([p.light or none for p in plans], device)
+        squares = virtual_camera.sent([p.light or none for p in plans], device)
         squares = squares.view(-1, 1, _LIGHTS, _LIGHTS)
         stops = F.interpolate(squares, radiance.shape[-2:], mode="bicubic", align_corners=False)
         radiance = radiance * torch.exp2(stops)
@@ -370,5 +374,5 @@ def _look(radiance: Tensor, plans: Sequence[ViewPlan]) -> Tensor:
 
 def _well_exposed(exposed: Tensor) -> Tensor:
     """Whether a shot holds its scene: at most 1.5 % clipped and 10 % five stops below."""
-    light = camera.luminance(exposed).flatten(1)
+    light = virtual_camera.luminance(exposed).flatten(1)
     return ((light > 1).float().mean(1) < 0.015) & ((light < 1 / 64).float().mean(1) < 0.1)

@@ -39,7 +39,7 @@ _REMEDIES = {
 
 
 @dataclass(frozen=True)
-class Coding:
+class ValueCoding:
     """How an image's values are to be read.
 
     dtype: the engine's. white: the value of display code 1.0, 1 if the engine takes the values as
@@ -70,7 +70,7 @@ class Coding:
         return made
 
 
-def coding_of(image: pyvips.Image, transfer: str | None) -> Coding:
+def coding_of(image: pyvips.Image, transfer: str | None) -> ValueCoding:
     """The coding of an image that `as_rgb` gave; None goes by the interpretation.
 
     Raises:
@@ -89,7 +89,7 @@ def _orientation_of(image: pyvips.Image) -> int:
     return found if found in range(1, 9) else 1
 
 
-def _profile_of(image: pyvips.Image, coding: Coding) -> bytes | None:
+def _profile_of(image: pyvips.Image, coding: ValueCoding) -> bytes | None:
     # scRGB is a space of its own, whatever profile its picture came with.
     if not image.get_typeof(_PROFILE) or image.interpretation == "scrgb":
         return None
@@ -103,7 +103,7 @@ def _profile_of(image: pyvips.Image, coding: Coding) -> bytes | None:
     return profile
 
 
-def _coding_of(image: pyvips.Image, transfer: str | None) -> Coding:
+def _coding_of(image: pyvips.Image, transfer: str | None) -> ValueCoding:
     interpretation, kind = str(image.interpretation), str(image.format)
     if transfer is None:
         transfer = "linear" if interpretation == "scrgb" else "srgb"
@@ -122,9 +122,9 @@ def _coding_of(image: pyvips.Image, transfer: str | None) -> Coding:
     alpha = image.bands in (2, 4)
     if kind in ("uchar", "ushort"):
         dtype = np.dtype(np.uint8 if kind == "uchar" else np.uint16)
-        return Coding(dtype, 1.0, alpha, transfer)
+        return ValueCoding(dtype, 1.0, alpha, transfer)
     white = 1.0 if transfer == "linear" else _FLOAT_WHITE[interpretation]
-    return Coding(np.dtype(np.float32), white, alpha, transfer)
+    return ValueCoding(np.dtype(np.float32), white, alpha, transfer)
 
 
 def as_rgb(image: pyvips.Image) -> tuple[pyvips.Image, Callable[[pyvips.Image], pyvips.Image]]:

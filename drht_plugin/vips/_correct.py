@@ -7,15 +7,16 @@ from typing import Any
 
 import pyvips
 
-from drht_plugin.engine.correct import AUTO, require_detail, shared_corrector
-from drht_plugin.engine.pixels import kind_of
-from drht_plugin.engine.render import Strength
+from drht_plugin.engine.corrector import shared_corrector
+from drht_plugin.engine.pixels import spec_of
+from drht_plugin.engine.plan import require_detail, resolve_detail
 from drht_plugin.engine.scene import Scene
+from drht_plugin.engine.strength import Strength
 from drht_plugin.errors import InputError
+from drht_plugin.libvips.lazy import set_result
 from drht_plugin.orientation import require_orientation
-from drht_plugin.vips._coding import Coding, as_rgb, coding_of
-from drht_plugin.vips._generate import set_result
-from drht_plugin.vips._render import Detailed, Guided, Observer, Renderer, rendered_by
+from drht_plugin.vips._coding import ValueCoding, as_rgb, coding_of
+from drht_plugin.vips._render import GuidedTiles, NetworkTiles, Observer, Renderer, rendered_by
 from drht_plugin.vips._survey import (
     Opener,
     Rows,
@@ -73,7 +74,7 @@ def correct(
         DrhtWarning: the image's profile cannot be used, and it is taken for sRGB.
     """
     applied = Strength(strength, shadows, highlights)
-    require_detail(detail)
+    detail = resolve_detail(detail)
     rgb, back = as_rgb(_require_image(image))
     coding = coding_of(rgb, _transfer_of(scene, transfer))
     corrector = shared_corrector(model, device, None)
@@ -82,7 +83,7 @@ def correct(
         make_scene = shared_survey(image, coding, wrap=wrap, corrector=corrector).scene
     else:
         _require_scene_of(rgb, coding, scene)
-        wrap, detail = scene.wrap, corrector.detail_for(scene, detail)
+        wrap = scene.wrap
 
         def make_scene() -> Scene:
             return scene
@@ -90,12 +91,12 @@ def correct(
     if applied.strength == 0:
         return image.copy()
     has_detail = corrector.has_detail  # also refuses, before any pixel is asked for, no such model
-    if (AUTO if detail == "auto" else detail) == "guided":
-        renderer: Renderer = Guided(make_scene, coding, applied, observe, is_sequential(rgb))
+    if detail == "guided":
+        renderer: Renderer = GuidedTiles(make_scene, coding, applied, observe, is_sequential(rgb))
     else:
         if not has_detail:
             _ = corrector.detail_runner  # says what is missing
-        renderer = Detailed(make_scene, coding, applied, observe, corrector, detail, wrap)
+        renderer = NetworkTiles(make_scene, coding, applied, observe, corrector, wrap)
     rendered = rendered_by(renderer, rgb)
     result = back(rendered)
     set_result(rendered, result)
@@ -159,10 +160,10 @@ def _require_image(image: Any) -> pyvips.Image:
 def _transfer_of(scene: Scene | None, transfer: str | None) -> str | None:
     if scene is None:
         return transfer
-    return "linear" if scene.kind.linear else "srgb"
+    return "linear" if scene.spec.linear else "srgb"
 
 
-def _require_scene_of(rgb: pyvips.Image, coding: Coding, scene: Scene) -> None:
-    given = kind_of(Rows(Opener(lambda: rgb), coding), coding.transfer)
-    if given != scene.kind:
-        raise InputError(f"the image is {given}; the scene is that of {scene.kind}")
+def _require_scene_of(rgb: pyvips.Image, coding: ValueCoding, scene: Scene) -> None:
+    given = spec_of(Rows(Opener(lambda: rgb), coding), coding.transfer)
+    if given != scene.spec:
+        raise InputError(f"the image is {given}; the scene is that of {scene.spec}")

@@ -14,9 +14,9 @@ from typing import Any
 import pyvips
 
 from drht_plugin.errors import DependencyError, DrhtWarning
+from drht_plugin.libvips.c import adopt, ffi, library, require_size, to_c
+from drht_plugin.libvips.lazy import set_result
 from drht_plugin.vips import _correct
-from drht_plugin.vips._generate import set_result
-from drht_plugin.vips._lib import adopt, ffi, library, require_size, to_c
 
 NAME = "drht_correct"
 _TYPE_NAME = b"VipsDrhtCorrect"

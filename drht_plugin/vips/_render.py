@@ -11,14 +11,15 @@ from typing import Any, Protocol
 import numpy.typing as npt
 import pyvips
 
-from drht_plugin.engine.correct import Corrector
-from drht_plugin.engine.detail import TILE, NetworkRenderer
-from drht_plugin.engine.detail_bands import step_of
-from drht_plugin.engine.render import Strength, Window, render
+from drht_plugin.engine.corrector import Corrector
+from drht_plugin.engine.render.guided import render
+from drht_plugin.engine.render.network.bands import step_of
+from drht_plugin.engine.render.network.windows import TILE, NetworkRenderer
 from drht_plugin.engine.scene import Scene
-from drht_plugin.engine.tiles import Region
-from drht_plugin.vips._coding import Coding
-from drht_plugin.vips._generate import DTYPES, Header, generate, set_result
+from drht_plugin.engine.strength import Strength
+from drht_plugin.geometry import Region, Window
+from drht_plugin.libvips.lazy import DTYPES, Header, generate, set_result
+from drht_plugin.vips._coding import ValueCoding
 from drht_plugin.vips._survey import is_sequential
 
 Pixels = npt.NDArray[Any]
@@ -50,7 +51,7 @@ class Renderer(Protocol):
 
 
 @dataclass(frozen=True)
-class Guided:
+class GuidedTiles:
     """Guided detail: each pixel by itself.
 
     alone: windows are asked for one after another, as those of a sequential image are, so that
@@ -60,7 +61,7 @@ class Guided:
     """
 
     scene: Callable[[], Scene]
-    coding: Coding
+    coding: ValueCoding
     strength: Strength
     observe: Observer | None
     alone: bool = False
@@ -74,25 +75,24 @@ class Guided:
         scene = self.scene()
         place = Window(window.top, window.left)
         with nullcontext() if self.alone else _one_thread():
-            made = render(scene, self.coding.to_engine(pixels), place, self.strength)
+            made = render(scene, self.coding.to_engine(pixels), place, strength=self.strength)
         if self.observe is not None:
             self.observe(window)
         return self.coding.from_engine(made, pixels)
 
 
 @dataclass(frozen=True)
-class Detailed:
-    """Network detail, or guided where `detail` is "auto" and the scene is better off with it.
+class NetworkTiles:
+    """Network detail, on overlapping tiles.
 
     side: of the tiles that the network sees.
     """
 
     scene: Callable[[], Scene]
-    coding: Coding
+    coding: ValueCoding
     strength: Strength
     observe: Observer | None
     corrector: Corrector
-    detail: str
     wrap: bool
     side: int = TILE
     halo: int = NetworkRenderer.halo
@@ -114,11 +114,7 @@ class Detailed:
         top, left = window.top - around.top, window.left - around.left
         inside = slice(top, top + window.height), slice(left, left + window.width)
         with _one_thread():
-            if self.corrector.detail_for(scene, self.detail) == "guided":
-                place = Window(window.top, window.left)
-                made = render(scene, given[inside], place, self.strength)
-            else:
-                made = self._network.render(scene, given, around, window, self.strength)
+            made = self._network.render(scene, given, window, given=around, strength=self.strength)
         if self.observe is not None:
             self.observe(window)
         return self.coding.from_engine(made, pixels[inside])

@@ -15,14 +15,13 @@ import numpy as np
 import numpy.typing as npt
 import pyvips
 
-from drht_plugin.engine.correct import Corrector
+from drht_plugin.engine.corrector import Corrector
 from drht_plugin.engine.scene import Scene
 from drht_plugin.errors import Cancelled, InputError
-from drht_plugin.io._jpeg import shrink_factor
-from drht_plugin.io._pyramid import holds_one_picture, level
-from drht_plugin.vips._coding import Coding, as_rgb
-from drht_plugin.vips._generate import DTYPES, check_kill, current_work
-from drht_plugin.vips._lib import address
+from drht_plugin.libvips.c import address
+from drht_plugin.libvips.lazy import DTYPES, check_kill, current_work
+from drht_plugin.libvips.smaller import holds_one_picture, level, shrink_factor
+from drht_plugin.vips._coding import ValueCoding, as_rgb
 
 _SEQUENTIAL = "vips-sequential"
 _BAND_PIXELS = 1 << 20
@@ -50,7 +49,7 @@ class Rows:
     a sequential image can be read from top to bottom only.
     """
 
-    def __init__(self, open_: Opener, coding: Coding) -> None:
+    def __init__(self, open_: Opener, coding: ValueCoding) -> None:
         self._open, self._coding = open_, coding
         self._image = open_.image()
         self._region: pyvips.Region | None = None
@@ -90,7 +89,7 @@ class Survey:
     """One image's scene, made when first asked for; safe to ask from several threads."""
 
     def __init__(
-        self, image: pyvips.Image, coding: Coding, *, wrap: bool, corrector: Corrector
+        self, image: pyvips.Image, coding: ValueCoding, *, wrap: bool, corrector: Corrector
     ) -> None:
         # Held, so that no other image gets its address, which `shared_survey` knows it by.
         self._image = image
@@ -151,7 +150,7 @@ _lock = threading.Lock()
 
 
 def shared_survey(
-    image: pyvips.Image, coding: Coding, *, wrap: bool, corrector: Corrector
+    image: pyvips.Image, coding: ValueCoding, *, wrap: bool, corrector: Corrector
 ) -> Survey:
     """The survey of an image; corrections of the same image share one.
 

@@ -8,10 +8,9 @@ from typing import Any
 
 import pyvips
 
-from drht_plugin.errors import WriteError
-from drht_plugin.io._atomic import replacing
-from drht_plugin.io._codec import one_line
-from drht_plugin.vips._generate import run
+from drht_plugin.errors import WriteError, first_line
+from drht_plugin.libvips.lazy import run
+from drht_plugin.storage import replacing
 
 
 def write(image: pyvips.Image, target: str | os.PathLike[str], **options: Any) -> None:
@@ -33,7 +32,7 @@ def write(image: pyvips.Image, target: str | os.PathLike[str], **options: Any) -
         with replacing(path) as temporary:
             run(image, lambda: image.write_to_file(str(temporary), **options))
     except pyvips.Error as error:
-        said = one_line(error.detail or str(error))
+        said = first_line(error.detail or str(error))
         raise WriteError(f"{path.name}: cannot be written: {said}") from error
     except OSError as error:
         raise WriteError(f"{path.name}: cannot be written: {error.strerror or error}") from error

@@ -10,7 +10,7 @@ import threading
 from functools import partial
 from typing import NoReturn
 
-from drht_plugin.engine.correct import Corrector
+from drht_plugin.engine.corrector import Corrector
 from drht_plugin.errors import InputError
 from drht_plugin.worker import frames
 from drht_plugin.worker.pictures import PictureStore

@@ -9,11 +9,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from drht_plugin import __version__
-from drht_plugin.engine.correct import DETAILS, Corrector, require_detail
-from drht_plugin.engine.pixels import kind_of
-from drht_plugin.engine.render import Strength
+from drht_plugin._version import __version__
+from drht_plugin.engine.corrector import Corrector
+from drht_plugin.engine.pixels import spec_of
+from drht_plugin.engine.plan import DETAILS, require_detail
 from drht_plugin.engine.scene import Scene
+from drht_plugin.engine.strength import Strength
 from drht_plugin.errors import DrhtError, InputError
 from drht_plugin.worker.frames import PROTOCOL, Message
 from drht_plugin.worker.pictures import PictureStore, SharedPicture, shrunk
@@ -175,7 +176,12 @@ class Session:
             raise InputError("no picture is surveyed; expected a survey before render")
         scene = _for_picture(self._scene, shared)
         self._corrector.render(
-            scene, shared.pixels, applied, detail=detail, out=shared.result, progress=progress
+            scene,
+            shared.pixels,
+            strength=applied,
+            detail=detail,
+            out=shared.result,
+            progress=progress,
         )
         return {}
 
@@ -239,10 +245,10 @@ def _for_picture(scene: Scene, picture: SharedPicture) -> Scene:
     What the scene knows is in relative coordinates, so the size and the column that a panorama's
     columns are counted from are all that changes.
     """
-    kind = kind_of(picture.pixels, "linear" if scene.kind.linear else "srgb")
-    if kind.colours != scene.kind.colours:
+    spec = spec_of(picture.pixels, "linear" if scene.spec.linear else "srgb")
+    if spec.colours != scene.spec.colours:
         raise InputError(
-            f"the picture has {kind.colours} colours; the surveyed one {scene.kind.colours}"
+            f"the picture has {spec.colours} colours; the surveyed one {scene.spec.colours}"
         )
-    origin = scene.origin * kind.width // scene.kind.width
-    return replace(scene, kind=kind, origin=origin)
+    origin = scene.origin * spec.width // scene.spec.width
+    return replace(scene, spec=spec, origin=origin)

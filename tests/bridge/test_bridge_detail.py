@@ -11,9 +11,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drht_plugin.bridge.detail import detail_planes, show_overview
-from drht_plugin.bridge.layout import AROUND, CELL, HALO, PLANES, STRIDE
-from drht_plugin.model.detail import DetailNetwork
+from drht_plugin.bridge.detail_planes import detail_planes, show_overview
+from drht_plugin.bridge.sizes import AROUND, CELL, DETAIL_STRIDE, HALO, PLANES
+from drht_plugin.model.detail_network import DetailNetwork
 
 FloatArray = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
@@ -106,12 +106,12 @@ def test_the_network_sees_as_far_as_its_halo(place: str) -> None:
     torch.manual_seed(1)
     network = DetailNetwork().eval().requires_grad_(False)
     torch.nn.init.normal_(network.project.weight)
-    margin = HALO + STRIDE
-    side = 2 * margin + STRIDE
+    margin = HALO + DETAIL_STRIDE
+    side = 2 * margin + DETAIL_STRIDE
     random = np.random.default_rng(5)
     display, guided = random.random((2, side, side, 3), np.float32)
     overview = random.random((8, 8, 11), np.float32)
-    inside = slice(margin // CELL, (margin + STRIDE) // CELL)
+    inside = slice(margin // CELL, (margin + DETAIL_STRIDE) // CELL)
 
     def lacking(picture: FloatArray) -> Any:
         planes = np.empty((side // CELL, side // CELL, PLANES * CELL * CELL), np.float32)
@@ -123,8 +123,8 @@ def test_the_network_sees_as_far_as_its_halo(place: str) -> None:
     other = display.copy()
     ring = np.ones((side, side), bool)
     # Pixels right of and below the halo, the halo's last ones as well, or those left and above.
-    last = margin + STRIDE + HALO - (place == "within")
-    inner = slice(STRIDE, None) if place == "before" else slice(last)
+    last = margin + DETAIL_STRIDE + HALO - (place == "within")
+    inner = slice(DETAIL_STRIDE, None) if place == "before" else slice(last)
     ring[inner, inner] = False
     other[ring] = random.random((int(ring.sum()), 3), np.float32)
     assert (lacking(other) == lacking(display)).all() == (place != "within")

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from drht_plugin.bridge import jit, kernels
+from drht_plugin.bridge import curves, jit
 
 COUNT = """
 import numpy as np
@@ -21,7 +21,7 @@ row = np.zeros((1, 3 * 64), np.uint8)
 row[0, 96::3] = 200  # red alone
 counts = np.zeros((2, 16, 64), np.int64)
 display = np.linspace(0, 1, 256).astype(np.float32)
-kernels.count_differences(row.ravel(), 192, (64, 3, -1), (2, 1), display, 256.0, counts)
+statistics.count_differences(row.ravel(), 192, (64, 3, -1), (2, 1), display, 256.0, counts)
 print(counts.sum((0, 1)).tolist())
 """
 
@@ -29,7 +29,7 @@ ENCODE = """
 import numpy as np
 from drht_plugin.bridge import kernels
 a = np.ones(4, np.float32)
-kernels.srgb_encode(a, np.empty_like(a))
+curves.encode_srgb(a, np.empty_like(a))
 """
 
 
@@ -84,10 +84,10 @@ def test_processes_compile_in_turn(tmp_path: Path) -> None:
 def test_a_compiled_kernel_takes_no_lock(monkeypatch: pytest.MonkeyPatch) -> None:
     """Once a kernel is compiled for its types, calls of it wait for nobody."""
     light = np.linspace(0, 1, 5, dtype=np.float32)
-    kernels.srgb_encode(light, np.empty_like(light))
+    curves.encode_srgb(light, np.empty_like(light))
 
     def never(_name: str) -> None:
         raise AssertionError("a lock was taken")
 
     monkeypatch.setattr(jit, "_alone", never)
-    kernels.srgb_encode(light, np.empty_like(light))
+    curves.encode_srgb(light, np.empty_like(light))

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drht_plugin.bridge import jit, kernels, transfer
+from drht_plugin.bridge import curves, jit, transfer
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -39,21 +39,21 @@ def run(kernel: Callable[..., Any], values: FloatArray) -> FloatArray:
 def test_srgb_encode(linear: FloatArray) -> None:
     """Encoding is the formula's, to 1e-6 of the value or absolutely near black."""
     expected = transfer.srgb_encode(linear.astype(np.float64))
-    np.testing.assert_allclose(run(kernels.srgb_encode, linear), expected, rtol=2e-6, atol=3e-7)
+    np.testing.assert_allclose(run(curves.encode_srgb, linear), expected, rtol=2e-6, atol=3e-7)
 
 
 @given(numbers(-1.0, 8.0))
 def test_srgb_decode(coded: FloatArray) -> None:
     """Decoding is the formula's, to 3e-6 of the value."""
     expected = transfer.srgb_decode(coded.astype(np.float64))
-    np.testing.assert_allclose(run(kernels.srgb_decode, coded), expected, rtol=3e-6, atol=1e-9)
+    np.testing.assert_allclose(run(curves.decode_srgb, coded), expected, rtol=3e-6, atol=1e-9)
 
 
 @given(numbers(-1.0, 10.0))
 def test_to_radiance(y: FloatArray) -> None:
     """Y becomes H = (max(y, 0)/α)^(1/γ), at most 64, to 4e-6 of the value."""
     expected = transfer.to_radiance(y.astype(np.float64))
-    result = run(kernels.to_radiance, y)
+    result = run(curves.to_radiance, y)
     np.testing.assert_allclose(result, expected, rtol=4e-6, atol=1e-29)
     assert (result >= 0).all()
     assert (result <= transfer.H_MAX).all()
@@ -62,7 +62,7 @@ def test_to_radiance(y: FloatArray) -> None:
 @given(numbers(-1.0, 64.0))
 def test_srgb_round_trip(linear: FloatArray) -> None:
     """Encoding and decoding gives the value back, to 1e-5 of it."""
-    again = run(kernels.srgb_decode, run(kernels.srgb_encode, linear))
+    again = run(curves.decode_srgb, run(curves.encode_srgb, linear))
     np.testing.assert_allclose(again, linear, rtol=1e-5, atol=1e-7)
 
 
@@ -70,17 +70,17 @@ def test_srgb_round_trip(linear: FloatArray) -> None:
 def test_radiance_round_trip(radiance: FloatArray) -> None:
     """H to y by the formula and back by the kernel gives H, to 1e-5 of it."""
     y = transfer.to_ldr_domain(radiance).astype(np.float32)
-    np.testing.assert_allclose(run(kernels.to_radiance, y), radiance, rtol=1e-5, atol=1e-29)
+    np.testing.assert_allclose(run(curves.to_radiance, y), radiance, rtol=1e-5, atol=1e-29)
 
 
 def test_next_to_nothing() -> None:
     """What is too small for its power to be a number gives 0, not what the bits overflow to."""
     y = np.array([0.0, 1e-45, 1e-38, 1e-30, 1.1e-30, 8.7e-21, 1e-18, 1e-17, 1e-16], np.float32)
     expected = transfer.to_radiance(y.astype(np.float64))
-    np.testing.assert_allclose(run(kernels.to_radiance, y), expected, rtol=1e-5, atol=2.0**-126)
+    np.testing.assert_allclose(run(curves.to_radiance, y), expected, rtol=1e-5, atol=2.0**-126)
 
 
-@pytest.mark.parametrize("kernel", [kernels.srgb_encode, kernels.srgb_decode, kernels.to_radiance])
+@pytest.mark.parametrize("kernel", [curves.encode_srgb, curves.decode_srgb, curves.to_radiance])
 def test_monotone_and_exact_at_the_ends(kernel: Callable[..., Any]) -> None:
     """Curves rise, are odd or 0 below 0, and keep 0 and 1."""
     values = np.linspace(0, 4, 100_001, dtype=np.float32)
@@ -90,10 +90,10 @@ def test_monotone_and_exact_at_the_ends(kernel: Callable[..., Any]) -> None:
     assert result[0] == 0
     assert abs(result[25_000] - 1) < 1e-6
     below = run(kernel, -values)
-    assert np.array_equal(below, 0 * values if kernel is kernels.to_radiance else -result)
+    assert np.array_equal(below, 0 * values if kernel is curves.to_radiance else -result)
 
 
-@pytest.mark.parametrize("kernel", [kernels.srgb_encode, kernels.srgb_decode, kernels.to_radiance])
+@pytest.mark.parametrize("kernel", [curves.encode_srgb, curves.decode_srgb, curves.to_radiance])
 def test_a_value_does_not_know_its_place(kernel: Callable[..., Any]) -> None:
     """A number gives the same bits wherever in an array it stands, in arrays of any length."""
     values = np.random.default_rng(0).random(1013, dtype=np.float32)
@@ -105,8 +105,8 @@ def test_a_value_does_not_know_its_place(kernel: Callable[..., Any]) -> None:
 def test_curves_work_in_place() -> None:
     """Input and output may be one array."""
     values = np.linspace(-1, 2, 999, dtype=np.float32)
-    expected = run(kernels.srgb_decode, values)
-    kernels.srgb_decode(values, values)
+    expected = run(curves.decode_srgb, values)
+    curves.decode_srgb(values, values)
     assert np.array_equal(values, expected)
 
 
@@ -185,7 +185,7 @@ CACHE_PROBE = """
 import numpy as np
 from drht_plugin.bridge import kernels
 a = np.ones(4, np.float32)
-kernels.srgb_encode(a, np.empty_like(a))
+curves.encode_srgb(a, np.empty_like(a))
 """
 
 

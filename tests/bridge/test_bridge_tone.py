@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import LUMA, display, picture, seeds
 
-from drht_plugin.bridge.tone import finish
+from drht_plugin.bridge.slicing import finish
 
 
 @given(

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from strategies import corrector
 
-from drht_plugin import Corrector, InputError, WriteError, correct_file, scratch
+from drht_plugin import Corrector, InputError, WriteError, correct_file, resume
 from drht_plugin.cli import main
 
 STUB = corrector()
@@ -24,18 +24,18 @@ HEIGHT, WIDTH = 2400, 300
 
 RUN = """
 import sys, time
-from drht_plugin import cli, scratch
+from drht_plugin import cli, resume
 from drht_plugin.engine import correct
 from strategies import corrector
 
-scratch._SECONDS = 0.0
+resume._SECONDS = 0.0
 stub = corrector()
 correct.Corrector = lambda **_: stub
-store = scratch.Scratch.__setitem__
+store = resume.ResumableRows.__setitem__
 def slowly(self, rows, pixels):
     store(self, rows, pixels)
     time.sleep(0.02)
-scratch.Scratch.__setitem__ = slowly
+resume.ResumableRows.__setitem__ = slowly
 print("ready", flush=True)
 sys.exit(cli.main(["correct", *sys.argv[1:]]))
 """
@@ -95,7 +95,7 @@ def begun(source: Path, target: Path, rows: int = 1, **settings: Any) -> None:
 
 @pytest.fixture
 def every_band(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scratch, "_SECONDS", 0.0)
+    monkeypatch.setattr(resume, "_SECONDS", 0.0)
 
 
 def test_killed_again_and_again(source: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from drht_plugin.cli import main
 from drht_plugin.training import loop
-from drht_plugin.training.loop import RECIPES, Recipe
+from drht_plugin.training.recipes import RECIPES, Recipe
 
 
 def told(monkeypatch: pytest.MonkeyPatch, *options: str) -> Recipe:

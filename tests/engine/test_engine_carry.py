@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import picture, seeds
 
-from drht_plugin.engine.carry import _mean, _noise, carried
+from drht_plugin.engine.survey.rules.carry import _mean, _noise, carried
 
 Float = npt.NDArray[np.float32]
 

@@ -30,8 +30,8 @@ import drht_plugin
 from drht_plugin import InputError, Strength
 from drht_plugin.bridge import transfer
 from drht_plugin.engine import correct as correct_module
-from drht_plugin.engine import overview as overview_module
-from drht_plugin.engine import sampled as sampled_module
+from drht_plugin.engine.survey import overview as overview_module
+from drht_plugin.engine.survey import sampled as sampled_module
 
 STUB = corrector()
 CODE = 1 / 256 + 1e-6
@@ -202,7 +202,9 @@ def test_not_finite_is_refused_where_the_survey_does_not_look(
     with pytest.raises(InputError, match=words):
         STUB.estimate_hdr(image)
     with pytest.raises(InputError, match=words):
-        drht_plugin.render(scene, image[20:, 10:], drht_plugin.Window(20, 10), Strength(strength))
+        drht_plugin.render(
+            scene, image[20:, 10:], drht_plugin.Window(20, 10), strength=Strength(strength)
+        )
 
 
 class Foreign:
@@ -474,7 +476,7 @@ def test_survey_then_render_is_correct() -> None:
     scene = STUB.survey(image)
     for applied in (Strength(), Strength(0.3, 0.5, 1)):
         settings = {name: getattr(applied, name) for name in ("strength", "shadows", "highlights")}
-        assert same(STUB.render(scene, image, applied), STUB.correct(image, **settings))
+        assert same(STUB.render(scene, image, strength=applied), STUB.correct(image, **settings))
 
 
 @pytest.mark.parametrize("channels", [None, 1, 2, 3, 4])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from strategies import FloatArray, seeds
 
 from drht_plugin import Corrector
-from drht_plugin.engine.dequantise import dequantised, slopes
+from drht_plugin.engine.survey.dequantise import dequantised, slopes
 
 CODES = 255.0
 

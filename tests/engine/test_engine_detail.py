@@ -12,17 +12,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drht_plugin.engine.bands import plan_bands
-from drht_plugin.engine.detail import NetworkRenderer
-from drht_plugin.engine.detail_bands import NetworkBands
-from drht_plugin.engine.detail_tile import NONE_HIDDEN, Tile, network_planes, planes_shape
-from drht_plugin.engine.grid import fit
-from drht_plugin.engine.pixels import Kind, kind_of
-from drht_plugin.engine.render import Strength
+from drht_plugin.engine.pixels import ImageSpec, spec_of
+from drht_plugin.engine.plan import plan_stream
+from drht_plugin.engine.render.network.bands import NetworkBands
+from drht_plugin.engine.render.network.tile import NONE_HIDDEN, Tile, network_planes, planes_shape
+from drht_plugin.engine.render.network.windows import NetworkRenderer
 from drht_plugin.engine.scene import Scene
-from drht_plugin.engine.tiles import Region
+from drht_plugin.engine.strength import Strength
+from drht_plugin.engine.survey.tone_grid import fit
 from drht_plugin.errors import DrhtWarning, InputError
-from drht_plugin.model.detail import DetailNetwork
+from drht_plugin.geometry import Region
+from drht_plugin.model.detail_network import DetailNetwork
 
 TILE = 160
 Image = npt.NDArray[np.uint8]
@@ -58,7 +58,7 @@ def _image(height: int, width: int, channels: int = 3, seed: int = 0) -> Image:
     return random.integers(0, 256, (height, width, channels), np.uint8)
 
 
-def _scene(kind: Kind, *, wrap: bool = False) -> Scene:
+def _scene(kind: ImageSpec, *, wrap: bool = False) -> Scene:
     random = np.random.default_rng(7)
     ldr, y, corrected = random.random((3, 16, 24, 3), np.float32)
     if kind.colours == 1:
@@ -78,18 +78,19 @@ def _render(
     renderer: NetworkRenderer, scene: Scene, image: Image, window: Region
 ) -> npt.NDArray[np.uint8]:
     """A window from no more pixels than it asks for."""
-    kind = scene.kind
-    around = window.grown(renderer.halo, kind.height, kind.width, wrap=scene.wrap)
+    kind = scene.spec
+    around = window.dilated(renderer.halo, kind.height, kind.width, wrap=scene.wrap)
     columns = np.arange(around.left, around.right) % kind.width
     pixels = image[around.top : around.bottom][:, columns]
-    return renderer.render(scene, np.ascontiguousarray(pixels), around, window)
+    return renderer.render(scene, np.ascontiguousarray(pixels), window, given=around)
 
 
 def _by_bands(renderer: NetworkRenderer, scene: Scene, image: Image) -> npt.NDArray[np.uint8]:
     """The whole image, row of tiles by row of tiles."""
     bands = NetworkBands(scene, Strength(), image.shape[1:], renderer)
     joined = np.empty_like(image)
-    for band in plan_bands(scene.kind, bands.demand, tile=bands.demand.stride):
+    plan = plan_stream(scene.spec, detail="network", tile=renderer.tile).bands
+    for band in plan:
         rows = slice(band.first, band.last)
         bands(image[band.above : band.below], band.above, rows, joined[rows])
     return joined
@@ -108,7 +109,7 @@ def test_any_window_is_a_part_of_the_whole(
 ) -> None:
     """A window, rendered alone from its own surroundings, equals that part of the whole image."""
     image = _image(height, width)
-    scene = _scene(kind_of(image), wrap=wrap)
+    scene = _scene(spec_of(image), wrap=wrap)
     renderer = NetworkRenderer(network, TILE)
     whole = _render(renderer, scene, image, Region(0, 0, height, width))
     top = data.draw(st.integers(0, height - 1))
@@ -124,13 +125,13 @@ def test_any_window_is_a_part_of_the_whole(
 def test_in_order_gives_the_same(network: Network, height: int, width: int, wrap: bool) -> None:
     """The renderer that remembers tiles gives what the one without memory gives, in bands too."""
     image = _image(height, width)
-    scene = _scene(kind_of(image), wrap=wrap)
+    scene = _scene(spec_of(image), wrap=wrap)
     renderer = NetworkRenderer(network, TILE)
     whole = _render(renderer, scene, image, Region(0, 0, height, width))
     assert _close(_by_bands(renderer, scene, image), whole)
     in_order = renderer.in_order()
     joined = np.zeros_like(image)
-    for window in renderer.tiling(scene.kind, wrap=wrap).windows():
+    for window in renderer.tiling(scene.spec, wrap=wrap).windows():
         place = slice(window.top, window.bottom), slice(window.left, window.right)
         joined[place] = _render(in_order, scene, image, window)
     assert _close(joined, whole)
@@ -140,10 +141,10 @@ def test_in_order_runs_the_network_once_a_tile() -> None:
     """In order, each tile is computed once; without memory, ramps are computed again."""
     network = Network()
     image = _image(300, 400)
-    scene = _scene(kind_of(image))
+    scene = _scene(spec_of(image))
     renderer = NetworkRenderer(network, TILE)
     in_order = renderer.in_order()
-    windows = list(renderer.tiling(scene.kind, wrap=False).windows())
+    windows = list(renderer.tiling(scene.spec, wrap=False).windows())
     for window in windows:
         _render(in_order, scene, image, window)
     assert len(network.shapes) == len(windows) > 10
@@ -168,10 +169,10 @@ def test_the_next_tile_is_made_while_the_device_works() -> None:
             return wait
 
     image = _image(150, 300)
-    scene = _scene(kind_of(image))
+    scene = _scene(spec_of(image))
     queued = NetworkRenderer(Queue(), TILE)
     joined = _by_bands(queued, scene, image)
-    count = queued.tiling(scene.kind, wrap=False).columns.count
+    count = queued.tiling(scene.spec, wrap=False).columns.count
     assert count > 3
     ahead = [what for n in range(1, count) for what in (f"begin {n + 1}", f"wait {n}")]
     assert log[: 2 * count] == ["begin 1", *ahead, f"wait {count}"]
@@ -184,7 +185,7 @@ def test_the_next_tile_is_made_while_the_device_works() -> None:
 def test_tiles_leave_no_step(network: Network) -> None:
     """One large tile and many small ones give the same picture."""
     image = _image(330, 420)
-    scene = _scene(kind_of(image))
+    scene = _scene(spec_of(image))
     window = Region(0, 0, 330, 420)
     one = _render(NetworkRenderer(network, 1024), scene, image, window)
     many = _render(NetworkRenderer(network, TILE), scene, image, window)
@@ -195,7 +196,7 @@ def test_tiles_leave_no_step(network: Network) -> None:
 def test_a_turned_panorama_gives_a_turned_result(network: Network, shift: int) -> None:
     """Counted from its origin, a shifted panorama is the same picture, bit for bit."""
     image = _image(120, 230)
-    scene = _scene(kind_of(image), wrap=True)
+    scene = _scene(spec_of(image), wrap=True)
     renderer = NetworkRenderer(network, TILE)
     window = Region(0, 0, 120, 230)
     straight = _render(renderer, scene, image, window)
@@ -205,7 +206,7 @@ def test_a_turned_panorama_gives_a_turned_result(network: Network, shift: int) -
 
 def test_planes_of_hidden_pixels_change_nothing_else() -> None:
     """What hidden pixels show to the network is not put into the pixels themselves."""
-    scene = _scene(kind_of(_image(24, 32)))
+    scene = _scene(spec_of(_image(24, 32)))
     display, guided = np.random.default_rng(1).random((2, 24, 32, 3), np.float32)
     before = display.copy(), guided.copy()
     hidden = np.zeros((24, 32), bool)
@@ -229,7 +230,7 @@ def test_planes_of_hidden_pixels_change_nothing_else() -> None:
 def test_alpha_is_kept_and_gray_stays_gray(network: Network, channels: int) -> None:
     """Alpha comes out as it went in; gray is rendered as the luma of the same in RGB."""
     image = _image(90, 100, channels)
-    scene = _scene(kind_of(image))
+    scene = _scene(spec_of(image))
     result = _render(NetworkRenderer(network), scene, image, Region(0, 0, 90, 100))
     assert result.shape == image.shape
     if channels in (2, 4):
@@ -240,19 +241,21 @@ def test_alpha_is_kept_and_gray_stays_gray(network: Network, channels: int) -> N
 def test_strength_nought_gives_the_input(network: Network) -> None:
     """Strength 0 gives the input back bit for bit, without the network."""
     image = _image(60, 70)
-    scene = _scene(kind_of(image))
+    scene = _scene(spec_of(image))
     window = Region(0, 0, 60, 70)
     renderer = NetworkRenderer(network)
-    assert (renderer.render(scene, image, window, window, Strength(0)) == image).all()
+    assert (
+        renderer.render(scene, image, window, given=window, strength=Strength(0)) == image
+    ).all()
 
 
 def test_too_few_pixels_are_refused(network: Network) -> None:
     """A window without the pixels around it is refused by an error that says what is needed."""
     image = _image(300, 300)
-    scene = _scene(kind_of(image))
+    scene = _scene(spec_of(image))
     window = Region(100, 100, 50, 50)
     with pytest.raises(InputError, match="needs the pixels"):
-        NetworkRenderer(network).render(scene, image[90:160, 90:160], window, window)
+        NetworkRenderer(network).render(scene, image[90:160, 90:160], window, given=window)
     with pytest.raises(InputError, match="tile is 64"):
         NetworkRenderer(network, 64)
 
@@ -269,7 +272,7 @@ def test_a_tile_without_memory_is_halved(error: type[Exception]) -> None:
             return super().begin(planes)
 
     image = _image(420, 420)
-    scene = _scene(kind_of(image))
+    scene = _scene(spec_of(image))
     window = Region(0, 0, 420, 420)
     free = _render(NetworkRenderer(Network(), 400), scene, image, window)
     with pytest.warns(DrhtWarning, match="going on with tiles"):
@@ -287,4 +290,4 @@ def test_no_memory_at_all_is_an_error() -> None:
     image = _image(300, 300)
     window = Region(0, 0, 300, 300)
     with pytest.warns(DrhtWarning), pytest.raises(MemoryError, match="none"):
-        _render(NetworkRenderer(Nothing(), 512), _scene(kind_of(image)), image, window)
+        _render(NetworkRenderer(Nothing(), 512), _scene(spec_of(image)), image, window)

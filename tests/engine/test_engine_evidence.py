@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import picture, seeds
 
-from drht_plugin.engine.evidence import drawn, kept, on_paper, unfounded, unseen
-from drht_plugin.engine.restraint import restrained, towards
+from drht_plugin.engine.survey.rules.evidence import drawn, kept, on_paper, unfounded, unseen
+from drht_plugin.engine.survey.rules.restraint import restrained, towards
 
 Float = npt.NDArray[np.float32]
 SHAPE = (96, 128)

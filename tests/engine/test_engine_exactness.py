@@ -14,10 +14,11 @@ from strategies import Image, corrector, picture
 
 from drht_plugin import InputError, Scene, Strength, Window, render
 from drht_plugin.engine import correct as correct_module
-from drht_plugin.engine import overview as overview_module
-from drht_plugin.engine import sampled as sampled_module
-from drht_plugin.engine.pixels import kind_of
-from drht_plugin.engine.render import render_radiance
+from drht_plugin.engine.pixels import spec_of
+from drht_plugin.engine.render.guided import render_radiance
+from drht_plugin.engine.survey import overview as overview_module
+from drht_plugin.engine.survey import sampled as sampled_module
+from drht_plugin.engine.survey.tone_grid import radiance_grid
 
 HEIGHT, WIDTH = 67, 91
 KINDS = [(dtype, channels) for dtype in ("uint8", "uint16", "float32") for channels in (None, 3)]
@@ -81,12 +82,14 @@ def test_any_tiling_of_the_radiance(
 ) -> None:
     """The HDR estimate of windows is that of the whole, bit for bit."""
     image, scene, _ = surveyed(*kind, False)
-    grid = scene.radiance_grid()
-    whole = render_radiance(scene, grid, image)
+    grid = radiance_grid(scene)
+    whole = render_radiance(scene, image, grid=grid)
     out = np.zeros_like(whole)
     for rows, columns in tiling:
         window = image[rows, columns].copy()
-        out[rows, columns] = render_radiance(scene, grid, window, Window(rows.start, columns.start))
+        out[rows, columns] = render_radiance(
+            scene, window, Window(rows.start, columns.start), grid=grid
+        )
     assert out.tobytes() == whole.tobytes()
 
 
@@ -97,7 +100,7 @@ def test_single_pixels(row: int, column: int, strength: float, shadows: float) -
     applied = Strength(strength, shadows, 0.5)
     whole = render(scene, image, strength=applied)
     pixel = image[row : row + 1, column : column + 1].copy()
-    result = render(scene, pixel, Window(row, column), applied)
+    result = render(scene, pixel, Window(row, column), strength=applied)
     assert np.array_equal(result[0, 0], whole[row, column])
 
 
@@ -124,13 +127,13 @@ def test_bands_do_not_matter(
     """The overview and the result are the same bits for bands of any size, each read in order."""
     monkeypatch.setattr(overview_module, "row_step", lambda height, cells: step)
     image = picture(HEIGHT, WIDTH, channels, dtype)
-    ldr, weight = overview_module.overview(image, kind_of(image))
+    ldr, weight = overview_module.overview(image, spec_of(image))
     expected = STUB.correct(image)
     for rows in (1, 5, 32, HEIGHT):
         for module in (sampled_module, correct_module):
             monkeypatch.setattr(module, "_BAND_PIXELS", rows * WIDTH)
         source = Rows(image)
-        again, weight_again = overview_module.overview(source, kind_of(image))
+        again, weight_again = overview_module.overview(source, spec_of(image))
         assert again.tobytes() == ldr.tobytes()
         assert weight_again.tobytes() == weight.tobytes()
         assert source.asked == list(range(step // 2, HEIGHT, step))
@@ -224,7 +227,7 @@ def test_windows_outside_are_refused(
     with pytest.raises(InputError, match=words):
         render(scene, np.zeros(shape, dtype), window)
     with pytest.raises(InputError, match=words):
-        render_radiance(scene, scene.radiance_grid(), np.zeros(shape, dtype), window)
+        render_radiance(scene, np.zeros(shape, dtype), window, grid=radiance_grid(scene))
 
 
 def test_render_checks_out() -> None:

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import LUMA, FloatArray, blurred, picture, seeds
 
-from drht_plugin.bridge.layout import LEVELS
-from drht_plugin.bridge.tone import slice_grid
-from drht_plugin.engine.grid import ToneGrid, fit
+from drht_plugin.bridge.sizes import LEVELS
+from drht_plugin.bridge.slicing import slice_grid
+from drht_plugin.engine.survey.tone_grid import fit
+from drht_plugin.engine.tone_grid import ToneGrid
 
 Float = npt.NDArray[np.float64]
 

@@ -11,10 +11,10 @@ import torch
 from strategies import picture
 
 from drht_plugin import Corrector, InputError, WeightsError
-from drht_plugin.engine.detail_bands import fitting_tile
-from drht_plugin.engine.pixels import kind_of
-from drht_plugin.model.detail import DetailNetwork
-from drht_plugin.model.files import locate
+from drht_plugin.engine.pixels import spec_of
+from drht_plugin.engine.render.network.bands import fitting_tile
+from drht_plugin.model.detail_network import DetailNetwork
+from drht_plugin.model.locate import locate
 from drht_plugin.model.weights import DETAIL_ARCHITECTURE, save_model
 
 
@@ -121,7 +121,7 @@ def test_impossible_tiles_are_refused(corrector: Corrector, tile: int) -> None:
 
 def test_memory_sets_the_tile() -> None:
     """Wide images and little memory give smaller tiles, down to a clear refusal."""
-    narrow, wide = (kind_of(np.broadcast_to(np.uint8(0), (20000, n, 3))) for n in (4000, 60000))
+    narrow, wide = (spec_of(np.broadcast_to(np.uint8(0), (20000, n, 3))) for n in (4000, 60000))
     assert fitting_tile(narrow, None) == 1024
     assert 256 <= fitting_tile(wide, None) < 1024
     assert fitting_tile(wide, "4G") == 1024

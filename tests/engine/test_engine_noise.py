@@ -10,16 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drht_plugin.engine.noise import BINS, DISTANCES, NoiseMeter, noise_map
-from drht_plugin.engine.overview import overview
-from drht_plugin.engine.pixels import kind_of
+from drht_plugin.engine.noise_curve import BINS, DISTANCES, noise_map
+from drht_plugin.engine.pixels import spec_of
+from drht_plugin.engine.survey.noise import NoiseMeter
+from drht_plugin.engine.survey.overview import overview
 
 LUMA = np.array([0.2126, 0.7152, 0.0722])
 
 
 def curve_of(image: npt.NDArray[Any], transfer: str = "srgb") -> npt.NDArray[np.float32]:
     """The curve that a survey of the image measures."""
-    kind = kind_of(image, transfer)
+    kind = spec_of(image, transfer)
     meter = NoiseMeter(kind)
     overview(image, kind, meter=meter)
     return meter.curve()
@@ -89,7 +90,7 @@ def test_rows_that_share_memory_count_each() -> None:
     row = np.random.default_rng(0).integers(90, 140, (1, 400, 3), np.uint8)
     image = np.broadcast_to(row, (300, 400, 3))
     assert np.array_equal(curve_of(image), curve_of(image.copy()))
-    seen, again = (overview(each, kind_of(each)) for each in (image, image.copy()))
+    seen, again = (overview(each, spec_of(each)) for each in (image, image.copy()))
     assert np.array_equal(seen[0], again[0])
 
 

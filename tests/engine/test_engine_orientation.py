@@ -17,10 +17,10 @@ from strategies import channel_counts, corrector, dtypes, picture, seeds, sizes
 import drht_plugin
 from drht_plugin import InputError, Scene, Window, render, vips
 from drht_plugin.cli import main
-from drht_plugin.engine import sampled as sampled_module
-from drht_plugin.engine.noise import NoiseMeter
-from drht_plugin.engine.overview import overview
-from drht_plugin.engine.pixels import kind_of
+from drht_plugin.engine.pixels import spec_of
+from drht_plugin.engine.survey import sampled as sampled_module
+from drht_plugin.engine.survey.noise import NoiseMeter
+from drht_plugin.engine.survey.overview import overview
 from drht_plugin.orientation import turned, turned_back, upright_corner
 
 STUB = corrector()
@@ -78,12 +78,12 @@ def test_windows_that_are_read(
 ) -> None:
     """Overview and noise are the same bits whatever windows a stored image is read in."""
     image = picture(700, 530, 4, "uint8", 5)
-    kind = kind_of(image)
+    kind = spec_of(image)
     meter = NoiseMeter(kind)
     expected = (*overview(image, kind, meter=meter), meter.curve())
     given_ = stored(image, orientation)
     monkeypatch.setattr(sampled_module, "_BAND_PIXELS", rows * given_.shape[1])
-    meter, kind = NoiseMeter(kind), kind_of(given_)
+    meter, kind = NoiseMeter(kind), spec_of(given_)
     made = (*overview(given_, kind, meter=meter, orientation=orientation), meter.curve())
     assert made[2].any()
     for one, other in zip(made, expected, strict=True):

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from strategies import corrector, display, picture, seeds
 
 from drht_plugin.bridge import transfer
-from drht_plugin.engine.overview import overview, overview_size, row_step
-from drht_plugin.engine.pixels import kind_of
+from drht_plugin.engine.pixels import spec_of
+from drht_plugin.engine.survey.overview import overview, overview_size, row_step
 
 Float = npt.NDArray[np.float64]
 
@@ -85,7 +85,7 @@ def test_overview_is_an_area_average(
     """The overview is the plain area average in linear light, of light in 65536 steps at most."""
     span = (0.0, 1.0) if dtype[0] == "u" else (-0.2, 1.4)
     image = picture(*size, channels, dtype, seed, span)
-    ldr, weight = overview(image, kind_of(image, "linear" if linear else "srgb"))
+    ldr, weight = overview(image, spec_of(image, "linear" if linear else "srgb"))
     expected, _ = averaged(display(image), np.ones(size), linear)
     assert ldr.shape == (*overview_size(*size), 3)
     assert ldr.dtype == np.float32
@@ -105,7 +105,7 @@ def test_sampled_rows_stand_for_their_surroundings(height: int, dtype: str, alph
     for row in range(height):
         as_read[row] = image[min(row // 3 * 3 + 1, range(1, height, 3)[-1])]
     counts = (as_read[..., -1] != 0).astype(np.float64) if alpha else np.ones(image.shape[:2])
-    kind = kind_of(image)
+    kind = spec_of(image)
     assert row_step(height, overview_size(height, 9700)[0]) == 3
     ldr, weight = overview(image, kind)
     expected, share = averaged(display(as_read)[..., :1], counts, False)
@@ -124,7 +124,7 @@ def test_alpha_does_not_count(dtype: str, channels: int) -> None:
     """Cells average the pixels with alpha alone, and know their share."""
     image = picture(300, 400, channels, dtype)
     counts = (image[..., -1] != 0).astype(np.float64)
-    ldr, weight = overview(image, kind_of(image))
+    ldr, weight = overview(image, spec_of(image))
     expected, share = averaged(display(image)[..., :-1], counts, False)
     full = share > 1e-6
     assert full.mean() > 0.5
@@ -138,7 +138,7 @@ def test_holes_are_filled_from_around() -> None:
     image[:, :128] = (0.2, 0.3, 0.4, 1)
     image[:, 128:] = (0.8, 0.7, 0.6, 1)
     image[64:192, 32:224] = (9, 9, 9, 0)
-    ldr, weight = overview(image, kind_of(image))
+    ldr, weight = overview(image, spec_of(image))
     hole = weight == 0
     assert hole[64:192, 32:224].all()
     assert hole.sum() == 128 * 192
@@ -146,7 +146,7 @@ def test_holes_are_filled_from_around() -> None:
     np.testing.assert_allclose(ldr[100, 36], (0.2, 0.3, 0.4), atol=0.05)
     np.testing.assert_allclose(ldr[100, 220], (0.8, 0.7, 0.6), atol=0.05)
     image[:, 128:, :3] = (0.2, 0.3, 0.4)
-    ldr, _ = overview(image, kind_of(image))
+    ldr, _ = overview(image, spec_of(image))
     np.testing.assert_allclose(ldr, np.broadcast_to(ldr[0, 0], ldr.shape), atol=1e-4)
 
 
@@ -154,7 +154,7 @@ def test_one_visible_pixel() -> None:
     """A single visible pixel fills the whole overview with its colour."""
     image = np.zeros((50, 60, 4), np.uint8)
     image[33, 7] = (40, 90, 200, 255)
-    ldr, weight = overview(image, kind_of(image))
+    ldr, weight = overview(image, spec_of(image))
     np.testing.assert_allclose(
         ldr, np.broadcast_to(display(image)[33, 7, :3], ldr.shape), atol=1e-5
     )

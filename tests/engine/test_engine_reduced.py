@@ -14,10 +14,10 @@ from strategies import corrector, picture
 
 import drht_plugin
 from drht_plugin import correct_file, vips
-from drht_plugin.engine import overview as overview_module
-from drht_plugin.engine.overview import looked_at, overview, overview_size
-from drht_plugin.engine.pixels import kind_of
+from drht_plugin.engine.pixels import spec_of
 from drht_plugin.engine.source import Reducible
+from drht_plugin.engine.survey import overview as overview_module
+from drht_plugin.engine.survey.overview import looked_at, overview, overview_size
 from drht_plugin.io import open_picture, read_picture
 
 STUB = corrector()
@@ -55,7 +55,7 @@ def test_what_is_looked_at() -> None:
     """A huge image is asked for a copy that leaves five rows and columns to an overview pixel."""
     image = Pyramid(25000, 40000)
     assert isinstance(image, Reducible)
-    seen = looked_at(image, kind_of(image))
+    seen = looked_at(image, spec_of(image))
     rows, columns = overview_size(25000, 40000)
     (most,) = image.asked
     assert seen is not image
@@ -64,7 +64,7 @@ def test_what_is_looked_at() -> None:
     # Not huge; none to be had; so narrow that no copy has pixels enough.
     for height, width, asked in ((10000, 10000, 0), (65000, 65000, 1), (200, 1400000, 0)):
         other = Pyramid(height, width)
-        assert looked_at(other, kind_of(other)) is other
+        assert looked_at(other, spec_of(other)) is other
         assert len(other.asked) == asked
 
 
@@ -77,7 +77,7 @@ def test_one_scene_for_all_front_ends(photo: Path, tmp_path: Path) -> None:
         scene = STUB.survey(file)
     pixels = read_picture(photo).pixels
     whole = STUB.survey(pixels)
-    assert scene.kind == whole.kind
+    assert scene.spec == whole.spec
     assert not np.array_equal(scene.ldr, whole.ldr)
     assert np.abs(scene.ldr - whole.ldr).mean() < 0.3 / 255
     expected = STUB.render(scene, pixels)
@@ -109,7 +109,7 @@ def test_pyramids_are_surveyed_by_a_level(
         scene = STUB.survey(file)
     pixels = read_picture(path).pixels
     whole = STUB.survey(pixels)
-    assert scene.kind == whole.kind
+    assert scene.spec == whole.spec
     assert not np.array_equal(scene.ldr, whole.ldr)
     assert np.abs(scene.ldr - whole.ldr).mean() < 0.3 / 255
     for access in ("sequential", "random"):
@@ -184,7 +184,7 @@ def test_panoramas_and_other_formats_are_read_whole(photo: Path, tmp_path: Path)
 def test_weights_count_the_copys_pixels() -> None:
     """The overview of a smaller copy has whole weights, and the size that the image's has."""
     small = picture(300, 500, 3, "uint8")
-    kind = kind_of(np.broadcast_to(np.uint8(0), (3000, 5000, 3)))
+    kind = spec_of(np.broadcast_to(np.uint8(0), (3000, 5000, 3)))
     ldr, weight = overview(small, kind)
     assert ldr.shape[:2] == overview_size(3000, 5000)
     np.testing.assert_allclose(weight, 1, atol=1e-5)

@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from strategies import picture, seeds
 
-from drht_plugin.engine.restraint import anchored, light_at_white
+from drht_plugin.engine.survey.rules.restraint import anchored, light_at_white
 
 Float = npt.NDArray[np.float32]
 LUMA = np.array([0.2126, 0.7152, 0.0722])

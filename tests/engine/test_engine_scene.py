@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import drht_plugin
-from drht_plugin.engine.noise import noise_map
+from drht_plugin.engine.noise_curve import noise_map
 from drht_plugin.engine.scene import Scene
-from drht_plugin.engine.survey import panorama_origin
+from drht_plugin.engine.survey.survey import panorama_origin
 from drht_plugin.errors import ReadError, WriteError
 
 
@@ -39,7 +39,7 @@ def test_a_scene_comes_back_from_its_file(scene: Scene, tmp_path: Path) -> None:
     loaded = Scene.load(tmp_path / "a.scene")
     assert loaded == scene
     assert hash(loaded) == hash(scene)
-    assert loaded.kind == scene.kind
+    assert loaded.spec == scene.spec
     image = _picture(200, 300)
     assert (drht_plugin.render(loaded, image) == drht_plugin.render(scene, image)).all()
     assert {p.name for p in tmp_path.iterdir()} == {"a.scene"}
@@ -48,7 +48,7 @@ def test_a_scene_comes_back_from_its_file(scene: Scene, tmp_path: Path) -> None:
 def test_scenes_differ_where_anything_does(scene: Scene) -> None:
     """Another origin, another size or another picture make another scene."""
     assert replace(scene, origin=3) != scene
-    assert replace(scene, kind=replace(scene.kind, height=201)) != scene
+    assert replace(scene, spec=replace(scene.spec, height=201)) != scene
     assert drht_plugin.survey(_picture(200, 300, seed=2)) != scene
     assert drht_plugin.survey(_picture(200, 300)) == scene
 

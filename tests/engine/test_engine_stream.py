@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from strategies import Image, channel_counts, corrector, dtypes, picture, seeds, sizes
 
 from drht_plugin import InputError
-from drht_plugin.engine.bands import DEPTH, BandPlan, Demand, parse_memory, plan_bands
-from drht_plugin.engine.pixels import kind_of
+from drht_plugin.engine.bands import DEPTH, BandPlan, Demand, plan_bands
+from drht_plugin.engine.memory import parse_memory
+from drht_plugin.engine.pixels import spec_of
 from drht_plugin.engine.stream import run
 
 STUB = corrector()
@@ -314,7 +315,7 @@ def test_plan_keeps_to_the_memory(height: int, width: int, power: int, halo: int
     """A plan's bands need no more than the memory allowed, and as much of it as they can."""
     row = 3 * width
     demand = Demand(halo, 1, row, row, 0)
-    kind = kind_of(np.broadcast_to(np.uint8(0), (height, width, 3)))
+    kind = spec_of(np.broadcast_to(np.uint8(0), (height, width, 3)))
     budget = 1 << power
 
     def needed(rows: int) -> int:

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drht_plugin.engine.tiles import Axis, Region, tiling
+from drht_plugin.engine.tiles import Axis, tiling
 from drht_plugin.errors import InputError
+from drht_plugin.geometry import Region
 
 axes = st.builds(
     lambda length, ramp, more, wrap: Axis(length, 2 * ramp + more, 2 * ramp, wrap),
@@ -116,10 +117,10 @@ def test_no_tile_is_larger_than_asked_for(length: int, more: int, wrap: bool) ->
 def test_a_region_grows_inside_its_image() -> None:
     """A margin ends at the image's borders, but goes round a panorama."""
     region = Region(2, 3, 10, 20)
-    assert region.grown(5, 100, 100, wrap=False) == Region(0, 0, 17, 28)
-    assert region.grown(5, 14, 25, wrap=True) == Region(0, -2, 14, 30)
-    assert region.grown(5, 100, 100, wrap=False).holds(region)
-    assert not region.holds(region.grown(1, 100, 100, wrap=False))
+    assert region.dilated(5, 100, 100, wrap=False) == Region(0, 0, 17, 28)
+    assert region.dilated(5, 14, 25, wrap=True) == Region(0, -2, 14, 30)
+    assert region.dilated(5, 100, 100, wrap=False).holds(region)
+    assert not region.holds(region.dilated(1, 100, 100, wrap=False))
 
 
 @pytest.mark.parametrize(

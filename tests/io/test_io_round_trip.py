@@ -13,10 +13,11 @@ from PIL import Image, ImageOps, JpegImagePlugin
 from PIL.PngImagePlugin import PngInfo
 
 from drht_plugin import io
-from drht_plugin.io import _boxes, _ifd, _oiio
-from drht_plugin.io._metadata import Metadata
-from drht_plugin.io._metadata import orientation as orientation_of
+from drht_plugin.io import _oiio
 from drht_plugin.io._pixels import narrowed
+from drht_plugin.io.metadata import boxes, ifd
+from drht_plugin.io.metadata.types import Metadata
+from drht_plugin.io.metadata.types import orientation as orientation_of
 
 by_name = pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
 UNKNOWN = ("tiff-float-alpha", "tiff-half", "tiff-gray-alpha")  # to Pillow
@@ -65,7 +66,7 @@ def test_metadata(sample: Sample, tmp_path: Path) -> None:
     if sample.suffix == ".avif":  # libvips lays that one out anew
         return
     if sample.suffix in (".tif", ".tiff"):  # little-endian when written
-        trees = [_ifd.parse(part.exif or b"") for part in (first, second)]
+        trees = [ifd.parse(part.exif or b"") for part in (first, second)]
         assert replace(trees[0], order="<") == trees[1]
     else:
         assert second.exif == first.exif
@@ -141,7 +142,7 @@ def test_boxes_follow_one_without_a_size(suffix: str, tmp_path: Path) -> None:
     whole = path.read_bytes()
     last = whole.rindex(b"jxlp" if suffix == ".jxl" else b"jp2c") - 4
     path.write_bytes(whole[:last] + bytes(4) + whole[last + 4 :])
-    _boxes.append(str(path), Metadata(xmp=made.XMP))
+    boxes.append(str(path), Metadata(xmp=made.XMP))
     picture = io.read_picture(path)
     assert picture.carrier.metadata.xmp == made.XMP
     np.testing.assert_array_equal(picture.pixels, made.values(3, "uint8"))
@@ -375,11 +376,11 @@ def test_thumbnail_of_the_old_picture_is_dropped(tmp_path: Path) -> None:
     link = start + 2 + 12 * count
     second = (1).to_bytes(2, order) + bytes(12) + bytes(4)
     linked = block[:link] + len(block).to_bytes(4, order) + block[link + 4 :] + second
-    assert len(_ifd.directories(linked)) == 2
+    assert len(ifd.directories(linked)) == 2
     made.pillow(tmp_path / "a.jpg", made.values(3, "uint8"), exif=b"Exif\0\0" + linked)
     _, picture = again(tmp_path / "a.jpg", tmp_path / "b.jpg")
     assert picture.carrier.metadata.exif is not None
-    assert len(_ifd.directories(picture.carrier.metadata.exif)) == 1
+    assert len(ifd.directories(picture.carrier.metadata.exif)) == 1
 
 
 def test_damaged_exif_does_not_stop_a_picture(tmp_path: Path) -> None:

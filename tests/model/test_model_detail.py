@@ -9,9 +9,9 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from drht_plugin.bridge.layout import CELL, PLANES
-from drht_plugin.model.detail import DetailNetwork, DetailRunner
-from drht_plugin.model.files import detail_of
+from drht_plugin.bridge.sizes import CELL, PLANES
+from drht_plugin.model.detail_network import DetailNetwork, DetailRunner
+from drht_plugin.model.locate import detail_of
 from drht_plugin.model.weights import DETAIL_ARCHITECTURE, save_model
 
 SHAPE = 24, 16, PLANES * CELL * CELL

@@ -17,9 +17,10 @@ from strategies import picture
 from torch import nn
 
 from drht_plugin import InputError, WeightsError
+from drht_plugin.bridge.sizes import NETWORK_STRIDE
 from drht_plugin.model.device import choose_device, inference_dtype
-from drht_plugin.model.files import locate
-from drht_plugin.model.networks import LAYOUTS, SHIPPED, STRIDE, Change, Drht, fold_normalisation
+from drht_plugin.model.locate import locate
+from drht_plugin.model.networks import ARCHITECTURES, SHIPPED, Change, Drht, fold_normalisation
 from drht_plugin.model.runner import Runner
 from drht_plugin.model.weights import load_model, save_model
 
@@ -27,7 +28,7 @@ from drht_plugin.model.weights import load_model, save_model
 def with_statistics(seed: int = 0, architecture: str = SHIPPED) -> Drht:
     """Networks as they are after some training: with gains, shifts and statistics of their own."""
     torch.manual_seed(seed)
-    network = Drht(LAYOUTS[architecture])
+    network = Drht(ARCHITECTURES[architecture])
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             assert module.running_mean is not None
@@ -125,11 +126,11 @@ def test_weights_round_trip(stored: Path, network: Drht, tmp_path: Path) -> None
     assert (tmp_path / "again.safetensors").read_bytes() == stored.read_bytes()
 
 
-@pytest.mark.parametrize("architecture", LAYOUTS)
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_architectures(architecture: str, tmp_path: Path) -> None:
     """Networks of every layout take sizes down to the stride, fold, and load by their name."""
     network = with_statistics(architecture=architecture)
-    x = batch(1, STRIDE, 2 * STRIDE)
+    x = batch(1, NETWORK_STRIDE, 2 * NETWORK_STRIDE)
     trained = network(x)
     folded = fold_normalisation(network)
     for a, b in zip(trained, folded(x), strict=True):

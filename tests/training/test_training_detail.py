@@ -14,13 +14,12 @@ from tiny_scenes import data as data  # a fixture
 from torch.nn import functional as F
 
 from drht_plugin import InputError, ReadError
-from drht_plugin.bridge.layout import CELL, PLANES
-from drht_plugin.camera import Scene
-from drht_plugin.model.detail import DetailNetwork, detail_network
+from drht_plugin.bridge.sizes import CELL, PLANES
+from drht_plugin.model.detail_network import DetailNetwork, detail_network
 from drht_plugin.model.runner import Runner
 from drht_plugin.model.weights import DETAIL_ARCHITECTURE, load_weights
-from drht_plugin.training.detail import DetailRecipe, DetailTrainer, Pool, train_detail
 from drht_plugin.training.detail_draws import Draws, drawn
+from drht_plugin.training.detail_loop import DetailRecipe, DetailTrainer, Pool, train_detail
 from drht_plugin.training.detail_samples import (
     Sample,
     Sampler,
@@ -29,6 +28,7 @@ from drht_plugin.training.detail_samples import (
     to_places,
 )
 from drht_plugin.training.scenes import load_scenes
+from drht_plugin.virtual_camera import HdrImage
 
 TINY = DetailRecipe(minutes=0.02, crop=96, batch=2, pool=4)
 
@@ -75,7 +75,7 @@ def test_a_run_is_resumed_or_refused(finished: Path, data: Path, tmp_path: Path)
 def test_steps_bring_noise_down(tmp_path: Path) -> None:
     """On a noisy shot of a smooth scene the network comes closer to the clean picture."""
     light = torch.linspace(0.05, 1, 160).expand(3, 128, 160)
-    smooth = Scene("smooth", torch.cat([light, torch.zeros(1, 128, 160)]).half(), False)
+    smooth = HdrImage("smooth", torch.cat([light, torch.zeros(1, 128, 160)]).half(), False)
     sampler = Sampler([smooth], Runner("default", "cpu"), 3)
     shot = replace(sampler.photographer.shot(-2.0), shot_noise=1e-2, read_noise=5e-3, jpeg=0)
     plan = replace(sampler.photographer.view(0), shots=(shot,))

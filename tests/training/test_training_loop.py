@@ -17,12 +17,9 @@ from tiny_scenes import data as data  # a fixture
 
 from drht_plugin import Corrector, InputError, ReadError, WeightsError
 from drht_plugin.bridge import transfer
-from drht_plugin.camera import Scene
-from drht_plugin.model.networks import LAYOUTS, Drht, Estimate, fold_normalisation
+from drht_plugin.model.networks import ARCHITECTURES, Drht, Estimate, fold_normalisation
 from drht_plugin.model.weights import load_model
 from drht_plugin.training.loop import (
-    RECIPES,
-    Recipe,
     Trainer,
     batch_size,
     begin_from,
@@ -31,8 +28,10 @@ from drht_plugin.training.loop import (
     train,
 )
 from drht_plugin.training.losses import TERMS, losses, ssim
+from drht_plugin.training.recipes import RECIPES, Recipe
 from drht_plugin.training.scenes import load_scenes
 from drht_plugin.training.triplets import Photographer, Triplets, render_triplets
+from drht_plugin.virtual_camera import HdrImage
 
 TINY = Recipe(minutes=0.03, megapixels=0.02, small=(64, 80), large=(64, 80))
 
@@ -46,7 +45,7 @@ def finished(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def fixed_batch(data: Path) -> Triplets:
     """The same few triplets every time."""
-    scenes: list[Scene] = load_scenes(data)
+    scenes: list[HdrImage] = load_scenes(data)
     photographer = Photographer(scenes, 0)
     plans = [photographer.view(2) for _ in range(3)]
     return render_triplets(scenes, plans, 64, 64, torch.Generator().manual_seed(0))
@@ -223,8 +222,8 @@ def test_start_begins_from_a_model(data: Path, tmp_path: Path) -> None:
 
 def test_start_from_other_networks() -> None:
     """A run does not begin from a model whose networks are another's; a gain may be added."""
-    wide = Drht(LAYOUTS["drht-wide-2"])
-    plain, gained = (fold_normalisation(Drht(LAYOUTS[f"drht-d-{i}"])) for i in (1, 2))
+    wide = Drht(ARCHITECTURES["drht-wide-2"])
+    plain, gained = (fold_normalisation(Drht(ARCHITECTURES[f"drht-d-{i}"])) for i in (1, 2))
     with pytest.raises(WeightsError, match="is of other networks"):
         begin_from(fold_normalisation(wide), gained)
     with pytest.raises(WeightsError, match="is of other networks"):

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from drht_plugin import InputError, ReadError
 from drht_plugin.bridge import transfer
-from drht_plugin.camera import Scene
 from drht_plugin.io import write_hdr
 from drht_plugin.training.scenes import load_scenes, pack
+from drht_plugin.virtual_camera import HdrImage
 
 cv2 = pytest.importorskip("cv2")
 
@@ -32,8 +32,8 @@ def radiance(height: int, width: int, stops: float = 14.0) -> Tensor:
 
 
 SCENES = [
-    Scene("panorama", radiance(96, 192), True),
-    Scene("photo", radiance(90, 120), False),
+    HdrImage("panorama", radiance(96, 192), True),
+    HdrImage("photo", radiance(90, 120), False),
 ]
 
 

@@ -15,9 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from drht_plugin import camera
+from drht_plugin import virtual_camera
 from drht_plugin.bridge import transfer
-from drht_plugin.camera import Aim, Scene
 from drht_plugin.training import tonemap
 from drht_plugin.training.pages import draw_page
 from drht_plugin.training.tonemap import fusion
@@ -29,6 +28,7 @@ from drht_plugin.training.triplets import (
     ViewPlan,
     render_triplets,
 )
+from drht_plugin.virtual_camera import Aim, HdrImage
 
 PLAIN = Shot(
     stops=0.0,
@@ -43,7 +43,7 @@ PLAIN = Shot(
 
 
 @cache
-def scenes() -> tuple[Scene, ...]:
+def scenes() -> tuple[HdrImage, ...]:
     """A panorama of ten stops with a small sun, and a photograph of three."""
     random = torch.Generator().manual_seed(4)
 
@@ -57,7 +57,7 @@ def scenes() -> tuple[Scene, ...]:
     panorama = soft(64, 128, 10)
     panorama[:3, 10:14, 60:66] = 3000
     panorama[3, 10:14, 60:66] = 1
-    return Scene("panorama", panorama, True), Scene("photograph", soft(60, 90, 3), False)
+    return HdrImage("panorama", panorama, True), HdrImage("photograph", soft(60, 90, 3), False)
 
 
 def plan(shot: Shot, scene: int = 1, aim: Aim | None = None) -> ViewPlan:
@@ -171,7 +171,7 @@ def test_highlights_metering_holds_the_sun_back() -> None:
     plain = rendered(plan(PLAIN, 0, aim))
     backlit = rendered(plan(replace(PLAIN, metered_highlights=True), 0, aim))
     assert backlit.true_hdr.mean() < plain.true_hdr.mean()
-    clipped = (camera.luminance(backlit.true_hdr) > 1).float().mean()
+    clipped = (virtual_camera.luminance(backlit.true_hdr) > 1).float().mean()
     assert clipped < 0.025
 
 
@@ -249,11 +249,11 @@ def test_both_ends_of_a_high_range_are_kept() -> None:
     """Of a room and its window, nine stops apart, next to nothing is clipped or black."""
     scene = radiance(2.0)
     scene[..., 40:] *= 2.0**9
-    exposed = scene * camera.metered_exposure(scene, 0.24).view(-1, 1, 1, 1)
-    plain = camera.srgb_encode(exposed.clamp(max=1))
+    exposed = scene * virtual_camera.metered_exposure(scene, 0.24).view(-1, 1, 1, 1)
+    plain = virtual_camera.display_codes(exposed.clamp(max=1))
 
     def lost(codes: Tensor) -> float:
-        light = camera.luminance(codes)
+        light = virtual_camera.luminance(codes)
         return float(((light > 0.99) | (light < 0.02)).float().mean())
 
     assert lost(plain) > 0.4
@@ -261,12 +261,12 @@ def test_both_ends_of_a_high_range_are_kept() -> None:
 
 
 @cache
-def all_scenes() -> tuple[Scene, ...]:
+def all_scenes() -> tuple[HdrImage, ...]:
     """The panorama, the photograph, and a photograph that is its own rendition."""
     codes = torch.rand(1, 3, 80, 60, generator=torch.Generator().manual_seed(2))
     light = torch.nn.functional.avg_pool2d(codes, 7, 1, 3)[0] ** 2.2
     rendition = torch.cat([light / light.max(), torch.zeros(1, 80, 60)])
-    return (*scenes(), Scene("rendition", rendition, False, rendition=True))
+    return (*scenes(), HdrImage("rendition", rendition, False, rendition=True))
 
 
 MIX = Mix(photographs=0.7, renditions=0.7, pages=0.3, kept=0.3, turned=0.2, contrast=0.1, lit=0.4)
@@ -373,6 +373,6 @@ def test_a_views_own_light_and_contrast() -> None:
     hard = rendered(replace(plan(replace(PLAIN, as_it_is=True)), contrast=1.2))
 
     def stops(batch: Triplets) -> float:
-        return float(camera.luminance(batch.true_hdr).clamp_min(1e-6).log2().std())
+        return float(virtual_camera.luminance(batch.true_hdr).clamp_min(1e-6).log2().std())
 
     assert abs(stops(hard) / stops(plain) - 1.2) < 0.05

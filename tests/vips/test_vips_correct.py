@@ -14,10 +14,10 @@ from strategies import corrector
 
 import drht_plugin
 from drht_plugin import Scene, vips
-from drht_plugin.engine.tiles import Region
 from drht_plugin.errors import Cancelled, InputError
+from drht_plugin.geometry import Region
+from drht_plugin.libvips.lazy import Header, Pixels, generate
 from drht_plugin.vips._coding import coding_of
-from drht_plugin.vips._generate import Header, Pixels, generate
 from drht_plugin.vips._survey import Opener, Rows
 
 STUB = corrector()
@@ -74,7 +74,7 @@ def partition(windows: list[Region], height: int, width: int) -> bool:
 def enlarged(scene: Scene, height: int, width: int) -> Scene:
     """The scene as if its image had another size."""
     return dataclasses.replace(
-        scene, kind=dataclasses.replace(scene.kind, height=height, width=width)
+        scene, spec=dataclasses.replace(scene.spec, height=height, width=width)
     )
 
 

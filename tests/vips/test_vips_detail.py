@@ -12,13 +12,13 @@ import torch
 from strategies import corrector
 
 from drht_plugin import Corrector, Strength
-from drht_plugin.engine.tiles import Region
 from drht_plugin.errors import InputError
-from drht_plugin.model.detail import DetailNetwork
-from drht_plugin.model.files import locate
+from drht_plugin.geometry import Region
+from drht_plugin.model.detail_network import DetailNetwork
+from drht_plugin.model.locate import locate
 from drht_plugin.vips import correct
 from drht_plugin.vips._coding import coding_of
-from drht_plugin.vips._render import Detailed, rendered_by
+from drht_plugin.vips._render import NetworkTiles, rendered_by
 
 SIDE = 160
 Planes = npt.NDArray[np.float32]
@@ -58,19 +58,18 @@ def test_equals_arrays(detailed: Corrector, wrap: bool, dtype: str, transfer: st
     array = random.integers(0, most // 3, (210, 330, 3)).astype(dtype)
     scene = detailed.survey(array, wrap=wrap, transfer=transfer)
     strength = Strength(highlights=0.5)
-    expected = detailed.render(scene, array, strength, detail="network")
-    guided = detailed.render(scene, array, strength, detail="guided")
+    expected = detailed.render(scene, array, strength=strength, detail="network")
+    guided = detailed.render(scene, array, strength=strength, detail="guided")
     assert np.abs(expected.astype(int) - guided).max() > most // 100
 
     image = pyvips.Image.new_from_array(array)
     windows: list[Region] = []
-    renderer = Detailed(
+    renderer = NetworkTiles(
         lambda: scene,
         coding_of(image, transfer),
         strength,
         windows.append,
         detailed,
-        "network",
         wrap,
         side=SIDE,
     )
@@ -79,20 +78,6 @@ def test_equals_arrays(detailed: Corrector, wrap: bool, dtype: str, transfer: st
     assert (got == expected).mean() > 0.99
     assert sum(w.height * w.width for w in windows) == 210 * 330
     assert all(w.height <= renderer.tile and w.width <= renderer.tile for w in windows)
-
-
-def test_auto_follows_the_scene(detailed: Corrector, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With `auto` the scene decides, when it is known."""
-    array = np.random.default_rng(2).integers(0, 80, (90, 120, 3), np.uint8)
-    image = pyvips.Image.new_from_array(array)
-    scene = detailed.survey(array)
-    for chosen in ("guided", "network"):
-        monkeypatch.setattr(detailed, "detail_for", lambda *_, chosen=chosen: chosen)
-        coding = coding_of(image, None)
-        renderer = Detailed(lambda: scene, coding, Strength(), None, detailed, "auto", False)
-        got = rendered_by(renderer, image).numpy()
-        expected = detailed.render(scene, array, detail=chosen)
-        assert np.abs(got.astype(int) - expected).max() <= (1 if chosen == "network" else 0)
 
 
 def test_model_without_detail_network(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pyvips
 
 import drht_plugin
 from drht_plugin import vips
-from drht_plugin.vips._generate import Pixels
+from drht_plugin.libvips.lazy import Pixels
 
 
 def picture(height: int, width: int, seed: int = 0) -> Pixels:
@@ -84,7 +84,7 @@ _LONG = """
 import sys, time
 import numpy as np, pyvips
 from drht_plugin import vips
-from drht_plugin.vips._generate import Header, generate
+from drht_plugin.libvips.lazy import Header, generate
 stage, target = sys.argv[1:]
 said = set()
 def say(word):
@@ -150,7 +150,8 @@ _MANY = """
 import gc
 import numpy as np, pyvips
 from drht_plugin import vips
-from drht_plugin.vips import _generate, _survey
+from drht_plugin.libvips import lazy
+from drht_plugin.vips import _survey
 pyvips.cache_set_max(0)
 vips.register()
 array = np.random.default_rng(0).integers(0, 90, (1000, 1000, 3), np.uint8)
@@ -168,7 +169,7 @@ use(20)
 before = resident()
 use(100)
 growth = resident() - before
-print(len(_generate._works), len(_survey._surveys), growth)
+print(len(lazy._works), len(_survey._surveys), growth)
 """
 
 

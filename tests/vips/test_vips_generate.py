@@ -16,10 +16,10 @@ import pyvips
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drht_plugin.engine.tiles import Region
 from drht_plugin.errors import InputError
-from drht_plugin.vips import _generate
-from drht_plugin.vips._generate import DTYPES, Header, Pixels, generate, run
+from drht_plugin.geometry import Region
+from drht_plugin.libvips import lazy
+from drht_plugin.libvips.lazy import DTYPES, Header, Pixels, generate, run
 
 
 @pytest.fixture(autouse=True)
@@ -71,7 +71,7 @@ def test_window_and_halo(
 
     def render(window: Region, around: Region, pixels: Pixels | None) -> Pixels:
         assert pixels is not None
-        assert around == window.grown(halo, height, width, wrap=False)
+        assert around == window.dilated(halo, height, width, wrap=False)
         rows = slice(around.top, around.top + around.height)
         columns = slice(around.left, around.left + around.width)
         np.testing.assert_array_equal(pixels, array[rows, columns])
@@ -192,10 +192,10 @@ def test_kill_from_another_thread() -> None:
 def test_nothing_is_left() -> None:
     """Images that were read, that failed and that were never read leave no state behind."""
     gc.collect()
-    before = set(_generate._works)
+    before = set(lazy._works)
     source = _image(_noise(100, 100))
 
-    def use(render: _generate.Render, read: bool) -> None:
+    def use(render: lazy.Render, read: bool) -> None:
         image = generate(Header.of(source), render, source=source)
         if read:
             with suppress(ZeroDivisionError):
@@ -206,13 +206,13 @@ def test_nothing_is_left() -> None:
         use(_fails, True)
         use(_fails, False)
     gc.collect()
-    assert set(_generate._works) == before
+    assert set(lazy._works) == before
 
 
 _EXIT = """
 import sys, threading, time
 import numpy as np, pyvips
-from drht_plugin.vips._generate import Header, generate
+from drht_plugin.libvips.lazy import Header, generate
 def render(window, around, pixels):
     started.set()
     time.sleep(0.05)

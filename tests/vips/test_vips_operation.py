@@ -15,8 +15,8 @@ import pyvips
 import drht_plugin
 from drht_plugin import vips
 from drht_plugin.errors import InputError
-from drht_plugin.vips import _generate
-from drht_plugin.vips._generate import Pixels
+from drht_plugin.libvips import lazy
+from drht_plugin.libvips.lazy import Pixels
 
 ROOT = Path(__file__).parents[2]
 DARK = ROOT / "examples" / "pictures" / "golden_gate_dark.jpg"
@@ -84,7 +84,7 @@ def test_call_says_what_is_wrong() -> None:
 def test_kill_and_state() -> None:
     """The operation's image can be killed, and leaves nothing behind."""
     gc.collect()
-    before = set(_generate._works)
+    before = set(lazy._works)
     corrected = image().drht_correct()
     corrected.set_kill(True)
     with pytest.raises(pyvips.Error, match="killed"):
@@ -93,7 +93,7 @@ def test_kill_and_state() -> None:
     for _ in range(5):
         image().drht_correct().avg()
     gc.collect()
-    assert set(_generate._works) <= before
+    assert set(lazy._works) <= before
 
 
 _FALLBACK = """

@@ -29,11 +29,11 @@ from safetensors.torch import load, save_file
 from torch import Tensor
 from torch.nn import functional
 
-from drht_plugin.camera import Aim, Scene, metered_exposure, srgb_encode, view
 from drht_plugin.errors import InputError, WeightsError
 from drht_plugin.evaluation.methods._colour import luma
 from drht_plugin.evaluation.methods._entry import Plane
 from drht_plugin.evaluation.methods._wls import base
+from drht_plugin.virtual_camera import Aim, HdrImage, display_codes, metered_exposure, view
 
 WEIGHTS = Path(__file__).parent / "weights" / "djf.safetensors"
 REDUCTION = 8
@@ -118,7 +118,7 @@ def _network(weights: Weights, network: str, x: Tensor) -> Tensor:
     return x
 
 
-def train(scenes: list[Scene], *, steps: int, seed: int = 1, views: int = 240) -> Weights:
+def train(scenes: list[HdrImage], *, steps: int, seed: int = 1, views: int = 240) -> Weights:
     """Train from scratch on views of HDR scenes at many exposures; mean squared error, Adam.
 
     The rate falls from 2e-3 to 1e-5 as a cosine; a step sees eight windows of 64×64.
@@ -144,7 +144,7 @@ def train(scenes: list[Scene], *, steps: int, seed: int = 1, views: int = 240) -
     return {name: w.detach() for name, w in weights.items()}
 
 
-def _pairs(scenes: list[Scene], count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def _pairs(scenes: list[HdrImage], count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Luma of random shots, B×1×128×128, and their base layers."""
     pictures, bases = [], []
     for _ in range(count):
@@ -152,7 +152,7 @@ def _pairs(scenes: list[Scene], count: int, generator: torch.Generator) -> tuple
         aim = Aim(yaw=2 * math.pi * yaw, pitch=0.6 * (pitch - 0.5), x=x, y=y, zoom=0.4 + 0.6 * zoom)
         radiance = view(scenes[int(pick * len(scenes))], aim, 128, 128)[None, :3].clamp_min(0)
         exposed = radiance * metered_exposure(radiance) * 2 ** (6 * stops - 3.5)
-        coded = srgb_encode(exposed.clamp(0, 1))[0].permute(1, 2, 0).numpy().astype(np.float32)
+        coded = display_codes(exposed.clamp(0, 1))[0].permute(1, 2, 0).numpy().astype(np.float32)
         picture = luma(coded)
         pictures.append(torch.from_numpy(picture)[None])
         bases.append(torch.from_numpy(base(picture))[None])

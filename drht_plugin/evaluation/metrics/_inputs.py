@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from drht_plugin.bridge.transfer import LUMA_WEIGHTS
+
 from ...errors import InputError
 
 _CODE_MAX = {np.dtype(np.uint8): 255.0, np.dtype(np.uint16): 65535.0}
@@ -16,7 +18,7 @@ Array = NDArray[np.float64]
 AnyArray = NDArray[Any]
 
 BT601_LUMA = (0.299, 0.587, 0.114)
-BT709_LUMINANCE = (0.2126, 0.7152, 0.0722)
+BT709_LUMINANCE = LUMA_WEIGHTS
 
 
 def display_encoded(image: AnyArray, name: str, shapes: str = "H×W or H×W×3") -> Array:

@@ -8,9 +8,9 @@ import torch
 from numpy.typing import NDArray
 from safetensors import safe_open
 
-from drht_plugin.camera import Scene
 from drht_plugin.errors import WeightsError
 from drht_plugin.evaluation.methods import djf
+from drht_plugin.virtual_camera import HdrImage
 
 
 def step() -> NDArray[np.float32]:
@@ -78,7 +78,7 @@ def test_training_learns() -> None:
     generator = torch.Generator().manual_seed(2)
     radiance = torch.rand(4, 192, 192, generator=generator)
     radiance[3] = 0
-    scene = Scene("noise", radiance.half(), panorama=False)
+    scene = HdrImage("noise", radiance.half(), panorama=False)
     trained = djf.train([scene], steps=6, views=3)
     guide = torch.from_numpy(step() + texture())[None, None]
     truth = torch.from_numpy(step())[None, None]

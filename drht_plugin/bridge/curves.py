@@ -1,0 +1,115 @@
+"""Transfer curves and the bridge in float32, as numba kernels; `transfer` has the formulas."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from drht_plugin.bridge.jit import inline, kernel
+from drht_plugin.bridge.transfer import ALPHA, GAMMA, H_MAX, SRGB_CODED_END, SRGB_LINEAR_END
+
+Array = npt.NDArray[Any]
+
+_f32 = np.float32
+_LN2 = math.log(2)
+_BITS_ONE = np.int32(0x3F800000)
+_MANTISSA = np.int32(0x007FFFFF)
+
+
+@inline
+def _log2(x: Any) -> Any:
+    """log2 of a positive normal float32, absolute error below 3e-7 + 1e-7·|log2 x|."""
+    bits = _f32(x).view(np.int32)
+    exponent = np.int32((bits >> np.int32(23)) - np.int32(127))
+    m = np.int32((bits & _MANTISSA) | _BITS_ONE).view(np.float32)
+    if m > _f32(1.4142135):
+        m = m * _f32(0.5)
+        exponent = np.int32(exponent + np.int32(1))
+    # Area hyperbolic tangent series: log(m) = 2·atanh(t).
+    t = (m - _f32(1)) / (m + _f32(1))
+    u = t * t
+    p = _f32(2 / 9 / _LN2)
+    p = p * u + _f32(2 / 7 / _LN2)
+    p = p * u + _f32(2 / 5 / _LN2)
+    p = p * u + _f32(2 / 3 / _LN2)
+    p = p * u + _f32(2 / _LN2)
+    return _f32(exponent) + t * p
+
+
+@inline
+def _exp2(x: Any) -> Any:
+    """2^x of a float32 in -126..127, relative error below 2e-7."""
+    whole = np.floor(x + _f32(0.5))
+    f = (x - whole) * _f32(_LN2)
+    p = _f32(1 / 5040)
+    p = p * f + _f32(1 / 720)
+    p = p * f + _f32(1 / 120)
+    p = p * f + _f32(1 / 24)
+    p = p * f + _f32(1 / 6)
+    p = p * f + _f32(0.5)
+    p = p * f + _f32(1)
+    p = p * f + _f32(1)
+    scale = np.int32((np.int32(whole) + np.int32(127)) << np.int32(23)).view(np.float32)
+    return p * scale
+
+
+@inline
+def _power(x: Any, exponent: Any) -> Any:
+    """x^exponent for x ≥ 0; x below 1e-30 counts as 0, and so do results below 2^−126."""
+    if x < _f32(1e-30):
+        return _f32(0)
+    power = _log2(x) * exponent
+    return _exp2(power) if power >= _f32(-126) else _f32(0)
+
+
+@inline
+def _srgb_decode(coded: Any) -> Any:
+    magnitude = abs(coded)
+    if magnitude <= _f32(SRGB_CODED_END):
+        linear = magnitude * _f32(1 / 12.92)
+    else:
+        linear = _power((magnitude + _f32(0.055)) * _f32(1 / 1.055), _f32(2.4))
+    return math.copysign(linear, coded)
+
+
+@inline
+def _srgb_encode(linear: Any) -> Any:
+    magnitude = abs(linear)
+    if magnitude <= _f32(SRGB_LINEAR_END):
+        coded = magnitude * _f32(12.92)
+    else:
+        coded = _f32(1.055) * _power(magnitude, _f32(1 / 2.4)) - _f32(0.055)
+    return math.copysign(coded, linear)
+
+
+@kernel
+def look_up(codes: Array, table: Array) -> None:
+    """Each code to what the table has for it, in place; uint16 n, and 65536 of them."""
+    for i in numba.prange(codes.size):
+        codes[i] = table[codes[i]]
+
+
+@kernel
+def decode_srgb(coded: Array, linear: Array) -> None:
+    """Display codes to linear light, float32 n → float32 n."""
+    for i in numba.prange(coded.size):
+        linear[i] = _srgb_decode(coded[i])
+
+
+@kernel
+def encode_srgb(linear: Array, coded: Array) -> None:
+    """Linear light to display codes, float32 n → float32 n."""
+    for i in numba.prange(linear.size):
+        coded[i] = _srgb_encode(linear[i])
+
+
+@kernel
+def to_radiance(y: Array, radiance: Array) -> None:
+    """Y to H = (max(y, 0)/α)^(1/γ), at most H_MAX; float32 n → float32 n."""
+    for i in numba.prange(y.size):
+        power = _power(max(y[i], _f32(0)) * _f32(1 / ALPHA), _f32(1 / GAMMA))
+        radiance[i] = min(power, _f32(H_MAX))

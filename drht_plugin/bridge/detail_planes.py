@@ -1,0 +1,188 @@
+"""The numba kernels around the detail network: its input planes, and its output into a sum."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from drht_plugin.bridge.jit import inline, kernel
+from drht_plugin.bridge.scalars import between_rows, grid_columns
+from drht_plugin.bridge.sizes import AROUND, PLANES
+
+Array = npt.NDArray[Any]
+
+_f32 = np.float32
+_CLIP_FROM = _f32(0.95)
+_Y_MOST = _f32(3)
+_NOISE_SCALE = _f32(20)
+"""Noise is seen in twentieths of the range, as other planes are in their own."""
+_DEVIATIONS, _LEAST = _f32(2 / 20), _f32(0.25 / 255)
+"""What differs from its surroundings by two standard deviations of noise, and a quarter of a code,
+is seen as half of the most that is seen: noise is too small for the network beside tones."""
+_FINE_SCALE = _f32(8)
+"""How many times larger guided T's own difference is seen: next to tones bfloat16 has no room for
+it."""
+_SHARE = _f32(1 / (2 * AROUND + 1) ** 2)
+"""Of each pixel in the mean of those around."""
+
+
+@kernel
+def take_places(picture: Array, rows: Array, columns: Array, out: Array) -> None:
+    """The pixels of an H×W×k picture at rows × columns, R×C×3; gray (k = 1) as three equal colours.
+
+    rows, columns: int64, any places of the picture, some twice where it is mirrored.
+    """
+    last = picture.shape[2] - 1
+    for i in numba.prange(out.shape[0]):
+        row = picture[rows[i]]
+        for j in range(out.shape[1]):
+            for c in range(3):
+                out[i, j, c] = row[columns[j], min(c, last)]
+
+
+@inline
+def _between(line: Array, left: int, right: int, share: float, c: int) -> float:
+    """A number of an overview's row, between two of its columns."""
+    return line[left, c] + share * (line[right, c] - line[left, c])
+
+
+@kernel
+def show_overview(
+    hidden: Array,
+    rows: Array,
+    columns: Array,
+    overview: Array,
+    height: int,
+    width: int,
+    wrap: bool,
+    display: Array,
+    guided: Array,
+) -> None:
+    """Put the overview's x and T in the place of hidden pixels', in `display` and `guided`.
+
+    hidden: R×C bool; the others as of `detail_planes`.
+    """
+    over_h, over_w = overview.shape[0], overview.shape[1]
+    for i in numba.prange(hidden.shape[0]):
+        line = np.empty((over_w, overview.shape[2]), np.float32)
+        between_rows(overview, (rows[i] + 0.5) / height * over_h - 0.5, line)
+        for j in range(hidden.shape[1]):
+            if hidden[i, j]:
+                left, right, share = grid_columns(
+                    (columns[j] + 0.5) / width * over_w - 0.5, over_w, wrap
+                )
+                for c in range(3):
+                    display[i, j, c] = _between(line, left, right, share, c)
+                    guided[i, j, c] = _between(line, left, right, share, 3 + c)
+
+
+@kernel
+def detail_planes(
+    display: Array,
+    guided: Array,
+    rows: Array,
+    columns: Array,
+    overview: Array,
+    height: int,
+    width: int,
+    wrap: bool,
+    planes: Array,
+) -> None:
+    """What the detail network sees of one tile.
+
+    display, guided: R×C×3 float32, x and its guided correction, in 0..1; R, C even. rows, columns:
+    int64, the tile's R and C global coordinates, inside the image of height × width. overview:
+    h×w×11 float32: x, T, y, noise. planes: (R/2)×(C/2)×(4·PLANES) float32.
+    """
+    over_h, over_w = overview.shape[0], overview.shape[1]
+    zero, one = _f32(0), _f32(1)
+    lefts = np.empty(display.shape[1], np.int64)
+    rights = np.empty(display.shape[1], np.int64)
+    shares = np.empty(display.shape[1], np.float32)
+    for j in range(display.shape[1]):
+        lefts[j], rights[j], shares[j] = grid_columns(
+            (columns[j] + 0.5) / width * over_w - 0.5, over_w, wrap
+        )
+    for pair in numba.prange(display.shape[0] // 2):
+        line = np.empty((over_w, 11), np.float32)
+        sums = np.empty(3 * (display.shape[1] + 2 * AROUND), np.float32)
+        against = np.empty((display.shape[1], 3), np.float32)
+        against_guided = np.empty((display.shape[1], 3), np.float32)
+        for dy in range(2):
+            i = 2 * pair + dy
+            between_rows(overview, (rows[i] + 0.5) / height * over_h - 0.5, line)
+            _against(display, i, sums, against.reshape(-1))
+            _against(guided, i, sums, against_guided.reshape(-1))
+            for j in range(display.shape[1]):
+                left, right, share = lefts[j], rights[j], shares[j]
+                out = planes[pair, j >> 1]
+                n = PLANES * (2 * dy + (j & 1))
+                for c in range(2):
+                    noise = _between(line, left, right, share, 9 + c)
+                    out[n + 16 + c] = min(_NOISE_SCALE * noise, one)
+                usual = _DEVIATIONS * out[n + 16] + _LEAST
+                most = zero
+                for c in range(3):
+                    x, y = display[i, j, c], _between(line, left, right, share, 6 + c)
+                    most = max(most, x)
+                    out[n + c] = x
+                    out[n + 3 + c] = x - _between(line, left, right, share, c)
+                    out[n + 6 + c] = _between(line, left, right, share, 3 + c)
+                    out[n + 9 + c] = min(max(y, zero), _Y_MOST)
+                    out[n + 12 + c] = guided[i, j, c]
+                    out[n + 18 + c] = against[j, c] / (abs(against[j, c]) + usual)
+                    out[n + 21 + c] = _FINE_SCALE * against_guided[j, c]
+                out[n + 15] = max((most - _CLIP_FROM) * (one / (one - _CLIP_FROM)), zero)
+
+
+@inline
+def _against(picture: Array, i: int, sums: Array, out: Array) -> None:
+    """Row i of an R×C×3 picture less its means over 5×5 pixels around each, into out (3·C).
+
+    Two pixels (`AROUND`) to each side are written out, which is what makes it vector code. The
+    outermost rows and columns stand for those beyond. sums: room for 3·C values and
+    3·`AROUND` at either end.
+    """
+    count, edge = out.shape[0], 3 * AROUND
+    middle = sums[edge : edge + count]
+    last = picture.shape[0] - 1
+    above = picture[max(i - 2, 0)].reshape(-1), picture[max(i - 1, 0)].reshape(-1)
+    row = picture[i].reshape(-1)
+    below = picture[min(i + 1, last)].reshape(-1), picture[min(i + 2, last)].reshape(-1)
+    for k in range(count):
+        middle[k] = above[0][k] + above[1][k] + row[k] + below[0][k] + below[1][k]
+    for k in range(edge):
+        sums[k] = middle[k % 3]
+        sums[edge + count + k] = middle[count - 3 + k % 3]
+    for k in range(count):
+        total = sums[k] + sums[k + 3] + sums[k + 6] + sums[k + 9] + sums[k + 12]
+        out[k] = row[k] - _SHARE * total
+
+
+@kernel
+def add_tile(
+    guided: Array,
+    lacking: Array,
+    top: int,
+    left: int,
+    row_weights: Array,
+    column_weights: Array,
+    total: Array,
+) -> None:
+    """Add a tile's T, guided plus what the network says it lacks, to a weighted sum.
+
+    guided: R×C×3 float32; lacking: (R/2)×(C/2)×12 float32; top, left: the first pixel of the tile
+    that counts; total: n×m×3 float32, weighted by row_weights (n) and column_weights (m).
+    """
+    for i in numba.prange(total.shape[0]):
+        row = top + i
+        for j in range(total.shape[1]):
+            column = left + j
+            weight = row_weights[i] * column_weights[j]
+            n = 3 * (2 * (row & 1) + (column & 1))
+            for c in range(3):
+                value = guided[row, column, c] + lacking[row >> 1, column >> 1, n + c]
+                total[i, j, c] += weight * value

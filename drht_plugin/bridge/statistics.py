@@ -1,0 +1,217 @@
+"""What a survey counts and sums over pixels, as numba kernels: light, noise, moments, bad bits.
+
+Each works on one window of an image and knows by global coordinates where it lies, so that any
+tiling gives the same sums.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from drht_plugin.bridge.jit import inline, kernel, rows_kernel
+from drht_plugin.bridge.scalars import LUMA_B, LUMA_G, LUMA_R, grid_columns
+
+Array = npt.NDArray[Any]
+
+_f32 = np.float32
+
+
+@kernel
+def have_bits(words: Array, pitch: int, length: int, mask: Any, have: Array) -> None:
+    """Mark each row that holds a word in which all bits of `mask`, which are side by side, are set.
+
+    words, pitch: see `rows.flat_rows`, uint16 or uint32; length: words of a row; have: uint8.
+    """
+    for i in numba.prange(have.size):
+        row = words[i * pitch : i * pitch + length]
+        most = np.uint32(0)
+        for n in range(row.size):
+            most = max(most, np.uint32(np.uint32(row[n]) & mask))
+        have[i] = most == mask
+
+
+@kernel
+def light_codes(pixels: Array, pitch: int, channels: int, alpha: int, codes: Array) -> None:
+    """Float rows as codes 0..65535 of a table of light; what is not transparent has alpha 1.
+
+    pixels, pitch: see `rows.flat_rows`, float32 of `channels` each; alpha: index of the alpha
+    channel, or −1; codes: R×(columns·channels) uint16.
+    """
+    rows, length = codes.shape
+    for i in numba.prange(rows):
+        row = pixels[i * pitch : i * pitch + length]
+        for n in range(length):
+            # Clamped before the conversion, which large floats would overflow.
+            value = min(max(row[n], _f32(0)), _f32(1))
+            codes[i, n] = np.int32(value * _f32(65535) + _f32(0.5))
+        if alpha >= 0:
+            for n in range(alpha, length, channels):
+                codes[i, n] = row[n] != 0
+
+
+@kernel
+def area_average(
+    codes: Array,
+    pitch: int,
+    layout: tuple[int, int, int],
+    table: Array,
+    down: tuple[int, int, int],
+    across: tuple[int, int],
+    sums: Array,
+) -> None:
+    """Add a window's linear light to the sums of the overview pixels that it lies under.
+
+    All in whole numbers, so that a sum is the same in any order and from any windows.
+
+    codes, pitch: see `rows.flat_rows`; uint8 or uint16. layout: columns of the window; channels;
+    index of the alpha channel, or −1, whose pixels of 0 do not count. table: colours×n int32, light
+    of the codes 0..n−1 of each colour. down: index of the first row among those sampled; image rows
+    from one sample to the next; rows of the image. A sampled row stands for its step, the last one
+    for what is left over too. across: the window's first column; columns of the image.
+    sums: h×w×(colours + 1) int64: light of each channel, and the area that counted, in 1/(h·w) of
+    a pixel.
+    """
+    columns, channels, alpha = layout
+    first, step, height = down
+    offset, width = across
+    out_h, out_w, colours = sums.shape[0], sums.shape[1], sums.shape[2] - 1
+    sampled = (height - 1 - step // 2) // step + 1
+    count = (codes.size - columns * channels) // max(pitch, 1) + 1
+    end = height if first + count == sampled else (first + count) * step
+    first_i, last_i = first * step * out_h // height, (end * out_h - 1) // height + 1
+    first_j = offset * out_w // width
+    last_j = ((offset + columns) * out_w - 1) // width + 1
+    for i in numba.prange(first_i, last_i):
+        above, below = i * height, (i + 1) * height
+        for k in range(max(first, min(above // out_h // step, sampled - 1)), first + count):
+            row_end = height if k == sampled - 1 else (k + 1) * step
+            share = min(row_end * out_h, below) - max(k * step * out_h, above)
+            if share <= 0:
+                break
+            row = codes[(k - first) * pitch : (k - first) * pitch + columns * channels]
+            for j in range(first_j, last_j):
+                left, right = j * width, (j + 1) * width
+                start = max(left // out_w, offset)
+                stop = min((right - 1) // out_w + 1, offset + columns)
+                r, g, b, area = 0, 0, 0, 0
+                for x in range(start, stop):
+                    n = (x - offset) * channels
+                    if alpha >= 0 and row[n + alpha] == 0:
+                        continue
+                    part = out_w
+                    if x == start or x == stop - 1:
+                        part = min((x + 1) * out_w, right) - max(x * out_w, left)
+                    r += part * table[0, row[n]]
+                    if colours == 3:
+                        g += part * table[1, row[n + 1]]
+                        b += part * table[2, row[n + 2]]
+                    area += part
+                sums[i, j, 0] += share * r
+                if colours == 3:
+                    sums[i, j, 1] += share * g
+                    sums[i, j, 2] += share * b
+                sums[i, j, colours] += share * area
+
+
+@rows_kernel
+def count_differences(
+    codes: Array,
+    pitch: int,
+    layout: tuple[int, int, int],
+    across: tuple[int, int],
+    display: Array,
+    scale: float,
+    counts: Array,
+) -> None:
+    """Count the second differences of luma along rows, by luma and by how large they are.
+
+    codes, pitch: see `rows.flat_rows`; uint8 or uint16. layout: columns; channels; index of the
+    alpha channel, or −1, whose transparent pixels weigh in nowhere. across: the first column that
+    is sampled, and columns from one sample to the next. display: display values of the codes.
+    scale: steps to a difference of 1.
+    counts: distances×levels×steps int64, added to, of pixels 1, 2, … apart.
+    """
+    columns, channels, alpha = layout
+    begin, step = across
+    reach, levels, steps = counts.shape
+    rows = (codes.size - columns * channels) // max(pitch, 1) + 1
+    luma = np.empty(2 * reach + 1, np.float32)
+    for i in range(rows):
+        row = codes[i * pitch : i * pitch + columns * channels]
+        for j in range(begin, columns - reach, step):
+            hidden = False
+            for k in range(2 * reach + 1):
+                n = (j + k - reach) * channels
+                hidden = hidden or (alpha >= 0 and row[n + alpha] == 0)
+                luma[k] = display[row[n]]
+                if channels > 2:
+                    g, b = display[row[n + 1]], display[row[n + 2]]
+                    luma[k] = LUMA_R * luma[k] + LUMA_G * g + LUMA_B * b
+            if hidden:
+                continue
+            middle = luma[reach]
+            for d in range(reach):
+                before, after = luma[reach - d - 1], luma[reach + d + 1]
+                mean = _f32(0.25) * (before + after) + _f32(0.5) * middle
+                # What is cut off at black and white has lost its noise.
+                if mean < _f32(0.5 / 255) or mean > _f32(1 - 1 / 255):
+                    continue
+                level = min(int(mean * _f32(levels)), levels - 1)
+                size = abs(before + after - _f32(2) * middle) * _f32(scale)
+                counts[d, level, min(int(size), steps - 1)] += 1
+
+
+@kernel
+def fit_statistics(ldr: Array, target: Array, weight: Array, wrap: bool, moments: Array) -> None:
+    """Splat the moments that a tone grid is fitted from (see `grid.fit`).
+
+    ldr, target: h×w×3 float32; weight: h×w float32; moments: gy×gx×gz×22 float64, added to: the
+    10 distinct products of (r, g, b, 1) and the 12 products of (r, g, b, 1) with the target.
+    """
+    h, w = ldr.shape[0], ldr.shape[1]
+    gy, gx, gz = moments.shape[0], moments.shape[1], moments.shape[2]
+    # Threads own rows of the grid, so that every sum is taken in one order.
+    for row in numba.prange(gy):
+        features = np.empty(4, np.float32)
+        for i in range(h):
+            cy = min(max((i + 0.5) / h * gy - 0.5, 0.0), gy - 1.0)
+            wy = 1 - abs(cy - row)
+            if wy <= 0:
+                continue
+            for j in range(w):
+                w_pixel = weight[i, j] * wy
+                if w_pixel <= 0:
+                    continue
+                features[0] = ldr[i, j, 0]
+                features[1] = ldr[i, j, 1]
+                features[2] = ldr[i, j, 2]
+                features[3] = 1
+                x0, x1, fx = grid_columns((j + 0.5) / w * gx - 0.5, gx, wrap)
+                z0, z1, fz = _level(features[0], features[1], features[2], gz)
+                for corner in range(4):
+                    column = x1 if corner & 1 else x0
+                    level = z1 if corner & 2 else z0
+                    share = w_pixel * (fx if corner & 1 else 1 - fx)
+                    share = share * (fz if corner & 2 else 1 - fz)
+                    cell = moments[row, column, level]
+                    k = 0
+                    for a in range(4):
+                        for b in range(a, 4):
+                            cell[k] += share * features[a] * features[b]
+                            k += 1
+                    for a in range(4):
+                        for c in range(3):
+                            cell[10 + 3 * a + c] += share * features[a] * target[i, j, c]
+
+
+@inline
+def _level(r: Any, g: Any, b: Any, count: Any) -> Any:
+    """The two luma levels around a colour, and the second one's share."""
+    luma = LUMA_R * r + LUMA_G * g + LUMA_B * b
+    position = min(max(luma, _f32(0)), _f32(1)) * _f32(count - 1)
+    low = min(int(position), count - 2)
+    return low, low + 1, position - _f32(low)

@@ -1,0 +1,388 @@
+"""`Corrector`: loaded networks, and the calls on arrays and streams that use them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from drht_plugin.colour.spaces import Profile
+from drht_plugin.engine.bands import BandRenderer
+from drht_plugin.engine.pixels import require_out, spec_of
+from drht_plugin.engine.plan import (
+    RenderPlan,
+    plan_array,
+    plan_radiance,
+    plan_radiance_array,
+    plan_stream,
+)
+from drht_plugin.engine.progress import SURVEY_SHARE, ProgressCallback, by_rows, split
+from drht_plugin.engine.render.bands import GuidedBands, RadianceBands
+from drht_plugin.engine.render.network.bands import NetworkBands
+from drht_plugin.engine.render.network.windows import NetworkRenderer
+from drht_plugin.engine.scene import Scene
+from drht_plugin.engine.source import Sink, Source, require_sink
+from drht_plugin.engine.stream import run, run_array
+from drht_plugin.engine.strength import FULL, Strength
+from drht_plugin.engine.survey.survey import survey
+from drht_plugin.engine.survey.tone_grid import radiance_grid
+from drht_plugin.errors import InputError
+from drht_plugin.orientation import require_orientation
+
+if TYPE_CHECKING:
+    from drht_plugin.model.detail_network import DetailRunner
+    from drht_plugin.model.runner import Runner
+
+Image = npt.NDArray[Any]
+
+
+class Corrector:
+    """Loaded networks on a device; safe to call from several threads.
+
+    Args:
+        model: "default", or a .safetensors file with its .json beside it.
+        device: "auto" (CUDA, MPS, then CPU), "cpu", "cuda", "cuda:N" or "mps".
+        threads: CPU threads of the kernels; None takes all cores.
+
+    Raises:
+        InputError: an unknown model or device, or threads below 1.
+        WeightsError: damaged weights.
+    """
+
+    def __init__(
+        self, *, model: str | Path = "default", device: str = "auto", threads: int | None = None
+    ) -> None:
+        if threads is not None and (not isinstance(threads, int) or threads < 1):
+            raise InputError(f"threads is {threads!r}; expected a whole number from 1, or None")
+        self._model, self._device, self._threads = model, device, threads
+
+    @cached_property
+    def runner(self) -> Runner:
+        """The networks, loaded when first needed."""
+        from drht_plugin.model.runner import Runner
+
+        return Runner(self._model, self._device)
+
+    @cached_property
+    def detail_runner(self) -> DetailRunner:
+        """The network of network detail, loaded when first needed.
+
+        Raises:
+            InputError: the model has none.
+        """
+        from drht_plugin.model.detail_network import DetailRunner
+
+        return DetailRunner(self._model, self._device)
+
+    @cached_property
+    def has_detail(self) -> bool:
+        """Whether the model has a network for network detail; nothing is loaded."""
+        from drht_plugin.model.locate import detail_of, locate
+
+        return detail_of(locate(self._model)).is_file()
+
+    def network_renderer(self, tile: int | None = None) -> NetworkRenderer:
+        """Renders windows in network detail, from tiles of this side.
+
+        Raises:
+            InputError: an impossible tile, or a model without a detail network.
+            WeightsError: damaged weights.
+        """
+        return NetworkRenderer(self.detail_runner, tile)
+
+    def model_digest(self) -> str:
+        """SHA-256 of the networks' weights, in hexadecimal: what tells one model from another."""
+        from drht_plugin.model.locate import detail_of, locate
+
+        weights = locate(self._model)
+        files = [weights, detail_of(weights)] if self.has_detail else [weights]
+        return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+    def survey(
+        self,
+        image: Any,
+        *,
+        transfer: str = "srgb",
+        orientation: int = 1,
+        profile: Profile | None = None,
+        wrap: bool = False,
+        progress: ProgressCallback | None = None,
+    ) -> Scene:
+        """Look at the whole image once; arguments and errors as in `drht_plugin.correct`."""
+        with _threads(self._threads), ThreadPoolExecutor(1) as loader:
+            # Loaded, where they are not, while the image is read.
+            networks = loader.submit(lambda: self.runner)
+            return survey(
+                image,
+                lambda ldr: networks.result()(ldr),
+                transfer=transfer,
+                orientation=orientation,
+                profile=profile,
+                wrap=wrap,
+                progress=by_rows(progress),
+            )
+
+    def render(
+        self,
+        scene: Scene,
+        pixels: Image,
+        *,
+        strength: Strength = FULL,
+        detail: str = "auto",
+        tile: int | None = None,
+        out: Image | None = None,
+        progress: ProgressCallback | None = None,
+    ) -> Image:
+        """Correct the whole surveyed image; arguments and errors as in `drht_plugin.correct`."""
+        _require_surveyed(scene, pixels)
+        plan = plan_array(scene.spec, detail=detail, orientation=scene.orientation, tile=tile)
+        return self._render_array(
+            scene, pixels, plan, strength, _prepare_out(pixels, out), progress
+        )
+
+    def render_hdr(
+        self, scene: Scene, pixels: Image, *, progress: ProgressCallback | None = None
+    ) -> npt.NDArray[np.float32]:
+        """Estimate the HDR of the whole surveyed image; see `drht_plugin.estimate_hdr`."""
+        _require_surveyed(scene, pixels)
+        spec = scene.spec
+        radiance = np.empty((spec.height, spec.width, spec.colours), np.float32)
+        with _threads(self._threads):
+            renderer = RadianceBands(scene, radiance_grid(scene), spec.colours)
+            run_array(pixels, radiance, renderer, plan_radiance_array(spec), by_rows(progress))
+        return radiance[..., 0] if len(pixels.shape) == 2 else radiance
+
+    def render_into(
+        self,
+        scene: Scene,
+        source: Source,
+        sink: Sink,
+        *,
+        strength: Strength = FULL,
+        detail: str = "auto",
+        memory: int | str | None = None,
+        tile: int | None = None,
+        progress: ProgressCallback | None = None,
+    ) -> None:
+        """Correct the surveyed source into the sink; arguments and errors as in `stream`."""
+        _require_surveyed(scene, source)
+        require_sink(source, sink)
+        plan = plan_stream(
+            scene.spec, detail=detail, orientation=scene.orientation, memory=memory, tile=tile
+        )
+        self.render_planned(scene, source, sink, plan, strength=strength, progress=progress)
+
+    def render_planned(
+        self,
+        scene: Scene,
+        source: Source,
+        sink: Sink,
+        plan: RenderPlan,
+        *,
+        strength: Strength = FULL,
+        progress: ProgressCallback | None = None,
+    ) -> None:
+        """Correct the surveyed source into the sink as planned by `plan.plan_stream`."""
+        renderer = self._renderer(scene, plan, strength, tuple(source.shape[1:]))
+        with _threads(self._threads):
+            run(source, sink, renderer, plan.bands, by_rows(progress))
+
+    def render_hdr_into(
+        self,
+        scene: Scene,
+        source: Source,
+        sink: Sink,
+        *,
+        memory: int | str | None = None,
+        progress: ProgressCallback | None = None,
+    ) -> None:
+        """Estimate the HDR of the surveyed source into a sink of float32 rows W×3; see `stream`."""
+        _require_surveyed(scene, source)
+        plan = plan_radiance(scene.spec, memory=memory)
+        with _threads(self._threads):
+            renderer = RadianceBands(scene, radiance_grid(scene))
+            run(source, sink, renderer, plan, by_rows(progress))
+
+    def _render_array(
+        self,
+        scene: Scene,
+        pixels: Image,
+        plan: RenderPlan,
+        strength: Strength,
+        out: Image,
+        progress: ProgressCallback | None,
+    ) -> Image:
+        renderer = self._renderer(scene, plan, strength, tuple(pixels.shape[1:]))
+        with _threads(self._threads):
+            run_array(pixels, out, renderer, plan.bands, by_rows(progress))
+        return out
+
+    def _renderer(
+        self, scene: Scene, plan: RenderPlan, strength: Strength, row_shape: tuple[int, ...]
+    ) -> BandRenderer:
+        if plan.detail == "guided":
+            return GuidedBands(scene, strength, row_shape)
+        return NetworkBands(scene, strength, row_shape, self.network_renderer(plan.tile))
+
+    def stream(
+        self,
+        source: Source,
+        sink: Sink,
+        *,
+        strength: float = 1.0,
+        shadows: float = 1.0,
+        highlights: float = 1.0,
+        detail: str = "auto",
+        transfer: str = "srgb",
+        orientation: int = 1,
+        profile: Profile | None = None,
+        wrap: bool = False,
+        memory: int | str | None = None,
+        tile: int | None = None,
+        progress: ProgressCallback | None = None,
+    ) -> Scene:
+        """Correct an image of any size from a source into a sink, in bounded memory.
+
+        Reading, computing and writing overlap. The result is that of `correct`, bit for bit, but
+        for a source of 2²⁸ pixels or more that has smaller copies of itself
+        (`engine.source.Reducible`: JPEG files, TIFF pyramids), which is surveyed by one of them.
+
+        Args:
+            source: anything with shape, dtype and `source[top:bottom:step]` that gives numpy rows:
+                numpy, memmap, zarr and h5py arrays. It is read twice from top to bottom, and
+                once more where it wraps.
+            sink: anything that takes `sink[top:bottom] = rows`, in order; of the source's shape
+                and dtype where it has them.
+            strength, shadows, highlights, detail, transfer, orientation, profile, wrap: see
+                `drht_plugin.correct`.
+            memory: for the pixels on their way, in bytes or as "512M", "2G"; the networks and
+                libraries come on top. None takes 96 MB.
+            tile: in guided detail, rows that are worked on at once; in network detail, the side
+                of what the network sees at once. None takes what the memory allows.
+            progress: called with the share that is done, 0..1, from the calling thread; what it
+                raises stops the work.
+
+        Returns:
+            The scene, for `render_into` with another strength.
+
+        Raises:
+            InputError: a source, sink or argument outside the above; a source that ends early; NaN
+                or infinity in it. What the source or sink raises comes through. The sink may hold
+                the first rows then.
+            WeightsError: damaged weights.
+        """
+        applied = Strength(strength, shadows, highlights)
+        spec = spec_of(source, transfer)
+        require_sink(source, sink)
+        orientation = require_orientation(orientation, wrap=wrap)
+        plan = plan_stream(spec, detail=detail, orientation=orientation, memory=memory, tile=tile)
+        first, second = split(progress, SURVEY_SHARE)
+        scene = self.survey(
+            source,
+            transfer=transfer,
+            orientation=orientation,
+            profile=profile,
+            wrap=wrap,
+            progress=first,
+        )
+        self.render_planned(scene, source, sink, plan, strength=applied, progress=second)
+        return scene
+
+    def correct(
+        self,
+        image: Any,
+        *,
+        strength: float = 1.0,
+        shadows: float = 1.0,
+        highlights: float = 1.0,
+        detail: str = "auto",
+        transfer: str = "srgb",
+        orientation: int = 1,
+        profile: Profile | None = None,
+        wrap: bool = False,
+        tile: int | None = None,
+        out: Image | None = None,
+        progress: ProgressCallback | None = None,
+    ) -> Image:
+        """The corrected picture; see `drht_plugin.correct`."""
+        applied = Strength(strength, shadows, highlights)
+        orientation = require_orientation(orientation, wrap=wrap)
+        spec = spec_of(image, transfer)
+        plan = plan_array(spec, detail=detail, orientation=orientation, tile=tile)
+        out = _prepare_out(image, out)
+        first, second = split(progress, SURVEY_SHARE)
+        scene = self.survey(
+            image,
+            transfer=transfer,
+            orientation=orientation,
+            profile=profile,
+            wrap=wrap,
+            progress=first,
+        )
+        return self._render_array(scene, image, plan, applied, out, second)
+
+    def estimate_hdr(
+        self,
+        image: Any,
+        *,
+        transfer: str = "srgb",
+        orientation: int = 1,
+        profile: Profile | None = None,
+        wrap: bool = False,
+        progress: ProgressCallback | None = None,
+    ) -> npt.NDArray[np.float32]:
+        """The scene-linear HDR estimate; see `drht_plugin.estimate_hdr`."""
+        first, second = split(progress, SURVEY_SHARE)
+        scene = self.survey(
+            image,
+            transfer=transfer,
+            orientation=orientation,
+            profile=profile,
+            wrap=wrap,
+            progress=first,
+        )
+        return self.render_hdr(scene, image, progress=second)
+
+
+@lru_cache(maxsize=2)
+def shared_corrector(model: str | Path, device: str, threads: int | None) -> Corrector:
+    """The corrector of these settings, kept so that its networks are loaded once."""
+    return Corrector(model=model, device=device, threads=threads)
+
+
+def _prepare_out(image: Any, out: Image | None) -> Image:
+    if out is None:
+        return np.empty(image.shape, image.dtype)
+    return require_out(image, out)
+
+
+def _require_surveyed(scene: Scene, image: Any) -> None:
+    given, spec = spec_of(image), scene.spec
+    if (given.height, given.width) != (spec.height, spec.width):
+        raise InputError(
+            f"the image has {given.height}×{given.width} pixels; "
+            f"the surveyed image has {spec.height}×{spec.width}"
+        )
+
+
+@contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    """Run the kernels of this thread on so many threads."""
+    if count is None:
+        yield
+        return
+    import numba
+
+    before = numba.get_num_threads()
+    numba.set_num_threads(min(count, before))
+    try:
+        yield
+    finally:
+        numba.set_num_threads(before)

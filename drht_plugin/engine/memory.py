@@ -1,0 +1,40 @@
+"""Amounts of memory, as users write and read them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drht_plugin.errors import InputError
+
+DEFAULT_MEMORY = 96 << 20
+"""Bytes of pixels that are on their way at once, unless told otherwise."""
+
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+
+
+def parse_memory(memory: Any) -> int:
+    """Bytes that "2G", "512M", a plain number or None (`DEFAULT_MEMORY`) stand for.
+
+    Raises:
+        InputError: no such number.
+    """
+    if memory is None:
+        return DEFAULT_MEMORY
+    text = str(memory).strip().upper().removesuffix("IB").removesuffix("B")
+    number, unit = (text[:-1], text[-1:]) if text[-1:] in _UNITS and text else (text, "")
+    try:
+        size = float(number) * _UNITS[unit]
+    except ValueError:
+        size = 0.0
+    if isinstance(memory, bool) or not 1 <= size < 1 << 60:
+        raise InputError(f"memory is {memory!r}; expected bytes, or a text such as '512M' or '2G'")
+    return int(size)
+
+
+def in_words(size: float) -> str:
+    """A number of bytes as text: 1.5 GB."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if size < 1024:
+            return f"{size:.3g} {unit}"
+        size /= 1024
+    return f"{size:.4g} TB"

@@ -1,0 +1,1 @@
+"""Render: a `Scene` and a window of pixels to corrected pixels."""

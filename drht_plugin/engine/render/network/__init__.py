@@ -1,0 +1,1 @@
+"""Network detail: the detail network on overlapping tiles."""

@@ -1,0 +1,1 @@
+"""Survey: the whole image to a `Scene`, decided once."""

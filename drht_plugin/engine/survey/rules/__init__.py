@@ -1,0 +1,1 @@
+"""What T may be, whatever the networks say."""

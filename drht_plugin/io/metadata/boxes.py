@@ -1,0 +1,79 @@
+"""The boxes of JPEG XL and JPEG 2000 files: EXIF and XMP, which OpenImageIO leaves out."""
+
+import struct
+from collections.abc import Iterator
+
+from drht_plugin.io.metadata.ifd import Buffer
+from drht_plugin.io.metadata.types import Metadata, exif_with_density
+
+_JP2_EXIF = b"JpgTiffExif->JP2"
+_JP2_XMP = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
+_JXL_HEAD = b"\0\0\0\x0cJXL \r\n\x87\n\0\0\0\x14ftypjxl \0\0\0\0jxl "
+
+
+def boxes(buffer: Buffer) -> Iterator[tuple[int, bytes, int, int]]:
+    """Yield where each box starts, its type, and where its content starts and ends."""
+    at = 0
+    while at + 8 <= len(buffer):
+        size, kind = struct.unpack(">I4s", buffer[at : at + 8])
+        start = at + 8
+        if size == 1:
+            (size,) = struct.unpack(">Q", buffer[at + 8 : at + 16])
+            start = at + 16
+        end = at + size if size else len(buffer)
+        if end < start or end > len(buffer):
+            return
+        yield at, kind, start, end
+        at = end
+
+
+def parse(buffer: Buffer) -> Metadata:
+    """Read EXIF and XMP of a JPEG XL or JPEG 2000 file; a bare codestream has none."""
+    exif = xmp = None
+    if buffer[4:8] not in (b"JXL ", b"jP  "):
+        return Metadata()
+    for _, kind, start, end in boxes(buffer):
+        if kind == b"Exif":  # begins with the offset of the TIFF header
+            exif = bytes(buffer[start + 4 + int.from_bytes(buffer[start : start + 4], "big") : end])
+        elif kind == b"xml " and buffer[4:8] == b"JXL ":
+            xmp = bytes(buffer[start:end])
+        elif kind == b"uuid" and buffer[start : start + 16] == _JP2_EXIF:
+            exif = bytes(buffer[start + 16 : end])
+        elif kind == b"uuid" and buffer[start : start + 16] == _JP2_XMP:
+            xmp = bytes(buffer[start + 16 : end])
+    return Metadata(exif=exif or None, xmp=xmp or None)
+
+
+def _box(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I4s", len(data) + 8, kind) + data
+
+
+def append(path: str, metadata: Metadata) -> None:
+    """Add EXIF and XMP to a whole JPEG XL or JPEG 2000 file.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    exif = exif_with_density(metadata)
+    if not exif and not metadata.xmp:
+        return
+    with open(path, "r+b") as file:
+        data = file.read()
+        is_jp2 = data[4:8] == b"jP  "
+        if data[:2] == b"\xff\x0a":
+            file.seek(0)
+            file.write(_JXL_HEAD + _box(b"jxlc", data))
+        else:
+            last = list(boxes(data))[-1][0]
+            if data[last : last + 4] == bytes(4):  # "to the end of the file": no longer so
+                file.seek(last)
+                file.write(struct.pack(">I", len(data) - last))
+        file.seek(0, 2)
+        if exif:
+            file.write(
+                _box(b"uuid", _JP2_EXIF + exif) if is_jp2 else _box(b"Exif", bytes(4) + exif)
+            )
+        if metadata.xmp:
+            file.write(
+                _box(b"uuid", _JP2_XMP + metadata.xmp) if is_jp2 else _box(b"xml ", metadata.xmp)
+            )

@@ -1,0 +1,191 @@
+"""JPEG's segments: metadata out of a file and into one, and how strongly it was compressed."""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from drht_plugin.io.metadata.ifd import Buffer
+from drht_plugin.io.metadata.types import Metadata
+
+_EXIF = b"Exif\0\0"
+_XMP = b"http://ns.adobe.com/xap/1.0/\0"
+_LONG_XMP = b"http://ns.adobe.com/xmp/extension/\0"
+_ICC = b"ICC_PROFILE\0"
+_PHOTOSHOP = b"Photoshop 3.0\0"
+_APP0, _APP1, _APP2, _APP13, _COMMENT, _SCAN = 0xE0, 0xE1, 0xE2, 0xED, 0xFE, 0xDA
+_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
+_PAYLOAD = 0xFFFF - 2
+
+# Sum of the luminance quantiser of the standard (Annex K) at quality 50, entry by entry.
+# fmt: off
+_LUMINANCE = (
+    16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55, 14, 13, 16, 24, 40, 57, 69, 56,
+    14, 17, 22, 29, 51, 87, 80, 62, 18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113,
+    92, 49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112, 100, 103, 99,
+)
+# fmt: on
+
+
+@dataclass(frozen=True)
+class JpegCoding:
+    """How a JPEG file was compressed.
+
+    Attributes:
+        quality: The lowest libjpeg quality, 1 to 100, that is on average no coarser.
+        halved: Whether colour is stored at half size both ways (4:2:0).
+        progressive: Whether it is stored in several scans.
+    """
+
+    quality: int = 95
+    halved: bool = False
+    progressive: bool = False
+
+
+def _segments(buffer: Buffer) -> Iterator[tuple[int, int, bytes]]:
+    """Yield marker, where the segment ends, and payload, up to the first scan."""
+    at = 2
+    while at + 4 <= len(buffer):
+        if buffer[at] != 0xFF:
+            return
+        marker = buffer[at + 1]
+        if marker == 0xFF:  # filling
+            at += 1
+            continue
+        if marker == _SCAN:
+            return
+        end = at + 2 + int.from_bytes(buffer[at + 2 : at + 4], "big")
+        yield marker, end, bytes(buffer[at + 4 : end])
+        at = end
+
+
+def parse(buffer: Buffer) -> tuple[Metadata, JpegCoding]:
+    """Read the metadata and the coding of a JPEG file."""
+    found: dict[str, bytes] = {}
+    profile: dict[int, bytes] = {}
+    density = None
+    private = []
+    coding: dict[str, int] = {}
+    for marker, _, data in _segments(buffer):
+        if marker == _APP0 and data[:5] == b"JFIF\0":
+            density = _density(data)
+        elif marker == _APP1 and data.startswith(_EXIF):
+            found.setdefault("exif", data[len(_EXIF) :])
+        elif marker == _APP1 and data.startswith(_XMP):
+            found.setdefault("xmp", data[len(_XMP) :])
+        elif marker == _APP2 and data.startswith(_ICC):
+            profile[data[len(_ICC)]] = data[len(_ICC) + 2 :]
+        elif marker == _APP13 and data.startswith(_PHOTOSHOP):
+            found["photoshop"] = found.get("photoshop", b"") + data[len(_PHOTOSHOP) :]
+        elif marker == _COMMENT or (marker == _APP1 and data.startswith(_LONG_XMP)):
+            private.append(_segment(marker, data))
+        elif marker == 0xDB:
+            coding.update(_quality(data))
+        elif marker in _FRAMES:
+            coding["halved"] = len(data) > 7 and data[5] == 3 and data[7] == 0x22
+            coding["progressive"] = marker == 0xC2
+    icc = b"".join(profile[number] for number in sorted(profile)) or None
+    return (
+        Metadata(
+            icc=icc,
+            exif=found.get("exif"),
+            xmp=found.get("xmp"),
+            photoshop=found.get("photoshop"),
+            density=density,
+            private=tuple(private),
+        ),
+        JpegCoding(
+            coding.get("quality", JpegCoding.quality),
+            bool(coding.get("halved")),
+            bool(coding.get("progressive")),
+        ),
+    )
+
+
+def _density(jfif: bytes) -> tuple[float, float] | None:
+    unit, across, down = struct.unpack_from(">BHH", jfif.ljust(12, b"\0"), 7)
+    scale = {1: 1.0, 2: 2.54}.get(unit)
+    return (across * scale, down * scale) if scale and across and down else None
+
+
+def _quality(tables: bytes) -> dict[str, int]:
+    """Estimate the quality from the luminance table, if it is among these."""
+    at = 0
+    while at < len(tables):
+        wide, number = divmod(tables[at], 16)
+        size = 128 if wide else 64
+        steps = tables[at + 1 : at + 1 + size]
+        if number == 0 and len(steps) == size:
+            total = sum(struct.unpack(">64H", steps) if wide else steps)
+            return {"quality": next((q for q in range(1, 101) if _steps(q) <= total), 100)}
+        at += 1 + size
+    return {}
+
+
+def _steps(quality: int) -> int:
+    """Return the sum of libjpeg's luminance table at a quality."""
+    scale = 5000 // quality if quality < 50 else 200 - 2 * quality
+    return sum(min(max((entry * scale + 50) // 100, 1), 255) for entry in _LUMINANCE)
+
+
+def _segment(marker: int, data: bytes) -> bytes:
+    return struct.pack(">BBH", 0xFF, marker, len(data) + 2) + data
+
+
+def _jfif(density: tuple[float, float] | None) -> bytes:
+    unit, across, down = 0, 1, 1
+    if density:
+        # Whole numbers only: take the unit in which it is one, inches first.
+        inch = [round(value) for value in density]
+        metric = abs(inch[0] - density[0]) > 0.01
+        unit = 2 if metric else 1
+        across, down = (round(value / 2.54) for value in density) if metric else inch
+    return struct.pack(
+        ">5sHBHHBB", b"JFIF\0", 0x101, unit, min(across, 0xFFFF), min(down, 0xFFFF), 0, 0
+    )
+
+
+def _blocks(metadata: Metadata) -> Iterator[tuple[str, bytes, bytes]]:
+    """Yield name, mark and data of what must fit one segment."""
+    for label, head, data in (("EXIF", _EXIF, metadata.exif), ("XMP", _XMP, metadata.xmp)):
+        if data is not None:
+            yield label, head, data
+
+
+def require_room(metadata: Metadata) -> None:
+    """Refuse metadata that JPEG has no room for.
+
+    Raises:
+        ValueError: A part is too large for JPEG; the message names it.
+    """
+    for label, head, data in _blocks(metadata):
+        if len(head) + len(data) > _PAYLOAD:
+            raise ValueError(f"{label} of {len(data)} bytes is more than JPEG holds (64 KiB)")
+
+
+def embedded(encoded: bytes, metadata: Metadata, *, same_format: bool) -> list[bytes]:
+    """Return the parts of a JPEG file: bare encoded pixels, or their begin, with metadata put in.
+
+    `require_room` says whether it fits.
+    """
+    parts = [encoded[:2], _segment(_APP0, _jfif(metadata.density))]
+    for _, head, data in _blocks(metadata):
+        parts.append(_segment(_APP1, head + data))
+    if same_format:
+        parts.extend(metadata.private)
+    room = _PAYLOAD - len(_PHOTOSHOP)
+    for at in range(0, len(metadata.photoshop or b""), room):
+        assert metadata.photoshop is not None
+        parts.append(_segment(_APP13, _PHOTOSHOP + metadata.photoshop[at : at + room]))
+    parts.extend(_profile(metadata.icc or b""))
+    rest = 2
+    for marker, end, _ in _segments(encoded):
+        if marker == _APP0:
+            rest = end
+    return [*parts, encoded[rest:]]
+
+
+def _profile(icc: bytes) -> Iterator[bytes]:
+    room = _PAYLOAD - len(_ICC) - 2
+    pieces = [icc[at : at + room] for at in range(0, len(icc), room)]
+    for number, piece in enumerate(pieces, 1):
+        yield _segment(_APP2, _ICC + bytes((number, len(pieces))) + piece)

@@ -1,0 +1,145 @@
+"""What a TIFF file's directories say: kind of pixels, way of storing, and metadata."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from drht_plugin.io._codec import CodecError, UnsupportedError
+from drht_plugin.io.metadata import ifd
+from drht_plugin.io.metadata.types import Metadata
+
+_SUBFILE, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES, _FORMAT = 254, 258, 259, 262, 277, 339
+_TILE_WIDTH, _TILE_HEIGHT = 322, 323
+
+_KINDS = {5: "CMYK", 8: "CIE Lab", 9: "ICC Lab", 10: "ITU Lab", 32803: "camera raw"}
+_KINDS |= {32844: "LogL", 32845: "LogLuv", 34892: "camera raw"}
+_COMPRESSIONS = {1: "none", 5: "lzw", 8: "zip", 32946: "zip", 32773: "packbits"}
+_ZSTANDARD = 50000
+_DTYPES = {(3, 16): "float16", (3, 32): "float32"}
+_DTYPES |= {(1, bits): "uint8" for bits in range(1, 9)}
+_DTYPES |= {(1, bits): "uint16" for bits in range(9, 17)}
+
+# Larger fields stay with TIFF: EXIF blocks of other formats are small.
+_PORTABLE_BYTES = 4096
+
+
+@dataclass(frozen=True)
+class TiffCoding:
+    """How a TIFF file is stored.
+
+    Attributes:
+        compression: OpenImageIO's name of it; "zip" where it cannot be written.
+        tile: Width and height of a tile, or None for strips.
+        big: Whether offsets have 64 bits.
+        extra: What the file calls its last channel: 0 nothing, 1 associated alpha, 2 alpha.
+        fields: Fields of the main directory that only TIFF can hold.
+    """
+
+    compression: str = "zip"
+    tile: tuple[int, int] | None = None
+    big: bool = False
+    extra: int = 2
+    fields: Mapping[int, ifd.Field] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A TIFF file's pixel type, storage and metadata."""
+
+    dtype: str
+    coding: TiffCoding
+    metadata: Metadata
+
+
+def parse(buffer: ifd.Buffer) -> Facts:
+    """Read what a TIFF file says of its first picture.
+
+    Raises:
+        CodecError: The structure is damaged.
+        UnsupportedError: It holds several pictures, or pixels of a kind that is not read.
+    """
+    try:
+        pages = ifd.directories(buffer)
+        tree = ifd.parse(buffer)
+    except ValueError as error:
+        raise CodecError(str(error)) from error
+    # Reduced copies of the picture are no pages.
+    count = sum(1 for page in pages if not _number(page, _SUBFILE, 0) & 1)
+    if _number(tree.main, _SUBFILE, 0) & 1:
+        raise UnsupportedError("begins with a reduced copy of its picture, as camera raw files do")
+    if count > 1:
+        raise UnsupportedError(f"has {count} pages; only single pictures are read")
+    dtype = _pixel_type(tree.main)
+    return Facts(dtype, _coding(tree.main, ifd.is_big(buffer)), _metadata(tree))
+
+
+def _number(fields: ifd.Fields, tag: int, default: int) -> int:
+    values = fields[tag].integers() if tag in fields else ()
+    return values[0] if values else default
+
+
+def _pixel_type(fields: ifd.Fields) -> str:
+    if _number(fields, _COMPRESSION, 1) == _ZSTANDARD:  # not in the libtiff of any wheel
+        raise UnsupportedError("is compressed by Zstandard, which is not read in TIFF")
+    photometric = _number(fields, _PHOTOMETRIC, 1)
+    if photometric in _KINDS:
+        raise UnsupportedError(f"is a {_KINDS[photometric]} picture; only gray and RGB are read")
+    samples = _number(fields, _SAMPLES, 1)
+    colours = 3 if photometric in (2, 6) else 1
+    if samples not in (colours, colours + 1) or (photometric == 3 and samples != 1):
+        kind = {1: "gray", 3: "RGB"}[colours] if photometric != 3 else "palette"
+        raise UnsupportedError(f"is a {kind} picture with {samples} channels, which is not read")
+    form, bits = _number(fields, _FORMAT, 1), _number(fields, _BITS, 1)
+    dtype = _DTYPES.get((1 if form == 4 else form, bits))
+    if dtype is None:
+        word = {1: "unsigned integer", 2: "signed integer", 3: "float"}.get(form, "complex")
+        raise UnsupportedError(f"has {bits}-bit {word} samples, which are not read")
+    return dtype
+
+
+def _coding(fields: ifd.Fields, big: bool) -> TiffCoding:
+    width, height = _number(fields, _TILE_WIDTH, 0), _number(fields, _TILE_HEIGHT, 0)
+    return TiffCoding(
+        compression=_COMPRESSIONS.get(_number(fields, _COMPRESSION, 1), "zip"),
+        tile=(width, height) if width and height else None,
+        big=big,
+        extra=_number(fields, ifd.EXTRA_SAMPLES, 0),
+        fields={
+            tag: value
+            for tag, value in ifd.descriptive(fields).items()
+            if not _portable(tag, value)
+        },
+    )
+
+
+def _portable(tag: int, value: ifd.Field) -> bool:
+    return tag != ifd.IPTC and len(value.data) <= _PORTABLE_BYTES
+
+
+def _metadata(tree: ifd.Tree) -> Metadata:
+    main = ifd.descriptive(tree.main)
+
+    def blob(tag: int) -> bytes | None:
+        return main.pop(tag).data if tag in main else None
+
+    icc, xmp, photoshop = blob(ifd.ICC), blob(ifd.XMP), blob(ifd.PHOTOSHOP)
+    described = {tag: value for tag, value in main.items() if _portable(tag, value)}
+    exif = ifd.block(replace(tree, main=described))
+    return Metadata(icc, exif, xmp, photoshop, ifd.density(described))
+
+
+def metadata_tree(metadata: Metadata, coding: TiffCoding | None) -> ifd.Tree:
+    """Return the directories that give a TIFF file this metadata."""
+    tree = ifd.parse(metadata.exif) if metadata.exif else ifd.Tree()
+    main = ifd.descriptive(tree.main)
+    if metadata.density and ifd.density(main) is None:
+        main.update(ifd.density_fields(metadata.density))
+    if coding:
+        main.update(coding.fields)
+    for tag, kind, data in (
+        (ifd.ICC, 7, metadata.icc),
+        (ifd.XMP, 1, metadata.xmp),
+        (ifd.PHOTOSHOP, 1, metadata.photoshop),
+    ):
+        if data:
+            main[tag] = ifd.opaque(data, kind)
+    return replace(tree, main=main)

@@ -1,0 +1,5 @@
+"""Files that appear whole or not at all."""
+
+from drht_plugin.storage.replace import replacing, reserve
+
+__all__ = ["replacing", "reserve"]

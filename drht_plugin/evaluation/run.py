@@ -17,7 +17,7 @@ from drht_plugin.errors import DrhtError, InputError, ReadError
 from drht_plugin.evaluation.datasets import Item, Lazy, Source
 from drht_plugin.evaluation.journal import Journal
 from drht_plugin.evaluation.lineup import Lineup, lineup
-from drht_plugin.evaluation.methods._optional import need
+from drht_plugin.evaluation.optional import need
 from drht_plugin.evaluation.scores import DISPLAY, HDR, Row
 
 _THREAD_SETTINGS = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from drht_plugin.evaluation.methods._entry import Plane
-from drht_plugin.evaluation.methods._optional import need
+from drht_plugin.evaluation.optional import need
 
 
 def bilateral(plane: Plane, guide: Plane, spatial: float, tonal: float) -> Plane:

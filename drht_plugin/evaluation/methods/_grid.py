@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from drht_plugin.evaluation.methods._optional import need
+from drht_plugin.evaluation.optional import need
 
 Array = NDArray[np.float32]
 

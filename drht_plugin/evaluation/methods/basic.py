@@ -6,7 +6,7 @@ import numpy as np
 
 from drht_plugin.evaluation.methods._colour import luma, with_brightness
 from drht_plugin.evaluation.methods._entry import Picture
-from drht_plugin.evaluation.methods._optional import need
+from drht_plugin.evaluation.optional import need
 
 CLIPPED = 0.5
 """Per cent of pixels that auto-levels clips at each end."""

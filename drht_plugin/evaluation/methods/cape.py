@@ -21,9 +21,9 @@ from __future__ import annotations
 import numpy as np
 
 from drht_plugin.evaluation.methods._entry import Picture, Plane
-from drht_plugin.evaluation.methods._optional import need
 from drht_plugin.evaluation.methods._wls import base as base_layer
 from drht_plugin.evaluation.methods.basic import auto_levels
+from drht_plugin.evaluation.optional import need
 
 SATURATION = 1.2
 DARK = 50.0

@@ -6,8 +6,8 @@ import numpy as np
 
 from drht_plugin.bridge.transfer import srgb_decode, srgb_encode
 from drht_plugin.evaluation.methods._entry import Picture
-from drht_plugin.evaluation.methods._optional import need
 from drht_plugin.evaluation.methods.basic import gamma
+from drht_plugin.evaluation.optional import need
 
 STOPS = (-2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
 """EV of the pseudo-exposures: one more for the shadows, since what is clipped holds nothing."""

@@ -11,8 +11,8 @@ import numpy as np
 
 from drht_plugin.evaluation.methods._entry import Picture, Plane
 from drht_plugin.evaluation.methods._grid import gradient
-from drht_plugin.evaluation.methods._optional import need
 from drht_plugin.evaluation.methods._wls import smooth
+from drht_plugin.evaluation.optional import need
 
 ALPHA = 0.15
 SIGMA = 2.0

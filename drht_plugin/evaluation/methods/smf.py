@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from drht_plugin.evaluation.methods._entry import Plane
-from drht_plugin.evaluation.methods._optional import need
+from drht_plugin.evaluation.optional import need
 
 SPREAD = 40.0
 """σ of the smoothing in pixels, where there is no edge."""

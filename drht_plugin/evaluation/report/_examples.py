@@ -11,7 +11,7 @@ import numpy as np
 from drht_plugin.evaluation import metrics
 from drht_plugin.evaluation.datasets import FloatArray, Item, Lazy, unit
 from drht_plugin.evaluation.lineup import Method
-from drht_plugin.evaluation.methods._optional import need
+from drht_plugin.evaluation.optional import need
 from drht_plugin.evaluation.scores import Row
 
 METRIC = "psnr"

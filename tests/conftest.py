@@ -6,6 +6,8 @@ from hypothesis import settings
 
 # Two threads, so that thread counts can be compared on a machine of one core.
 os.environ.setdefault("NUMBA_NUM_THREADS", "2")
+# A thread that waits for others sleeps, and leaves its core to the tests that run beside.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 # A runner that was started in the background hands down an ignored Ctrl-C, which the tests of
 # interrupted commands need.

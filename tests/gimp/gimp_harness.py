@@ -27,6 +27,10 @@ VERSIONS = ["3.0", "3.2"] if os.environ.get("DRHT_GIMP_32") else ["3.0"]
 
 WORKER = [sys.executable, "-I", "-m", "drht_plugin.cli", "worker"]
 
+_HANDED_DOWN = (
+    *("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "MKL_NUM_THREADS"),
+    *("NUMBA_NUM_THREADS", "NUMBA_CACHE_DIR"),
+)
 _FEW = ("python-eval", "file-png", "file-tiff")
 _GIMPRC = """\
 (config-version "3.0.4")
@@ -74,8 +78,8 @@ class Gimp:
     def command(self, program: Sequence[str | Path], **environment: str) -> list[str]:
         """The command that runs a program in the root, on the profile."""
         settings = {"GIMP3_DIRECTORY": str(self.profile), "HOME": str(Path.home()), **environment}
-        # The worker is to compute with as many threads as the test.
-        for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "NUMBA_CACHE_DIR"):
+        # The worker is to compute with threads as the test does.
+        for name in _HANDED_DOWN:
             settings |= {name: os.environ[name]} if name in os.environ else {}
         shared = [Path(tempfile.gettempdir()), self.folder]
         return root.command(self.place, program, shared=shared, environment=settings)

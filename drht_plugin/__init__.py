@@ -6,7 +6,7 @@ The public names are loaded when first used: importing the package is quick.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from drht_plugin._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from drht_plugin.colour.cicp import Cicp

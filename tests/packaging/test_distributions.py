@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -97,3 +98,26 @@ def test_installed_package_brings_the_plug_in(wheel: Path, tmp_path: Path) -> No
     assert done.returncode == 0, done.stdout + done.stderr
     installed = tmp_path / "plug-ins" / "drht" / "drht.py"
     assert installed.read_bytes() == (TOP / PLUGIN).read_bytes()
+
+
+def test_description_is_whole_without_the_repository(wheel: Path) -> None:
+    """Links and pictures of the description, which package indexes show alone, are absolute."""
+    said = metadata(wheel)
+    assert said["Description-Content-Type"].startswith("text/markdown")
+    links = re.findall(r"\]\(([^)\s]+)\)", str(said.get_payload()))
+    assert links
+    assert [link for link in links if not link.startswith("https://")] == []
+
+
+def test_metadata_names_each_python(wheel: Path) -> None:
+    """The classifiers name the Pythons that the metadata allows, and that CI installs on."""
+    said = metadata(wheel)
+    named = [
+        each.removeprefix("Programming Language :: Python :: ")
+        for each in said.get_all("Classifier", [])
+        if each.startswith("Programming Language :: Python :: 3.")
+    ]
+    assert said["Requires-Python"] == f">={named[0]}"
+    workflow = (TOP / ".github/workflows/ci.yml").read_text("utf-8")
+    [matrix] = re.findall(r"^ +python: \[(.*)\]$", workflow, re.MULTILINE)
+    assert matrix == ", ".join(f'"{version}"' for version in named)

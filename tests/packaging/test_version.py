@@ -33,6 +33,7 @@ def test_version_is_the_same_everywhere() -> None:
 def test_version_is_stated_once() -> None:
     """No other file of the package or of its configuration states the version."""
     stated = f'version[^\\n]*=\\s*"{re.escape(drht_plugin.__version__)}"'
-    files = [TOP / "pyproject.toml", *(TOP / "drht_plugin").rglob("*.py")]
+    package = Path(drht_plugin.__file__).parent
+    files = [TOP / "pyproject.toml", *package.rglob("*.py")]
     found = [path.name for path in files if re.search(stated, path.read_text("utf-8"))]
     assert found == ["_version.py"]

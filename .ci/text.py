@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Checks text files: no trailing blanks, one newline at the end, YAML and TOML that can be read.
 
-    .ci/text [FILE ...]      without files: all that are committed
+.ci/text.py [FILE ...]      without files: all that are committed
 """
 
 import subprocess

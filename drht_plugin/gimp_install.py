@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
+import importlib.resources
 import json
 import os
 import re
@@ -158,21 +158,17 @@ def uninstall(profile: Path) -> bool:
 
 
 def plugin_source() -> Path:
-    """The plug-in's file: of the checkout, or as the package's installation brought it.
+    """The plug-in's file: as the package's installation brought it, or of the checkout.
 
     Raises:
         FileError: neither is there.
     """
-    in_checkout = Path(__file__).parents[1] / "gimp" / "drht" / _PLUGIN
-    if in_checkout.is_file():
-        return in_checkout
-    try:
-        files = importlib.metadata.files("drht-plugin") or []
-    except importlib.metadata.PackageNotFoundError:
-        files = []
-    for file in files:
-        if file.parts[-3:] == ("drht_plugin", "gimp", _PLUGIN):
-            return Path(str(file.locate())).resolve()
+    package = Path(str(importlib.resources.files("drht_plugin")))
+    packaged = package / "gimp_plugin" / _PLUGIN
+    in_checkout = package.parent / "gimp" / "drht" / _PLUGIN
+    for path in (packaged, in_checkout):
+        if path.is_file():
+            return path
     raise FileError(f"{_PLUGIN}: the plug-in is missing; install the package again")
 
 

@@ -7,14 +7,13 @@ import os
 import shlex
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 import pytest
 from gimp_harness import Gimp
 
 from drht_plugin.errors import FileError
-from drht_plugin.gimp_install import install, plugin_source, profiles, uninstall
+from drht_plugin.gimp_install import install, profiles, uninstall
 
 COMMAND = [sys.executable, "-I", "-m", "drht_plugin.cli", "worker"]
 
@@ -176,22 +175,3 @@ def test_wrong_settings_stop_install(tmp_path: Path) -> None:
         done = drht("install", "--profile", tmp_path / "profile", *words)
         assert done.returncode == 2, done.stderr
     assert tree(tmp_path) == {}
-
-
-def test_the_package_brings_the_plug_in(tmp_path: Path) -> None:
-    """A wheel built from the checkout holds the plug-in's file as it is."""
-    checkout = Path(__file__).parents[2]
-    subprocess.run(
-        [sys.executable, "-c", _BUILD, tmp_path], cwd=checkout, check=True, capture_output=True
-    )
-    [wheel] = tmp_path.glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
-        [name] = [n for n in archive.namelist() if n.endswith("share/drht_plugin/gimp/drht.py")]
-        assert archive.read(name) == plugin_source().read_bytes()
-
-
-_BUILD = """
-import sys
-from setuptools.build_meta import build_wheel
-build_wheel(sys.argv[1])
-"""

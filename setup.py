@@ -1,0 +1,39 @@
+"""Puts the GIMP plug-in, which lies outside the package, into the package that is built.
+
+Everything else is in pyproject.toml. An editable install finds the plug-in in the checkout.
+"""
+
+from pathlib import Path
+
+from setuptools import setup
+from setuptools.command.build_py import build_py
+
+PLUGIN = Path("gimp", "drht", "drht.py")
+PACKAGED = Path("drht_plugin", "gimp_plugin", "drht.py")
+
+
+class BuildWithPlugin(build_py):
+    """Builds the package with the plug-in as its data."""
+
+    def run(self) -> None:
+        """Build the modules, then copy the plug-in beside them."""
+        super().run()
+        if not self.editable_mode:
+            target = Path(self.build_lib, PACKAGED)
+            self.mkpath(str(target.parent))
+            self.copy_file(str(PLUGIN), str(target))
+
+    def get_outputs(self, include_bytecode: bool = True) -> list[str]:
+        """All files that are built."""
+        return [*super().get_outputs(include_bytecode), str(Path(self.build_lib, PACKAGED))]
+
+    def get_output_mapping(self) -> dict[str, str]:
+        """Source of each built file, for strict editable installs."""
+        return {**super().get_output_mapping(), str(Path(self.build_lib, PACKAGED)): str(PLUGIN)}
+
+    def get_source_files(self) -> list[str]:
+        """All files that a source distribution needs to build."""
+        return [*super().get_source_files(), str(PLUGIN)]
+
+
+setup(cmdclass={"build_py": BuildWithPlugin})

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
-ProgressCallback = Callable[[float], None]
-"""Called with the share of the work that is done, 0..1; what it raises stops the work."""
+
+class ProgressCallback(Protocol):
+    """A function that is told how much of the work is done; what it raises stops the work."""
+
+    def __call__(self, share: float, /) -> object:
+        """Take the share of the work that is done, 0..1."""
+        ...
+
 
 RowsCallback = Callable[[int, int], None]
 """Called with rows done and rows in all."""

@@ -167,7 +167,7 @@ def _correct_one(
             quality=options.quality,
             memory=options.memory,
             resume=options.resume,
-            progress=lambda share: bar.update(int(100 * share) - bar.n) and None,
+            progress=lambda share: bar.update(int(100 * share) - bar.n),
         )
     if options.json:
         print(json.dumps(asdict(report)), flush=True)

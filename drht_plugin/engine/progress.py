@@ -14,7 +14,7 @@ class ProgressCallback(Protocol):
         ...
 
 
-RowsCallback = Callable[[int, int], None]
+RowsCallback = Callable[[int, int], object]
 """Called with rows done and rows in all."""
 
 SURVEY_SHARE = 0.3

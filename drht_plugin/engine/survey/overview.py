@@ -75,7 +75,7 @@ def looked_at(image: Any, spec: ImageSpec, orientation: int = 1) -> Any:
 def overview(
     image: Any,
     spec: ImageSpec,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Callable[[int, int], object] | None = None,
     meter: NoiseMeter | None = None,
     *,
     orientation: int = 1,

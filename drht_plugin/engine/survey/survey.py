@@ -39,7 +39,7 @@ def survey(
     orientation: int = 1,
     profile: Profile | None = None,
     wrap: bool = False,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Callable[[int, int], object] | None = None,
 ) -> Scene:
     """Look at the whole image once, as a person would: upright, in sRGB.
 

@@ -16,7 +16,7 @@ from drht_plugin.bridge import curves, jit
 
 COUNT = """
 import numpy as np
-from drht_plugin.bridge import kernels
+from drht_plugin.bridge import statistics
 row = np.zeros((1, 3 * 64), np.uint8)
 row[0, 96::3] = 200  # red alone
 counts = np.zeros((2, 16, 64), np.int64)
@@ -27,7 +27,7 @@ print(counts.sum((0, 1)).tolist())
 
 ENCODE = """
 import numpy as np
-from drht_plugin.bridge import kernels
+from drht_plugin.bridge import curves
 a = np.ones(4, np.float32)
 curves.encode_srgb(a, np.empty_like(a))
 """
@@ -71,14 +71,14 @@ def test_processes_compile_in_turn(tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     folder = cache / jit._sources()
     folder.mkdir(parents=True)
-    with (folder / "srgb_encode.lock").open("w") as lock:
+    with (folder / "encode_srgb.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         waiting = run(ENCODE, Path(jit.__file__).parents[2], cache)
         with pytest.raises(subprocess.TimeoutExpired):
             waiting.communicate(timeout=15)
     waiting.communicate(timeout=120)
     assert waiting.returncode == 0
-    assert list(folder.rglob("*srgb_encode*.nbi"))
+    assert list(folder.rglob("*encode_srgb*.nbi"))
 
 
 def test_a_compiled_kernel_takes_no_lock(monkeypatch: pytest.MonkeyPatch) -> None:

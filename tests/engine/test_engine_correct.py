@@ -29,7 +29,7 @@ from strategies import (
 import drht_plugin
 from drht_plugin import InputError, Strength
 from drht_plugin.bridge import transfer
-from drht_plugin.engine import correct as correct_module
+from drht_plugin.engine import plan as plan_module
 from drht_plugin.engine.survey import overview as overview_module
 from drht_plugin.engine.survey import sampled as sampled_module
 
@@ -315,7 +315,7 @@ def test_overlapping_out_is_refused() -> None:
 
 def test_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     """Progress rises from near 0 to exactly 1, over survey and render."""
-    for module in (sampled_module, correct_module):
+    for module in (sampled_module, plan_module):
         monkeypatch.setattr(module, "_BAND_PIXELS", 120)
     for call in (partial(STUB.correct, detail="guided"), STUB.estimate_hdr):
         seen: list[float] = []
@@ -329,7 +329,7 @@ def test_progress(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("last", [1, 15, 30])
 def test_what_progress_raises_stops_the_work(last: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """An exception of the callback comes through, and nothing more is done."""
-    for module in (sampled_module, correct_module):
+    for module in (sampled_module, plan_module):
         monkeypatch.setattr(module, "_BAND_PIXELS", 120)
     out = np.full((60, 40, 3), 7, np.uint8)
     calls = 0

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from strategies import Image, corrector, picture
 
 from drht_plugin import InputError, Scene, Strength, Window, render
-from drht_plugin.engine import correct as correct_module
+from drht_plugin.engine import plan as plan_module
 from drht_plugin.engine.pixels import spec_of
 from drht_plugin.engine.render.guided import render_radiance
 from drht_plugin.engine.survey import overview as overview_module
@@ -130,7 +130,7 @@ def test_bands_do_not_matter(
     ldr, weight = overview_module.overview(image, spec_of(image))
     expected = STUB.correct(image)
     for rows in (1, 5, 32, HEIGHT):
-        for module in (sampled_module, correct_module):
+        for module in (sampled_module, plan_module):
             monkeypatch.setattr(module, "_BAND_PIXELS", rows * WIDTH)
         source = Rows(image)
         again, weight_again = overview_module.overview(source, spec_of(image))

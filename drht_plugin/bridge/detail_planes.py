@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from drht_plugin.bridge.jit import inline, kernel
-from drht_plugin.bridge.scalars import between_rows, grid_columns
-from drht_plugin.bridge.sizes import AROUND, PLANES
+from drht_plugin.bridge.scalars import interpolate_rows, neighbour_columns
+from drht_plugin.bridge.sizes import MEAN_RADIUS, PLANES
 
 Array = npt.NDArray[Any]
 
@@ -25,12 +25,12 @@ is seen as half of the most that is seen: noise is too small for the network bes
 _FINE_SCALE = _f32(8)
 """How many times larger guided T's own difference is seen: next to tones bfloat16 has no room for
 it."""
-_SHARE = _f32(1 / (2 * AROUND + 1) ** 2)
+_SHARE = _f32(1 / (2 * MEAN_RADIUS + 1) ** 2)
 """Of each pixel in the mean of those around."""
 
 
 @kernel
-def take_places(picture: Array, rows: Array, columns: Array, out: Array) -> None:
+def gather_pixels(picture: Array, rows: Array, columns: Array, out: Array) -> None:
     """The pixels of an H×W×k picture at rows × columns, R×C×3; gray (k = 1) as three equal colours.
 
     rows, columns: int64, any places of the picture, some twice where it is mirrored.
@@ -44,13 +44,13 @@ def take_places(picture: Array, rows: Array, columns: Array, out: Array) -> None
 
 
 @inline
-def _between(line: Array, left: int, right: int, share: float, c: int) -> float:
+def _interpolate(line: Array, left: int, right: int, share: float, c: int) -> float:
     """A number of an overview's row, between two of its columns."""
     return line[left, c] + share * (line[right, c] - line[left, c])
 
 
 @kernel
-def show_overview(
+def fill_hidden(
     hidden: Array,
     rows: Array,
     columns: Array,
@@ -68,15 +68,15 @@ def show_overview(
     over_h, over_w = overview.shape[0], overview.shape[1]
     for i in numba.prange(hidden.shape[0]):
         line = np.empty((over_w, overview.shape[2]), np.float32)
-        between_rows(overview, (rows[i] + 0.5) / height * over_h - 0.5, line)
+        interpolate_rows(overview, (rows[i] + 0.5) / height * over_h - 0.5, line)
         for j in range(hidden.shape[1]):
             if hidden[i, j]:
-                left, right, share = grid_columns(
+                left, right, share = neighbour_columns(
                     (columns[j] + 0.5) / width * over_w - 0.5, over_w, wrap
                 )
                 for c in range(3):
-                    display[i, j, c] = _between(line, left, right, share, c)
-                    guided[i, j, c] = _between(line, left, right, share, 3 + c)
+                    display[i, j, c] = _interpolate(line, left, right, share, c)
+                    guided[i, j, c] = _interpolate(line, left, right, share, 3 + c)
 
 
 @kernel
@@ -103,34 +103,34 @@ def detail_planes(
     rights = np.empty(display.shape[1], np.int64)
     shares = np.empty(display.shape[1], np.float32)
     for j in range(display.shape[1]):
-        lefts[j], rights[j], shares[j] = grid_columns(
+        lefts[j], rights[j], shares[j] = neighbour_columns(
             (columns[j] + 0.5) / width * over_w - 0.5, over_w, wrap
         )
     for pair in numba.prange(display.shape[0] // 2):
         line = np.empty((over_w, 11), np.float32)
-        sums = np.empty(3 * (display.shape[1] + 2 * AROUND), np.float32)
+        sums = np.empty(3 * (display.shape[1] + 2 * MEAN_RADIUS), np.float32)
         against = np.empty((display.shape[1], 3), np.float32)
         against_guided = np.empty((display.shape[1], 3), np.float32)
         for dy in range(2):
             i = 2 * pair + dy
-            between_rows(overview, (rows[i] + 0.5) / height * over_h - 0.5, line)
-            _against(display, i, sums, against.reshape(-1))
-            _against(guided, i, sums, against_guided.reshape(-1))
+            interpolate_rows(overview, (rows[i] + 0.5) / height * over_h - 0.5, line)
+            _local_contrast(display, i, sums, against.reshape(-1))
+            _local_contrast(guided, i, sums, against_guided.reshape(-1))
             for j in range(display.shape[1]):
                 left, right, share = lefts[j], rights[j], shares[j]
                 out = planes[pair, j >> 1]
                 n = PLANES * (2 * dy + (j & 1))
                 for c in range(2):
-                    noise = _between(line, left, right, share, 9 + c)
+                    noise = _interpolate(line, left, right, share, 9 + c)
                     out[n + 16 + c] = min(_NOISE_SCALE * noise, one)
                 usual = _DEVIATIONS * out[n + 16] + _LEAST
                 most = zero
                 for c in range(3):
-                    x, y = display[i, j, c], _between(line, left, right, share, 6 + c)
+                    x, y = display[i, j, c], _interpolate(line, left, right, share, 6 + c)
                     most = max(most, x)
                     out[n + c] = x
-                    out[n + 3 + c] = x - _between(line, left, right, share, c)
-                    out[n + 6 + c] = _between(line, left, right, share, 3 + c)
+                    out[n + 3 + c] = x - _interpolate(line, left, right, share, c)
+                    out[n + 6 + c] = _interpolate(line, left, right, share, 3 + c)
                     out[n + 9 + c] = min(max(y, zero), _Y_MOST)
                     out[n + 12 + c] = guided[i, j, c]
                     out[n + 18 + c] = against[j, c] / (abs(against[j, c]) + usual)
@@ -139,14 +139,14 @@ def detail_planes(
 
 
 @inline
-def _against(picture: Array, i: int, sums: Array, out: Array) -> None:
+def _local_contrast(picture: Array, i: int, sums: Array, out: Array) -> None:
     """Row i of an R×C×3 picture less its means over 5×5 pixels around each, into out (3·C).
 
-    Two pixels (`AROUND`) to each side are written out, which is what makes it vector code. The
+    Two pixels (`MEAN_RADIUS`) to each side are written out, which is what makes it vector code. The
     outermost rows and columns stand for those beyond. sums: room for 3·C values and
-    3·`AROUND` at either end.
+    3·`MEAN_RADIUS` at either end.
     """
-    count, edge = out.shape[0], 3 * AROUND
+    count, edge = out.shape[0], 3 * MEAN_RADIUS
     middle = sums[edge : edge + count]
     last = picture.shape[0] - 1
     above = picture[max(i - 2, 0)].reshape(-1), picture[max(i - 1, 0)].reshape(-1)
@@ -165,7 +165,7 @@ def _against(picture: Array, i: int, sums: Array, out: Array) -> None:
 @kernel
 def add_tile(
     guided: Array,
-    lacking: Array,
+    residual: Array,
     top: int,
     left: int,
     row_weights: Array,
@@ -174,7 +174,7 @@ def add_tile(
 ) -> None:
     """Add a tile's T, guided plus what the network says it lacks, to a weighted sum.
 
-    guided: R×C×3 float32; lacking: (R/2)×(C/2)×12 float32; top, left: the first pixel of the tile
+    guided: R×C×3 float32; residual: (R/2)×(C/2)×12 float32; top, left: the first pixel of the tile
     that counts; total: n×m×3 float32, weighted by row_weights (n) and column_weights (m).
     """
     for i in numba.prange(total.shape[0]):
@@ -184,5 +184,5 @@ def add_tile(
             weight = row_weights[i] * column_weights[j]
             n = 3 * (2 * (row & 1) + (column & 1))
             for c in range(3):
-                value = guided[row, column, c] + lacking[row >> 1, column >> 1, n + c]
+                value = guided[row, column, c] + residual[row >> 1, column >> 1, n + c]
                 total[i, j, c] += weight * value

@@ -18,7 +18,7 @@ import numba
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
-_turn = threading.RLock()
+_lock = threading.RLock()
 
 _WORTH_A_THREAD = 1 << 15
 """Pixels that take longer to correct than a thread takes to start."""
@@ -30,14 +30,14 @@ def kernel(function: Kernel) -> Kernel:
     No fast-math: the operations of a pixel then round alike in vector bodies and scalar tails,
     so that a pixel does not depend on where a window begins.
     """
-    call = _kept(function, parallel=True)
+    call = _with_cache(function, parallel=True)
 
     @functools.wraps(function)
-    def in_turn(*arguments: Any) -> Any:
-        with _turn if _one_at_a_time() else nullcontext():
+    def one_caller(*arguments: Any) -> Any:
+        with _lock if _one_at_a_time() else nullcontext():
             return call(*arguments)
 
-    return cast(Kernel, in_turn)
+    return cast(Kernel, one_caller)
 
 
 def rows_kernel(function: Kernel) -> Kernel:
@@ -45,7 +45,7 @@ def rows_kernel(function: Kernel) -> Kernel:
 
     Takes half as long to compile, which counts where a kernel is long.
     """
-    return cast(Kernel, functools.wraps(function)(_kept(function, parallel=False)))
+    return cast(Kernel, functools.wraps(function)(_with_cache(function, parallel=False)))
 
 
 def share_rows(rows: int, columns: int, work: Callable[[int, int], None]) -> None:
@@ -62,7 +62,7 @@ def share_rows(rows: int, columns: int, work: Callable[[int, int], None]) -> Non
             part.result()
 
 
-def _kept(function: Kernel, *, parallel: bool) -> Callable[..., Any]:
+def _with_cache(function: Kernel, *, parallel: bool) -> Callable[..., Any]:
     """The compiled function, without a cache once the cache fails."""
     compiled: Any = _compile(function, cache=True, parallel=parallel)
 
@@ -70,7 +70,7 @@ def _kept(function: Kernel, *, parallel: bool) -> Callable[..., Any]:
         nonlocal compiled
         types = tuple(numba.typeof(argument) for argument in arguments)
         try:
-            with nullcontext() if types in compiled.overloads else _alone(function.__name__):
+            with nullcontext() if types in compiled.overloads else _compile_lock(function.__name__):
                 return compiled(*arguments)
         except OSError:
             # The cache's disk is full or gone; kernels raise no OSError of their own.
@@ -86,7 +86,7 @@ def inline(function: Kernel) -> Kernel:
     return cast(Kernel, compiled)
 
 
-def spliced(function: Kernel) -> Kernel:
+def inline_ir(function: Kernel) -> Kernel:
     """Make a long helper a part of its one or two kernels before these are compiled.
 
     As `inline` it would be compiled by itself as well, to no purpose.
@@ -107,7 +107,7 @@ def _compile(function: Kernel, *, cache: bool, parallel: bool) -> Kernel:
 
 
 @contextmanager
-def _alone(name: str) -> Iterator[None]:
+def _compile_lock(name: str) -> Iterator[None]:
     """Compile a kernel by one process at a time, where the system has such locks.
 
     Two processes that compile a kernel for other types at the same moment give both the same

@@ -24,10 +24,10 @@ def flat_rows(pixels: Array) -> tuple[Array, int]:
     if not has_plain_rows(pixels):
         pixels = np.ascontiguousarray(pixels)
     flat, pitch = flat_target(pixels)
-    return frozen(flat), pitch
+    return read_only(flat), pitch
 
 
-def frozen(array: Array) -> Array:
+def read_only(array: Array) -> Array:
     """A contiguous read-only view, or copy, of an array."""
     view = np.ascontiguousarray(array).view()
     view.flags.writeable = False

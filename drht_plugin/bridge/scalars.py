@@ -51,17 +51,17 @@ def clamp(value: Any, low: Any, high: Any) -> Any:
 
 
 @inline
-def grid_columns(position: Any, count: Any, wrap: Any) -> Any:
+def neighbour_columns(position: Any, count: Any, wrap: Any) -> Any:
     """The two columns of `count` around a position, and the second one's share."""
     if wrap:
         whole = math.floor(position)
         left = int(whole) % count
         return left, (left + 1) % count, _f32(position - whole)
-    return grid_rows(position, count)
+    return neighbour_rows(position, count)
 
 
 @inline
-def grid_rows(position: Any, count: Any) -> Any:
+def neighbour_rows(position: Any, count: Any) -> Any:
     """The two rows of `count` around a position, held at the ends, and the second one's share."""
     position = min(max(position, 0.0), count - 1.0)
     low = min(int(position), max(count - 2, 0))
@@ -69,16 +69,16 @@ def grid_rows(position: Any, count: Any) -> Any:
 
 
 @inline
-def share_applied(change: Any, strength: Any, shadows: Any, highlights: Any) -> Any:
+def applied_share(change: Any, strength: Any, shadows: Any, highlights: Any) -> Any:
     """How much of a correction is applied: `shadows` where it lifts luma, else `highlights`."""
     lifts = clamp(fma(change, _f32(16), _f32(0.5)), _f32(0), _f32(1))
     return strength * fma(lifts, shadows - highlights, highlights)
 
 
 @inline
-def between_rows(plane: Any, position: Any, out: Any) -> None:
+def interpolate_rows(plane: Any, position: Any, out: Any) -> None:
     """Interpolate rows of plane (n×m×k float32) at `position`, held at the ends."""
-    low, high, share = grid_rows(position, plane.shape[0])
+    low, high, share = neighbour_rows(position, plane.shape[0])
     for a in range(plane.shape[1]):
         for k in range(plane.shape[2]):
             value = plane[low, a, k]

@@ -14,7 +14,7 @@ PLANES = 24
 """Features of a pixel: x, x − up(x of the overview), up(T), up(y), guided T: 3 each; clip mask;
 noise at both distances, see `engine.noise`; x and guided T against the pixels around: 3 each."""
 
-AROUND = 2
+MEAN_RADIUS = 2
 """Pixels to each side that a pixel is compared with; kernels have as many terms."""
 
 DETAIL_STRIDE = 8
@@ -22,7 +22,7 @@ DETAIL_STRIDE = 8
 
 HALO = 32
 """Pixels around a part of a tile, in whole strides, that the network's output there depends on: 30
-by its convolutions, and `AROUND` more by its planes."""
+by its convolutions, and `MEAN_RADIUS` more by its planes."""
 
 LEVELS = 8
 """Luma levels of a tone grid."""

@@ -19,17 +19,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from drht_plugin.bridge.jit import inline, rows_kernel, share_rows, spliced
-from drht_plugin.bridge.rows import flat_rows, flat_target, frozen, has_plain_rows
+from drht_plugin.bridge.jit import inline, inline_ir, rows_kernel, share_rows
+from drht_plugin.bridge.rows import flat_rows, flat_target, has_plain_rows, read_only
 from drht_plugin.bridge.scalars import (
     LUMA_B,
     LUMA_G,
     LUMA_R,
+    applied_share,
     clamp,
     fma,
-    grid_columns,
-    grid_rows,
-    share_applied,
+    neighbour_columns,
+    neighbour_rows,
 )
 from drht_plugin.bridge.sizes import LEVELS, NO_SLOPE
 
@@ -86,10 +86,10 @@ def slice_grid(
     """
     top, left, height, width = place
     target = out if has_plain_rows(out) else np.empty(out.shape, out.dtype)
-    transforms, sides = frozen(transforms), frozen(sides)
+    transforms, sides = read_only(transforms), read_only(sides)
     columns = pixels.shape[1]
-    across = _across(columns, left, width, transforms.shape[1], wrap)
-    across_sides = _across(columns, left, width, sides.shape[1], wrap)
+    across = _column_runs(columns, left, width, transforms.shape[1], wrap)
+    across_sides = _column_runs(columns, left, width, sides.shape[1], wrap)
 
     def correct(first: int, last: int) -> None:
         _slice(
@@ -110,7 +110,9 @@ def slice_grid(
 
 
 @lru_cache(maxsize=16)
-def _across(columns: int, left: int, width: int, count: int, wrap: bool) -> tuple[Array, Array]:
+def _column_runs(
+    columns: int, left: int, width: int, count: int, wrap: bool
+) -> tuple[Array, Array]:
     """Runs of a window's pixels between the same columns of a grid of `count`, and their shares.
 
     left, width: where the window begins in the image, and the image's width.
@@ -123,18 +125,18 @@ def _across(columns: int, left: int, width: int, count: int, wrap: bool) -> tupl
     runs = np.empty((count + 3, 3), np.int64)
     shares = np.zeros(columns + _LANES, np.float32)
     found = _find_runs(columns, left, width, count, wrap, runs, shares)
-    return frozen(runs[: found + 1]), frozen(shares)
+    return read_only(runs[: found + 1]), read_only(shares)
 
 
 @rows_kernel
 def _find_runs(
     columns: int, left: int, width: int, count: int, wrap: bool, runs: Array, shares: Array
 ) -> int:
-    """`_across`; how many runs there are."""
+    """`_column_runs`; how many runs there are."""
     found = 0
     before = -1
     for j in range(columns):
-        x0, x1, shares[j] = grid_columns((j + left + 0.5) / width * count - 0.5, count, wrap)
+        x0, x1, shares[j] = neighbour_columns((j + left + 0.5) / width * count - 0.5, count, wrap)
         if x0 != before:
             runs[found, 0], runs[found, 1], runs[found, 2] = j, x0, x1
             before = x0
@@ -157,7 +159,7 @@ def _slice(
     across_sides: tuple[Array, Array],
     settings: Array,
 ) -> None:
-    """`slice_grid` on flat rows, see `rows`; place: top and height; across: see `_across`."""
+    """`slice_grid` on flat rows, see `rows`; place: top and height; across: see `_column_runs`."""
     top, height = place
     rows, columns, channels = shape
     runs, shares = across
@@ -174,12 +176,12 @@ def _slice(
     held = np.full(2, -1)
     for i in range(rows):
         y = (top + i + 0.5) / height
-        _hinges(transforms, y * transforms.shape[0] - 0.5, runs, hinge_columns, hinges)
-        high, low, share = grid_rows(y * sides.shape[0] - 0.5, sides.shape[0])
+        _fill_hinges(transforms, y * transforms.shape[0] - 0.5, runs, hinge_columns, hinges)
+        high, low, share = neighbour_rows(y * sides.shape[0] - 0.5, sides.shape[0])
         for wanted in range(high, low + 1):
             slot = wanted % 2
             if held[slot] != wanted:
-                _expand(sides[wanted], across_sides, expanded[slot])
+                _interpolate_columns(sides[wanted], across_sides, expanded[slot])
                 _find_slopes(expanded[slot, colours:], slopes[slot])
                 held[slot] = wanted
         above, below = expanded[high % 2], expanded[low % 2]
@@ -216,15 +218,15 @@ def _slice(
             _encode(planes, source, channels, settings[0], settings[1], target)
 
 
-@spliced
-def _hinges(transforms: Any, position: Any, runs: Any, columns: Any, hinges: Any) -> None:
+@inline_ir
+def _fill_hinges(transforms: Any, position: Any, runs: Any, columns: Any, hinges: Any) -> None:
     """What each run's transforms are made of, at a fractional row of the grid.
 
     hinges: of each run and interval of luma, the transform where it begins, and how much that
     changes to where it ends; then how these two change from the column before to that behind.
     columns: room for the transform at black and its changes, of every column of the grid.
     """
-    high, low, share = grid_rows(position, transforms.shape[0])
+    high, low, share = neighbour_rows(position, transforms.shape[0])
     size = transforms.shape[2]
     step = size // LEVELS
     slab = np.empty(size, np.float32)
@@ -260,7 +262,7 @@ def _hinges(transforms: Any, position: Any, runs: Any, columns: Any, hinges: Any
 
 
 @inline
-def _expand(row: Any, across: Any, out: Any) -> None:
+def _interpolate_columns(row: Any, across: Any, out: Any) -> None:
     """The first planes of an overview's row n×k, at every pixel of the window: planes×columns."""
     runs, shares = across
     for c in range(out.shape[0]):
@@ -284,7 +286,7 @@ def _find_slopes(overview: Any, found: Any) -> None:
         found[part] = highest > _f32(NO_SLOPE)
 
 
-def _taker(channels: int, colours: int) -> Any:
+def _make_decoder(channels: int, colours: int) -> Any:
     """A function from interleaved codes to planes of display values, those of alpha left out.
 
     One for each layout: with a constant stride the loop vectorises.
@@ -301,7 +303,7 @@ def _taker(channels: int, colours: int) -> Any:
     return take
 
 
-def _putter(channels: int, colours: int) -> Any:
+def _make_encoder(channels: int, colours: int) -> Any:
     """A function from planes 9 to 11 to interleaved codes; alpha is copied."""
 
     @inline
@@ -321,26 +323,26 @@ def _putter(channels: int, colours: int) -> Any:
     return put
 
 
-_take_gray, _take_gray_alpha = _taker(1, 1), _taker(2, 1)
-_take_rgb, _take_rgb_alpha = _taker(3, 3), _taker(4, 3)
-_put_gray, _put_gray_alpha = _putter(1, 1), _putter(2, 1)
-_put_rgb, _put_rgb_alpha = _putter(3, 3), _putter(4, 3)
+_decode_gray, _decode_gray_alpha = _make_decoder(1, 1), _make_decoder(2, 1)
+_decode_rgb, _decode_rgb_alpha = _make_decoder(3, 3), _make_decoder(4, 3)
+_encode_gray, _encode_gray_alpha = _make_encoder(1, 1), _make_encoder(2, 1)
+_encode_rgb, _encode_rgb_alpha = _make_encoder(3, 3), _make_encoder(4, 3)
 
 
-@spliced
+@inline_ir
 def _decode(source: Any, channels: Any, scale: Any, planes: Any) -> None:
     """Interleaved codes to planes 0 to 2."""
     if channels == 3:
-        _take_rgb(source, scale, planes)
+        _decode_rgb(source, scale, planes)
     elif channels == 4:
-        _take_rgb_alpha(source, scale, planes)
+        _decode_rgb_alpha(source, scale, planes)
     elif channels == 1:
-        _take_gray(source, scale, planes)
+        _decode_gray(source, scale, planes)
     else:
-        _take_gray_alpha(source, scale, planes)
+        _decode_gray_alpha(source, scale, planes)
 
 
-@spliced
+@inline_ir
 def _encode(
     planes: Any, source: Any, channels: Any, scale: Any, rounding: Any, target: Any
 ) -> None:
@@ -348,16 +350,16 @@ def _encode(
     least = _f32(0) if rounding > 0 else _f32(-np.inf)
     most = scale if rounding > 0 else _f32(np.inf)
     if channels == 3:
-        _put_rgb(planes, source, scale, rounding, least, most, target)
+        _encode_rgb(planes, source, scale, rounding, least, most, target)
     elif channels == 4:
-        _put_rgb_alpha(planes, source, scale, rounding, least, most, target)
+        _encode_rgb_alpha(planes, source, scale, rounding, least, most, target)
     elif channels == 1:
-        _put_gray(planes, source, scale, rounding, least, most, target)
+        _encode_gray(planes, source, scale, rounding, least, most, target)
     else:
-        _put_gray_alpha(planes, source, scale, rounding, least, most, target)
+        _encode_gray_alpha(planes, source, scale, rounding, least, most, target)
 
 
-@spliced
+@inline_ir
 def _correct_rgb(hinges: Any, planes: Any, shares: Any, count: Any, settings: Any) -> None:
     """Planes 9 to 11, the result.
 
@@ -382,15 +384,15 @@ def _correct_rgb(hinges: Any, planes: Any, shares: Any, count: Any, settings: An
     _mix_rgb(planes, count, settings)
 
 
-@spliced
+@inline_ir
 def _correct_gray(hinges: Any, planes: Any, shares: Any, count: Any, settings: Any) -> None:
     """As `_correct_rgb`, of planes 0, 3 and 6, to 9."""
     zero, one = _f32(0), _f32(1)
     for j in range(count):
         seen = clamp(planes[6 * _PLANE + j], zero, one)
         z, x = _f32(_INTERVALS) * seen, shares[j]
-        t = planes[3 * _PLANE + j] + _in_all(hinges, _N[1], _N[2], z, x)
-        planes[9 * _PLANE + j] = fma(_in_all(hinges, _N[0], _N[2], z, x), seen, t)
+        t = planes[3 * _PLANE + j] + _coefficient(hinges, _N[1], _N[2], z, x)
+        planes[9 * _PLANE + j] = fma(_coefficient(hinges, _N[0], _N[2], z, x), seen, t)
     _mix_gray(planes, count, settings)
 
 
@@ -410,7 +412,7 @@ def _intervals(places: Any, count: Any) -> Any:
     return low, high - low + 1
 
 
-def _in_some(intervals: int) -> Any:
+def _make_coefficient(intervals: int) -> Any:
     """A function for one number of a pixel's transform, from the constants of so many intervals.
 
     n, step: which number, of how many. z: how far up from the table's first interval; x: from the
@@ -429,7 +431,7 @@ def _in_some(intervals: int) -> Any:
     return number
 
 
-def _rgb_transform(number: Any) -> Any:
+def _make_rgb_transform(number: Any) -> Any:
     """A function for T of `_LANES` pixels, into planes 9 to 11; see `_correct_rgb`."""
 
     @inline
@@ -462,9 +464,12 @@ def _rgb_transform(number: Any) -> Any:
     return transform
 
 
-_in_all = _in_some(_INTERVALS)
-_rgb_in_one, _rgb_in_two = _rgb_transform(_in_some(1)), _rgb_transform(_in_some(2))
-_rgb_in_all = _rgb_transform(_in_all)
+_coefficient = _make_coefficient(_INTERVALS)
+_rgb_in_one, _rgb_in_two = (
+    _make_rgb_transform(_make_coefficient(1)),
+    _make_rgb_transform(_make_coefficient(2)),
+)
+_rgb_in_all = _make_rgb_transform(_coefficient)
 
 
 @inline
@@ -479,7 +484,7 @@ def _mix_rgb(planes: Any, count: Any, settings: Any) -> None:
         d1 = clamp(planes[10 * _PLANE + j], zero, ceiling) - clamp(v1, zero, one)
         d2 = clamp(planes[11 * _PLANE + j], zero, ceiling) - clamp(v2, zero, one)
         change = fma(LUMA_B, d2, fma(LUMA_G, d1, LUMA_R * d0))
-        share = share_applied(change, strength, shadows, highlights)
+        share = applied_share(change, strength, shadows, highlights)
         planes[9 * _PLANE + j] = fma(share, d0, v0)
         planes[10 * _PLANE + j] = fma(share, d1, v1)
         planes[11 * _PLANE + j] = fma(share, d2, v2)
@@ -493,7 +498,7 @@ def _mix_gray(planes: Any, count: Any, settings: Any) -> None:
     zero, one = _f32(0), _f32(1)
     for j in range(count):
         change = clamp(planes[9 * _PLANE + j], zero, ceiling) - clamp(planes[j], zero, one)
-        share = share_applied(change, strength, shadows, highlights)
+        share = applied_share(change, strength, shadows, highlights)
         planes[9 * _PLANE + j] = fma(share, change, planes[j])
 
 
@@ -513,7 +518,7 @@ def _smooth_steps(planes: Any, colours: Any, count: Any, codes: Any) -> None:
             seen[j] = fma(unsure, off, given[j])
 
 
-def finish(pixels: Array, corrected: Array, settings: Array, out: Array) -> None:
+def mix_and_encode(pixels: Array, corrected: Array, settings: Array, out: Array) -> None:
     """Mix corrected pixels with the input by strength, and encode.
 
     Args:
@@ -525,7 +530,7 @@ def finish(pixels: Array, corrected: Array, settings: Array, out: Array) -> None
     target = out if has_plain_rows(out) else np.empty(out.shape, out.dtype)
 
     def encode(first: int, last: int) -> None:
-        _finish(
+        _mix_and_encode(
             *flat_rows(pixels[first:last]),
             *flat_rows(corrected[first:last]),
             *flat_target(target[first:last]),
@@ -539,7 +544,7 @@ def finish(pixels: Array, corrected: Array, settings: Array, out: Array) -> None
 
 
 @rows_kernel
-def _finish(
+def _mix_and_encode(
     pixels: Array,
     pitch: int,
     corrected: Array,
@@ -549,7 +554,7 @@ def _finish(
     shape: tuple[int, int, int],
     settings: Array,
 ) -> None:
-    """`finish` on flat rows, see `rows`."""
+    """`mix_and_encode` on flat rows, see `rows`."""
     rows, columns, channels = shape
     one = _f32(1)
     planes = np.empty(12 * _PLANE, np.float32)
@@ -560,7 +565,7 @@ def _finish(
             target = out[i * out_pitch + start * channels : i * out_pitch + stop * channels]
             row = i * corrected_pitch
             _decode(source, channels, one / settings[0], planes)
-            _take_rgb(corrected[row + 3 * start : row + 3 * stop], one, planes[9 * _PLANE :])
+            _decode_rgb(corrected[row + 3 * start : row + 3 * stop], one, planes[9 * _PLANE :])
             if channels >= 3:
                 _mix_rgb(planes, stop - start, settings)
             else:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from drht_plugin.bridge.jit import inline, kernel, rows_kernel
-from drht_plugin.bridge.scalars import LUMA_B, LUMA_G, LUMA_R, grid_columns
+from drht_plugin.bridge.scalars import LUMA_B, LUMA_G, LUMA_R, neighbour_columns
 
 Array = npt.NDArray[Any]
 
@@ -21,7 +21,7 @@ _f32 = np.float32
 
 
 @kernel
-def have_bits(words: Array, pitch: int, length: int, mask: Any, have: Array) -> None:
+def mark_rows_with_bits(words: Array, pitch: int, length: int, mask: Any, have: Array) -> None:
     """Mark each row that holds a word in which all bits of `mask`, which are side by side, are set.
 
     words, pitch: see `rows.flat_rows`, uint16 or uint32; length: words of a row; have: uint8.
@@ -190,7 +190,7 @@ def fit_statistics(ldr: Array, target: Array, weight: Array, wrap: bool, moments
                 features[1] = ldr[i, j, 1]
                 features[2] = ldr[i, j, 2]
                 features[3] = 1
-                x0, x1, fx = grid_columns((j + 0.5) / w * gx - 0.5, gx, wrap)
+                x0, x1, fx = neighbour_columns((j + 0.5) / w * gx - 0.5, gx, wrap)
                 z0, z1, fz = _level(features[0], features[1], features[2], gz)
                 for corner in range(4):
                     column = x1 if corner & 1 else x0

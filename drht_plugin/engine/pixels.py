@@ -129,7 +129,7 @@ def require_finite(rows: Image, first_row: int, *, left: int = 0, step: int = 1)
     word, infinity = _FLOATS[rows.dtype.name]
     bits, pitch = flat_rows(rows.view(word))
     bad = np.empty(len(rows), np.uint8)
-    statistics.have_bits(bits, pitch, rows[0].size, np.uint32(infinity), bad)
+    statistics.mark_rows_with_bits(bits, pitch, rows[0].size, np.uint32(infinity), bad)
     if bad.any():
         row = int(bad.argmax())
         column, channel = np.argwhere(~np.isfinite(rows[row]))[0]

@@ -64,7 +64,7 @@ class Axis:
         """Whether the last tile fades into the first: a turn shorter than the ramp does not."""
         return self.wrap and self.length >= self.ramp
 
-    def shown_first(self, tile: int) -> tuple[int, int]:
+    def core(self, tile: int) -> tuple[int, int]:
         """Where the tile begins, and where the next one does or the axis ends.
 
         These spans part the axis; what shows in one are its own tile and the one before it.
@@ -74,7 +74,7 @@ class Axis:
 
     def support(self, tile: int) -> tuple[int, int]:
         """First position that shows, and the one after the last."""
-        first, last = self.shown_first(tile)
+        first, last = self.core(tile)
         return first, last + self.ramp if tile < self.count - 1 or self._fades else last
 
     def pieces(self, start: int, stop: int) -> Iterator[Piece]:
@@ -95,7 +95,7 @@ class Axis:
     def weights(self, piece: Piece) -> npt.NDArray[np.float32]:
         """How much the tile counts at each position of a piece; over all tiles the sum is 1."""
         at = np.arange(piece.start, piece.stop) + 0.5
-        first, next_first = self.shown_first(piece.tile)
+        first, next_first = self.core(piece.tile)
         weights = np.ones(len(at))
         if self.ramp and (piece.tile > 0 or self._fades):
             weights *= _fade((at - first) / self.ramp)
@@ -103,7 +103,7 @@ class Axis:
             weights *= 1 - _fade((at - next_first) / self.ramp)
         return weights.astype(np.float32)
 
-    def inside(self, positions: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    def to_pixels(self, positions: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Positions of any value → of pixels: modulo the length, or mirrored at the borders."""
         if self.wrap:
             return positions % self.length
@@ -136,9 +136,9 @@ class Tiling:
         A window ends where the next tile begins: it shows its own tile, and ones before it.
         """
         for down in range(self.rows.count):
-            top, bottom = self.rows.shown_first(down)
+            top, bottom = self.rows.core(down)
             for across in range(self.columns.count):
-                left, right = self.columns.shown_first(across)
+                left, right = self.columns.core(across)
                 yield Region(top, left, bottom - top, right - left)
 
 

@@ -89,5 +89,5 @@ def test_a_compiled_kernel_takes_no_lock(monkeypatch: pytest.MonkeyPatch) -> Non
     def never(_name: str) -> None:
         raise AssertionError("a lock was taken")
 
-    monkeypatch.setattr(jit, "_alone", never)
+    monkeypatch.setattr(jit, "_compile_lock", never)
     curves.encode_srgb(light, np.empty_like(light))

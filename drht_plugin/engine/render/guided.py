@@ -69,19 +69,19 @@ def _render(scene: Scene, source: Image, window: Window, strength: Strength, tar
     """`render` of pixels R×C×K that were checked."""
     if scene.orientation != 1:
         source, target = (turned(each, scene.orientation) for each in (source, target))
-        window, scene = _upright(scene, window, source), scene.upright
+        window, scene = _upright_window(scene, window, source), scene.upright
     spec = scene.spec
-    if _wide(spec):
+    if _needs_float_copy(spec):
         display = to_display(source, spec)
         result = np.empty_like(display)
         _slice(scene, scene.tone, display, window, _settings(1.0, 0.0, 1.0, strength), result)
         _from_display(result, source, spec, target)
     else:
-        settings = _coded(spec, strength, _smoothed_codes(scene))
+        settings = _code_settings(spec, strength, _codes_to_smooth(scene))
         _slice(scene, scene.tone, source, window, settings, target)
 
 
-def _upright(scene: Scene, window: Window, upright: Image) -> Window:
+def _upright_window(scene: Scene, window: Window, upright: Image) -> Window:
     """Where a window of the stored image lies in the upright one, given its pixels there."""
     size = upright.shape[:2]
     stored = size[::-1] if transposes(scene.orientation) else size
@@ -89,18 +89,18 @@ def _upright(scene: Scene, window: Window, upright: Image) -> Window:
     return Window(*upright_corner((window.top, window.left), stored, whole, scene.orientation))
 
 
-def tone(scene: Scene, display: FloatArray, window: Window) -> FloatArray:
+def guided_tone(scene: Scene, display: FloatArray, window: Window) -> FloatArray:
     """Guided T of display-encoded pixels R×C×colours float32 in 0..1, the same shape.
 
     scene: of an image that is stored upright.
     """
     result = np.empty_like(display)
-    settings = _settings(1.0, 0.0, 1.0, FULL, _smoothed_codes(scene))
+    settings = _settings(1.0, 0.0, 1.0, FULL, _codes_to_smooth(scene))
     _slice(scene, scene.tone, display, window, settings, result)
     return result
 
 
-def finish(
+def mix_with_input(
     spec: ImageSpec,
     source: Image,
     corrected: FloatArray,
@@ -111,18 +111,18 @@ def finish(
 
     source, out: R×C×K of the image's dtype; alpha is copied.
     """
-    from drht_plugin.bridge.slicing import finish as encode
+    from drht_plugin.bridge.slicing import mix_and_encode
 
-    if _wide(spec):
+    if _needs_float_copy(spec):
         display = to_display(source, spec)
         result = np.empty_like(display)
-        encode(display, corrected, _settings(1.0, 0.0, 1.0, strength), result)
+        mix_and_encode(display, corrected, _settings(1.0, 0.0, 1.0, strength), result)
         _from_display(result, source, spec, out)
     else:
-        encode(source, corrected, _coded(spec, strength), out)
+        mix_and_encode(source, corrected, _code_settings(spec, strength), out)
 
 
-def _wide(spec: ImageSpec) -> bool:
+def _needs_float_copy(spec: ImageSpec) -> bool:
     """Whether pixels go through display-encoded float32 of their own."""
     return spec.dtype == np.float16 or spec.linear
 
@@ -143,7 +143,7 @@ def render_radiance(
     _require_inside(spec, spec_of(pixels), window)
     require_finite(as_channels(pixels), window.top, left=window.left)
     source, orientation = turned(as_channels(pixels), scene.orientation), scene.orientation
-    window, scene = _upright(scene, window, source), scene.upright
+    window, scene = _upright_window(scene, window, source), scene.upright
     display = to_display(source, spec)[..., : spec.colours].clip(0, 1)
     y = np.empty_like(display)
     _slice(scene, grid, display, window, _settings(1.0, 0.0, _Y_MAX, FULL), y)
@@ -173,12 +173,12 @@ def _settings(
     return np.array([white, rounding, ceiling, *applied, codes], np.float32)
 
 
-def _coded(spec: ImageSpec, strength: Strength, codes: float = 0.0) -> FloatArray:
+def _code_settings(spec: ImageSpec, strength: Strength, codes: float = 0.0) -> FloatArray:
     rounding = 0.5 if spec.dtype.kind == "u" else 0.0
     return _settings(spec.white, rounding, 1.0, strength, codes)
 
 
-def _smoothed_codes(scene: Scene) -> float:
+def _codes_to_smooth(scene: Scene) -> float:
     return scene.spec.coarse_codes if scene.tone.has_slopes else 0.0
 
 
@@ -193,13 +193,13 @@ def _slice(
     from drht_plugin.bridge.slicing import slice_grid
 
     height, width = scene.spec.height, scene.spec.width
-    for first, last, left in _runs(scene, window.left, source.shape[1]):
+    for first, last, left in _split_at_origin(scene, window.left, source.shape[1]):
         place = window.top, left, height, width
         part = source[:, first:last], target[:, first:last]
         slice_grid(part[0], grid.transforms, grid.sides, place, scene.wrap, settings, part[1])
 
 
-def _runs(scene: Scene, left: int, count: int) -> Iterator[tuple[int, int, int]]:
+def _split_at_origin(scene: Scene, left: int, count: int) -> Iterator[tuple[int, int, int]]:
     """Columns first..last−1 of a window that begins at `left`, and where they begin in the scene.
 
     A scene counts columns from its origin; where a panorama's count begins again, a run ends.

@@ -59,7 +59,7 @@ class NetworkBands:
         given = Region(top, left, pixels.shape[0], pixels.shape[1])
         for first, last in self._rows(band):
             for across in range(self._cut.columns.count):
-                begin, end = self._cut.columns.shown_first(across)
+                begin, end = self._cut.columns.core(across)
                 window = Region(first, begin + scene.origin, last - first, end - begin)
                 made = self._renderer.render(
                     scene, pixels, window, given=given, strength=self._strength
@@ -74,7 +74,7 @@ class NetworkBands:
     def _rows(self, band: slice) -> Iterator[tuple[int, int]]:
         """A band, cut where tiles begin."""
         for down in range(self._cut.rows.count):
-            top, bottom = self._cut.rows.shown_first(down)
+            top, bottom = self._cut.rows.core(down)
             first, last = max(top, band.start), min(bottom, band.stop)
             if first < last:
                 yield first, last
@@ -88,7 +88,7 @@ def network_demand(spec: ImageSpec, tile: int, orientation: int = 1) -> Demand:
     """
     row = guided_demand(spec).row_in
     halo = NetworkRenderer.halo if orientation != 1 else NetworkRenderer.halo_in_order
-    return Demand(halo, step_of(tile), row, row, 0)
+    return Demand(halo, tile_step(tile), row, row, 0)
 
 
 def fitting_tile(spec: ImageSpec, memory: int | str | None) -> int:
@@ -110,7 +110,7 @@ def fitting_tile(spec: ImageSpec, memory: int | str | None) -> int:
     return _TILES[-1]
 
 
-def step_of(tile: int) -> int:
+def tile_step(tile: int) -> int:
     """Return the pixels from one tile of this side to the next.
 
     Raises:

@@ -122,14 +122,14 @@ def network_planes(tile: Tile, planes: FloatArray) -> FloatArray:
 
     planes: (R/2)×(C/2)×96 float32.
     """
-    from drht_plugin.bridge.detail_planes import detail_planes, show_overview
+    from drht_plugin.bridge.detail_planes import detail_planes, fill_hidden
 
     scene, display, guided = tile.scene, tile.display, tile.guided
     spec = scene.spec
     place = tile.rows, tile.columns, scene.conditions, spec.height, spec.width, scene.wrap
     if tile.hidden.size:
         display, guided = display.copy(), guided.copy()
-        show_overview(tile.hidden, *place, display, guided)
+        fill_hidden(tile.hidden, *place, display, guided)
     detail_planes(display, guided, *place, planes)
     return planes
 

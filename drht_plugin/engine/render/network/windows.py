@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from drht_plugin.bridge.sizes import CELL, DETAIL_STRIDE, HALO
 from drht_plugin.engine.pixels import ImageSpec, as_channels, require_finite
-from drht_plugin.engine.render.guided import finish, to_display, tone
+from drht_plugin.engine.render.guided import guided_tone, mix_with_input, to_display
 from drht_plugin.engine.render.network.tile import (
     NONE_HIDDEN,
     Mask,
@@ -64,7 +64,7 @@ class _Patch(NamedTuple):
         return _Patch(guided.copy(), self.residual[places].copy(), top, left)
 
 
-class _Begun(NamedTuple):
+class _PendingPatch(NamedTuple):
     """A patch that the network is at work on."""
 
     guided: FloatArray
@@ -77,7 +77,7 @@ class _Begun(NamedTuple):
         return _Patch(self.guided, self.residual(), self.top, self.left)
 
 
-class _Sight(NamedTuple):
+class _TileSource(NamedTuple):
     """Pixels to make tiles from: `source` holds those of the scene's image where `given` says."""
 
     scene: Scene
@@ -110,7 +110,7 @@ class NetworkRenderer:
     def __init__(self, network: Network, tile: int | None = None) -> None:
         self.tile = TILE if tile is None else tile
         self._network = network
-        self._on_tile = TileNetwork(network, self.tile)
+        self._tile_network = TileNetwork(network, self.tile)
         tiling(1, 1, self.tile, halo=HALO, ramp=RAMP, stride=DETAIL_STRIDE, wrap=False)
 
     @staticmethod
@@ -131,7 +131,7 @@ class NetworkRenderer:
 
     def in_order(self) -> NetworkRenderer:
         """A renderer for the windows of a tiling in their order, which computes each tile once."""
-        return _InOrder(self._network, self.tile)
+        return _OrderedRenderer(self._network, self.tile)
 
     def render(
         self,
@@ -173,16 +173,16 @@ class NetworkRenderer:
             as_channels(out)[...] = own
             return out
         if scene.orientation == 1:
-            corrected = self._corrected(scene, source, given, window)
+            corrected = self._blend_tiles(scene, source, given, window)
         else:
-            corrected = self._turned(scene, source, given, window)
-        finish(scene.spec, own, corrected, strength, as_channels(out))
+            corrected = self._blend_turned(scene, source, given, window)
+        mix_with_input(scene.spec, own, corrected, strength, as_channels(out))
         return out
 
-    def _turned(
+    def _blend_turned(
         self, scene: Scene, source: npt.NDArray[Any], given: Region, window: Region
     ) -> FloatArray:
-        """As `_corrected`, of an image that is not stored upright: the network sees it so."""
+        """As `_blend_tiles`, of an image that is not stored upright: the network sees it so."""
 
         def upright(region: Region) -> Region:
             corner, size = (region.top, region.left), (region.height, region.width)
@@ -191,22 +191,22 @@ class NetworkRenderer:
             return Region(top, left, *upright_size(*size, scene.orientation))
 
         pixels = turned(source, scene.orientation)
-        made = self._corrected(scene.upright, pixels, upright(given), upright(window))
+        made = self._blend_tiles(scene.upright, pixels, upright(given), upright(window))
         return np.ascontiguousarray(turned_back(made, scene.orientation))
 
-    def _corrected(
+    def _blend_tiles(
         self, scene: Scene, source: npt.NDArray[Any], given: Region, window: Region
     ) -> FloatArray:
         """T of a window: the tiles that show in it, weighted."""
         from drht_plugin.bridge.detail_planes import add_tile
 
         cut = self.tiling(scene.spec, wrap=scene.wrap)
-        sight = _Sight(scene, source, given, cut)
+        tiles = _TileSource(scene, source, given, cut)
         left = window.left - scene.origin
         total = np.zeros((window.height, window.width, 3), np.float32)
         for down in cut.rows.pieces(window.top, window.bottom):
             for across in cut.columns.pieces(left, left + window.width):
-                patch = self._patch(sight, down, across)
+                patch = self._patch(tiles, down, across)
                 first, begin = (
                     down.start + down.shift - window.top,
                     across.start + across.shift - left,
@@ -225,18 +225,18 @@ class NetworkRenderer:
                 )
         return total
 
-    def _patch(self, sight: _Sight, down: Piece, across: Piece) -> _Patch:
+    def _patch(self, tiles: _TileSource, down: Piece, across: Piece) -> _Patch:
         """The pieces of a tile, from the pixels that the network needs around them."""
-        return self._begin(sight, down, across).patch()
+        return self._begin(tiles, down, across).patch()
 
-    def _begin(self, sight: _Sight, down: Piece, across: Piece) -> _Begun:
-        scene, source, given, cut = sight
-        top, bottom = _aligned(down.start, down.stop)
-        left, right = _aligned(across.start, across.stop)
-        rows = cut.rows.inside(np.arange(top, bottom))
+    def _begin(self, tiles: _TileSource, down: Piece, across: Piece) -> _PendingPatch:
+        scene, source, given, cut = tiles
+        top, bottom = _padded_span(down.start, down.stop)
+        left, right = _padded_span(across.start, across.stop)
+        rows = cut.rows.to_pixels(np.arange(top, bottom))
         first_row = rows.min()
         block_rows = slice(first_row - given.top, rows.max() + 1 - given.top)
-        columns = cut.columns.inside(np.arange(left, right))
+        columns = cut.columns.to_pixels(np.arange(left, right))
         if scene.wrap:
             # Columns go on round the panorama, in the image's own count.
             first_column = left + across.shift + scene.origin
@@ -247,15 +247,15 @@ class NetworkRenderer:
         last_column = first_column + across_block.max()
         block = source[block_rows, first_column - given.left : last_column + 1 - given.left]
         display = to_display(block, scene.spec)[..., : scene.spec.colours].clip(0, 1)
-        guided = tone(scene, display, Window(int(first_row), int(first_column)))
+        guided = guided_tone(scene, display, Window(int(first_row), int(first_column)))
         down_block = rows - first_row
-        seen, corrected = (_taken(p, down_block, across_block) for p in (display, guided))
-        hidden = _hidden(block, scene.spec, down_block, across_block)
-        residual = self._on_tile.begin(Tile(scene, seen, corrected, rows, columns, hidden))
-        return _Begun(corrected, residual, top, left)
+        seen, corrected = (_gather(p, down_block, across_block) for p in (display, guided))
+        hidden = _transparent(block, scene.spec, down_block, across_block)
+        residual = self._tile_network.begin(Tile(scene, seen, corrected, rows, columns, hidden))
+        return _PendingPatch(corrected, residual, top, left)
 
 
-class _InOrder(NetworkRenderer):
+class _OrderedRenderer(NetworkRenderer):
     """Remembers of each tile what shows in later windows; for one image and one thread.
 
     While the device is at work on a tile, the next one's planes are made.
@@ -266,25 +266,27 @@ class _InOrder(NetworkRenderer):
     def __init__(self, network: Network, tile: int) -> None:
         super().__init__(network, tile)
         self._strips: dict[tuple[int, int], list[_Patch]] = {}
-        self._begun: dict[tuple[int, int], _Begun] = {}
+        self._pending: dict[tuple[int, int], _PendingPatch] = {}
 
-    def _patch(self, sight: _Sight, down: Piece, across: Piece) -> _Patch:
+    def _patch(self, tiles: _TileSource, down: Piece, across: Piece) -> _Patch:
         here = (down.tile, across.tile)
         for strip in self._strips.get(here, ()):
             if strip.holds(down, across):
                 return strip
-        cut = sight.cut
+        cut = tiles.cut
         (top, bottom), (left, right) = cut.rows.support(here[0]), cut.columns.support(here[1])
-        below, beside = cut.rows.shown_first(here[0])[1], cut.columns.shown_first(here[1])[1]
+        below, beside = cut.rows.core(here[0])[1], cut.columns.core(here[1])[1]
         if (down.start, down.stop, across.start, across.stop) != (top, below, left, beside):
-            return super()._patch(sight, down, across)
+            return super()._patch(tiles, down, across)
         # The window's own tile: all that shows of it, for the windows to come.
         down = replace(down, stop=bottom)
-        begun = self._begun.pop(here, None) or self._begin(sight, down, replace(across, stop=right))
-        beyond = _next(cut, across)
-        if beyond is not None and sight.holds(down, beyond):
-            self._begun = {(here[0], beyond.tile): self._begin(sight, down, beyond)}
-        whole = begun.patch()
+        pending = self._pending.pop(here, None) or self._begin(
+            tiles, down, replace(across, stop=right)
+        )
+        beyond = _right_neighbour(cut, across)
+        if beyond is not None and tiles.holds(down, beyond):
+            self._pending = {(here[0], beyond.tile): self._begin(tiles, down, beyond)}
+        whole = pending.patch()
         last = (here[0], here[1] - 1)
         self._strips = {
             key: strips if key == last else strips[:1]
@@ -305,7 +307,7 @@ def require_tile(tile: Any) -> None:
         raise InputError(f"tile is {tile!r}; expected a whole number of pixels")
 
 
-def _next(cut: Tiling, across: Piece) -> Piece | None:
+def _right_neighbour(cut: Tiling, across: Piece) -> Piece | None:
     """All that shows of the tile to the right; none at the end of a row."""
     tile = across.tile + 1
     if tile == cut.columns.count:
@@ -313,14 +315,14 @@ def _next(cut: Tiling, across: Piece) -> Piece | None:
     return Piece(tile, *cut.columns.support(tile), across.shift)
 
 
-def _aligned(start: int, stop: int) -> tuple[int, int]:
+def _padded_span(start: int, stop: int) -> tuple[int, int]:
     """What the network sees for positions start..stop−1: whole strides, and the halo."""
     return start // DETAIL_STRIDE * DETAIL_STRIDE - HALO, -(
         -stop // DETAIL_STRIDE
     ) * DETAIL_STRIDE + HALO
 
 
-def _hidden(
+def _transparent(
     block: npt.NDArray[Any],
     spec: ImageSpec,
     rows: npt.NDArray[np.int64],
@@ -333,14 +335,14 @@ def _hidden(
     return mask[np.ix_(rows, columns)] if mask.any() else NONE_HIDDEN
 
 
-def _taken(
+def _gather(
     picture: FloatArray, rows: npt.NDArray[np.int64], columns: npt.NDArray[np.int64]
 ) -> FloatArray:
     """Rows and columns of a picture, which some may be of twice; in three colours."""
-    from drht_plugin.bridge.detail_planes import take_places
+    from drht_plugin.bridge.detail_planes import gather_pixels
 
     if picture.shape == (len(rows), len(columns), 3):
         return np.ascontiguousarray(picture)
     taken = np.empty((len(rows), len(columns), 3), np.float32)
-    take_places(np.ascontiguousarray(picture), rows, columns, taken)
+    gather_pixels(np.ascontiguousarray(picture), rows, columns, taken)
     return taken

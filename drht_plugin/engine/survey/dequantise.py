@@ -25,21 +25,21 @@ each plateau or more is a slope."""
 _REACH = 2
 
 
-def slopes(picture: FloatArray, codes: float, *, wrap: bool) -> FloatArray:
+def slope_mask(picture: FloatArray, codes: float, *, wrap: bool) -> FloatArray:
     """How far each value of `picture`, h×w×n in 0..1, belongs to a smooth slope: h×w×1, 0..1.
 
     codes: steps from 0 to 1; wrap: columns are periodic.
     """
     steps = np.zeros(picture.shape[:2], np.float32)
     for axis in (0, 1):
-        steps += np.abs(_moved(picture, 1, axis, wrap) - picture).max(-1)
+        steps += np.abs(_shift(picture, 1, axis, wrap) - picture).max(-1)
     for axis in (0, 1):
-        steps = np.sum([_moved(steps, k, axis, wrap) for k in range(-_REACH, _REACH + 1)], 0)
+        steps = np.sum([_shift(steps, k, axis, wrap) for k in range(-_REACH, _REACH + 1)], 0)
     mean = steps * np.float32(codes / (2 * (2 * _REACH + 1) ** 2))
     return ((_TEXTURE - mean) / (_TEXTURE - _SMOOTH)).clip(0, 1).astype(np.float32)[..., None]
 
 
-def dequantised(picture: FloatArray, codes: float, *, wrap: bool) -> FloatArray:
+def dequantise(picture: FloatArray, codes: float, *, wrap: bool) -> FloatArray:
     """Smooth slopes of what was cut into steps.
 
     Args:
@@ -50,7 +50,7 @@ def dequantised(picture: FloatArray, codes: float, *, wrap: bool) -> FloatArray:
     Returns:
         As `picture`, each value within half a step of what it was, and in 0..1.
     """
-    share = slopes(picture, codes, wrap=wrap)
+    share = slope_mask(picture, codes, wrap=wrap)
     if not share.any():
         return picture
     half = np.float32(0.5 / codes)
@@ -60,15 +60,15 @@ def dequantised(picture: FloatArray, codes: float, *, wrap: bool) -> FloatArray:
         for axis in (1, 0):
             total, count = smooth.copy(), np.ones(picture.shape, np.float32)
             for shift in (distance, -distance):
-                there = _moved(picture, shift, axis, wrap)
-                near = np.abs(there - picture) <= np.float32(_NEAR / codes)
-                total += near * _moved(smooth, shift, axis, wrap)
+                neighbour = _shift(picture, shift, axis, wrap)
+                near = np.abs(neighbour - picture) <= np.float32(_NEAR / codes)
+                total += near * _shift(smooth, shift, axis, wrap)
                 count += near
             smooth = (total / count).clip(least, most)
     return picture + share * (smooth - picture)
 
 
-def _moved(picture: FloatArray, shift: int, axis: int, wrap: bool) -> FloatArray:
+def _shift(picture: FloatArray, shift: int, axis: int, wrap: bool) -> FloatArray:
     """What lies `shift` further along an axis, held at the ends."""
     count = picture.shape[axis]
     index = np.arange(count) + shift

@@ -21,7 +21,7 @@ from drht_plugin.engine.source import odd_step
 
 FloatArray = npt.NDArray[np.float32]
 
-LAP = 2 * DISTANCES
+OVERLAP = 2 * DISTANCES
 """Columns that windows beside one another share, so that no difference is left out."""
 
 _STEPS = 1024

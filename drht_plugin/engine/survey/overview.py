@@ -13,8 +13,8 @@ from drht_plugin.bridge.sizes import NETWORK_STRIDE
 from drht_plugin.colour.spaces import SRGB, ColourSpace
 from drht_plugin.engine.pixels import ImageSpec
 from drht_plugin.engine.source import Reducible, odd_step
-from drht_plugin.engine.survey.noise import LAP, NoiseMeter
-from drht_plugin.engine.survey.sampled import sampled, sampled_rows
+from drht_plugin.engine.survey.noise import OVERLAP, NoiseMeter
+from drht_plugin.engine.survey.sampled import read_windows, sampled_rows
 from drht_plugin.orientation import upright_size
 
 FloatArray = npt.NDArray[np.float32]
@@ -54,7 +54,7 @@ def row_step(height: int, cells: int) -> int:
     return odd_step(height // (cells * _SAMPLES))
 
 
-def looked_at(image: Any, spec: ImageSpec, orientation: int = 1) -> Any:
+def survey_copy(image: Any, spec: ImageSpec, orientation: int = 1) -> Any:
     """What the overview is made from: the image, or a smaller copy of a huge one that has such.
 
     The copy has `_SAMPLES` rows and columns or more to an overview pixel. It is averaged in codes
@@ -114,24 +114,26 @@ def overview(
     table = _light_table(count, spec.colours, spec.linear, bits, space)
     step = row_step(height, size[0])
     rows = sampled_rows(height, step)
-    for window in sampled(image, rows, orientation=orientation, origin=origin, lap=LAP):
+    for window in read_windows(
+        image, rows, orientation=orientation, origin=origin, overlap=OVERLAP
+    ):
         codes, pitch = _codes(window.pixels, spec.alpha)
         columns, channels = window.pixels.shape[1:]
         if meter is not None:
             meter.add(codes, pitch, columns, left=window.left, width=width, rows=len(rows))
-        fresh = window.fresh.stop - window.fresh.start
-        last = codes.size - (columns - window.fresh.stop) * channels
+        new_columns = window.new_columns.stop - window.new_columns.start
+        last = codes.size - (columns - window.new_columns.stop) * channels
         statistics.area_average(
-            codes[window.fresh.start * channels : last],
+            codes[window.new_columns.start * channels : last],
             pitch,
-            (fresh, channels, spec.alpha),
+            (new_columns, channels, spec.alpha),
             table,
             (window.first, step, height),
-            (window.left + window.fresh.start, width),
+            (window.left + window.new_columns.start, width),
             sums,
         )
         if progress is not None:
-            progress(*window.share)
+            progress(*window.progress)
     weight = (sums[..., -1] / (height * width)).astype(np.float32)
     light = sums[..., :-1] / np.maximum(sums[..., -1:] * float(1 << bits), 1e-12)
     light = _fill_holes(light, weight)

@@ -26,44 +26,45 @@ _BLACK = 1e-4
 
 
 @dataclass(frozen=True)
-class Seen:
+class NetworkView:
     """What the networks see of an overview.
 
     Attributes:
         space: The overview's own.
         light: h×w×colours, the overview's own light.
         codes: h×w×3 float32, sRGB codes in 0..1.
-        inside, outside: h×w×3, linear sRGB: what `codes` stand for, and what is to be added to it.
+        in_gamut: h×w×3 linear sRGB, what `codes` stand for.
+        out_of_gamut: h×w×3 linear sRGB, what is to be added to it.
     """
 
     space: ColourSpace
     light: Light
     codes: FloatArray
-    inside: Light
-    outside: Light
+    in_gamut: Light
+    out_of_gamut: Light
 
-    def back(self, corrected: FloatArray) -> FloatArray:
+    def restore(self, corrected: FloatArray) -> FloatArray:
         """T in sRGB codes 0..1 to the picture's own codes 0..1; both h×w×3 float32."""
         if self.space is SRGB:
             return corrected
-        light = self._own(transfer.srgb_decode(corrected.astype(np.float64)))
-        return _three(self.space.codes(light.clip(0, 1)))
+        light = self._to_own_light(transfer.srgb_decode(corrected.astype(np.float64)))
+        return _to_three_channels(self.space.codes(light.clip(0, 1)))
 
-    def back_y(self, y: FloatArray) -> FloatArray:
+    def restore_y(self, y: FloatArray) -> FloatArray:
         """Y of linear sRGB to y of the picture's own light; both h×w×3 float32."""
         if self.space is SRGB:
             return y
-        light = self._own(transfer.to_radiance(y.astype(np.float64)))
-        return _three(transfer.to_ldr_domain(light.clip(0, transfer.H_MAX)))
+        light = self._to_own_light(transfer.to_radiance(y.astype(np.float64)))
+        return _to_three_channels(transfer.to_ldr_domain(light.clip(0, transfer.H_MAX)))
 
-    def _own(self, linear: Light) -> Light:
+    def _to_own_light(self, linear: Light) -> Light:
         """Linear sRGB, what is outside added, to own light."""
-        before, after = (applied(LUMA[None], each) for each in (self.inside, linear))
+        before, after = (applied(LUMA[None], each) for each in (self.in_gamut, linear))
         gain = (after + _BLACK) / (before + _BLACK)
-        return self.space.from_srgb(linear + gain * self.outside, self.light)
+        return self.space.from_srgb(linear + gain * self.out_of_gamut, self.light)
 
 
-def seen(ldr: FloatArray, space: ColourSpace, *, colours: int) -> Seen:
+def to_network_space(ldr: FloatArray, space: ColourSpace, *, colours: int) -> NetworkView:
     """What the networks see.
 
     Args:
@@ -73,15 +74,15 @@ def seen(ldr: FloatArray, space: ColourSpace, *, colours: int) -> Seen:
     """
     if space is SRGB:
         nothing = np.zeros((0, 0, 3))
-        return Seen(space, nothing, ldr, nothing, nothing)
+        return NetworkView(space, nothing, ldr, nothing, nothing)
     light = space.light(ldr[..., :colours].astype(np.float64))
     linear = space.to_srgb(light)
     inside = linear.clip(0, 1)
     codes = transfer.srgb_encode(inside).astype(np.float32)
-    return Seen(space, light, codes, inside, linear - inside)
+    return NetworkView(space, light, codes, inside, linear - inside)
 
 
-def _three(values: npt.NDArray[Any]) -> FloatArray:
+def _to_three_channels(values: npt.NDArray[Any]) -> FloatArray:
     """Values h×w×1 or h×w×3 as float32 in three channels."""
     shape = (*values.shape[:2], 3)
     return np.ascontiguousarray(np.broadcast_to(values, shape), np.float32)

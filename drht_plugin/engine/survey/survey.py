@@ -13,13 +13,13 @@ from drht_plugin.bridge.sizes import NETWORK_STRIDE
 from drht_plugin.colour.spaces import SRGB, ColourSpace, Profile, space_of
 from drht_plugin.engine.pixels import LUMA, ImageSpec, spec_of
 from drht_plugin.engine.scene import Scene
-from drht_plugin.engine.survey.dequantise import dequantised
+from drht_plugin.engine.survey.dequantise import dequantise
 from drht_plugin.engine.survey.noise import NoiseMeter
-from drht_plugin.engine.survey.overview import looked_at, overview
-from drht_plugin.engine.survey.rules.restraint import restrained
-from drht_plugin.engine.survey.sampled import sampled
-from drht_plugin.engine.survey.seen import seen
-from drht_plugin.engine.survey.tone_grid import fit
+from drht_plugin.engine.survey.overview import overview, survey_copy
+from drht_plugin.engine.survey.rules.restraint import apply_rules
+from drht_plugin.engine.survey.sampled import read_windows
+from drht_plugin.engine.survey.seen import to_network_space
+from drht_plugin.engine.survey.tone_grid import fit_tone_grid
 from drht_plugin.orientation import require_orientation
 
 FloatArray = npt.NDArray[np.float32]
@@ -45,7 +45,7 @@ def survey(
 
     Args:
         image: anything with shape, dtype and row slices, of any step, that give numpy arrays; H×W
-            or H×W×C of the contract's dtypes. See `looked_at` for huge files.
+            or H×W×C of the contract's dtypes. See `survey_copy` for huge files.
         networks: y and T of a display-encoded picture, see `model.runner.Runner`.
         transfer: "srgb" for display-encoded values, "linear" for scene-linear ones.
         orientation: how the image is stored, as in EXIF, 1 to 8; 1 is upright.
@@ -63,7 +63,7 @@ def survey(
     origin = panorama_origin(image, orientation) if wrap else 0
     meter = NoiseMeter(spec.upright(orientation))
     ldr, weight = overview(
-        image if wrap else looked_at(image, spec, orientation),
+        image if wrap else survey_copy(image, spec, orientation),
         spec,
         progress,
         meter,
@@ -120,16 +120,16 @@ def estimate(
         enlarged: the overview is larger than the image.
     """
     if spec.coarse_codes:
-        ldr = dequantised(ldr, spec.coarse_codes, wrap=wrap)
-    shown = seen(ldr, space, colours=spec.colours)
-    y, corrected = _asked(networks, shown.codes, wrap=wrap)
+        ldr = dequantise(ldr, spec.coarse_codes, wrap=wrap)
+    view = to_network_space(ldr, space, colours=spec.colours)
+    y, corrected = _run_networks(networks, view.codes, wrap=wrap)
     if spec.colours == 1:
-        y, corrected = _gray(y), _gray(corrected)
-    corrected = restrained(shown.codes, corrected, weight, wrap=wrap, enlarged=enlarged)
+        y, corrected = _to_gray(y), _to_gray(corrected)
+    corrected = apply_rules(view.codes, corrected, weight, wrap=wrap, enlarged=enlarged)
     # What is left alone has the picture's own codes, bit for bit.
-    alone = np.array_equal(corrected, shown.codes)
-    corrected = ldr.copy() if alone else shown.back(corrected)
-    return Overviews(ldr, shown.back_y(y), corrected, weight)
+    alone = np.array_equal(corrected, view.codes)
+    corrected = ldr.copy() if alone else view.restore(corrected)
+    return Overviews(ldr, view.restore_y(y), corrected, weight)
 
 
 def make_scene(
@@ -157,11 +157,13 @@ def make_scene(
     for array in (ldr, y, corrected, weight, noise):
         array.flags.writeable = False
     gray = spec.colours == 1
-    tone = fit(ldr, corrected, weight, gray=gray, wrap=wrap, codes=spec.coarse_codes)
+    tone = fit_tone_grid(ldr, corrected, weight, gray=gray, wrap=wrap, codes=spec.coarse_codes)
     return Scene(spec, wrap, ldr, y, corrected, weight, noise, tone, origin, orientation)
 
 
-def _asked(networks: Networks, ldr: FloatArray, *, wrap: bool) -> tuple[FloatArray, FloatArray]:
+def _run_networks(
+    networks: Networks, ldr: FloatArray, *, wrap: bool
+) -> tuple[FloatArray, FloatArray]:
     """Y and T of an overview; of a panorama, with what lies beyond its edges in sight."""
     margin = min(_WRAP_MARGIN, NETWORK_STRIDE * (ldr.shape[1] // NETWORK_STRIDE)) if wrap else 0
     padded = np.pad(ldr, ((0, 0), (margin, margin), (0, 0)), mode="wrap") if margin else ldr
@@ -181,16 +183,16 @@ def panorama_origin(image: Any, orientation: int = 1) -> int:
     height, width = image.shape[:2]
     step = max(1, height // _ORIGIN_ROWS)
     sums = np.zeros(width, np.uint64)
-    for window in sampled(image, range(0, height, step), orientation=orientation):
+    for window in read_windows(image, range(0, height, step), orientation=orientation):
         rows = window.pixels
         if rows.dtype.kind == "f":
             rows = np.ascontiguousarray(rows).view(f"u{rows.itemsize}")
         for row in rows:
             sums += row.sum(-1, dtype=np.uint64)
-    return _least_turn(sums.tolist())
+    return _least_rotation(sums.tolist())
 
 
-def _least_turn(values: list[Any]) -> int:
+def _least_rotation(values: list[Any]) -> int:
     """Where the lexicographically least rotation of a sequence begins, in linear time."""
     count = len(values)
     best, other, same = 0, 1, 0
@@ -208,7 +210,7 @@ def _least_turn(values: list[Any]) -> int:
     return best
 
 
-def _gray(picture: FloatArray) -> FloatArray:
+def _to_gray(picture: FloatArray) -> FloatArray:
     """The luma of a picture, in all three channels."""
     luma = picture @ LUMA
     return np.ascontiguousarray(np.broadcast_to(luma[..., None], picture.shape))

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from drht_plugin.bridge.sizes import LEVELS, NO_SLOPE
 from drht_plugin.bridge.transfer import LUMA_WEIGHTS
 from drht_plugin.engine.scene import Scene
-from drht_plugin.engine.survey.dequantise import slopes
+from drht_plugin.engine.survey.dequantise import slope_mask
 from drht_plugin.engine.tone_grid import ToneGrid
 
 _CELL = 8
@@ -43,7 +43,7 @@ _LIFTED = 1.5
 FloatArray = npt.NDArray[np.float32]
 
 
-def fit(
+def fit_tone_grid(
     ldr: FloatArray,
     target: FloatArray,
     weight: FloatArray,
@@ -80,7 +80,7 @@ def fit(
     sides = np.concatenate([residual, np.full_like(residual, NO_SLOPE)], -1)
     if codes:
         lifted = (target.max(-1) > _LIFTED * ldr.max(-1))[..., None]
-        slope = lifted & (slopes(ldr, codes, wrap=wrap) > 0)
+        slope = lifted & (slope_mask(ldr, codes, wrap=wrap) > 0)
         np.copyto(sides[..., residual.shape[2] :], ldr, where=slope)
     for array in (flat, sides):
         array.flags.writeable = False
@@ -90,7 +90,7 @@ def fit(
 def radiance_grid(scene: Scene) -> ToneGrid:
     """Return the grid that carries x to y at any pixel, as `Scene.tone` carries it to T."""
     gray = scene.spec.colours == 1
-    return fit(scene.ldr, scene.y, scene.weight, gray=gray, wrap=scene.wrap)
+    return fit_tone_grid(scene.ldr, scene.y, scene.weight, gray=gray, wrap=scene.wrap)
 
 
 def _apply(ldr: FloatArray, grid: ToneGrid, wrap: bool) -> FloatArray:

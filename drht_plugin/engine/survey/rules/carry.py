@@ -39,7 +39,7 @@ _ENOUGH = 50
 """Differences without which there is no measure."""
 
 
-def carried(ldr: FloatArray, corrected: FloatArray, *, wrap: bool) -> FloatArray:
+def carry_detail(ldr: FloatArray, corrected: FloatArray, *, wrap: bool) -> FloatArray:
     """T with the input's local contrast where it lifts luma by a factor of 1.8 and more.
 
     ldr, corrected: h×w×3, display-encoded in 0..1. wrap: columns are periodic.
@@ -50,16 +50,16 @@ def carried(ldr: FloatArray, corrected: FloatArray, *, wrap: bool) -> FloatArray
     share = ((lifted - dark - _FROM) / (_TO - _FROM)).clip(0, 1)
     if not share.any():
         return corrected
-    variance = (_noise(before, share > 0, wrap) / (before + BLACK)) ** 2
-    clean = _without_noise(dark, variance, wrap)
+    variance = (_noise_level(before, share > 0, wrap) / (before + BLACK)) ** 2
+    clean = _denoise(dark, variance, wrap)
     gain = lifted - clean
-    smooth = _guided(clean, gain, _RADIUS, _EDGE, wrap)
+    smooth = _guided_filter(clean, gain, _RADIUS, _EDGE, wrap)
     wanted = (after + BLACK) * np.exp(share * (smooth - gain)) - BLACK
     factor = np.maximum(wanted, 0) / np.maximum(after, 1e-4)
     return (corrected * factor[..., None]).clip(0, 1).astype(np.float32)
 
 
-def _noise(luma: Plane, where: npt.NDArray[np.bool_], wrap: bool) -> float:
+def _noise_level(luma: Plane, where: npt.NDArray[np.bool_], wrap: bool) -> float:
     """Standard deviation of the noise, from what differs both ways between neighbours.
 
     0 where there are too few. Edges and slopes are seldom diagonal at that scale; what is, and
@@ -74,21 +74,25 @@ def _noise(luma: Plane, where: npt.NDArray[np.bool_], wrap: bool) -> float:
     return float(np.quantile(differences, QUIET)) / QUIET_DEVIATIONS
 
 
-def _without_noise(plane: Plane, noise: Plane, wrap: bool) -> Plane:
+def _denoise(plane: Plane, noise: Plane, wrap: bool) -> Plane:
     """The plane, smoothed where it varies by no more than its noise, given as variance."""
-    return _guided(plane, plane, _FINE, _ABOVE_NOISE * _mean(noise, _FINE, wrap) + 1e-9, wrap)
+    return _guided_filter(
+        plane, plane, _FINE, _ABOVE_NOISE * _box_mean(noise, _FINE, wrap) + 1e-9, wrap
+    )
 
 
-def _guided(guide: Plane, plane: Plane, radius: int, edge: float | Plane, wrap: bool) -> Plane:
+def _guided_filter(
+    guide: Plane, plane: Plane, radius: int, edge: float | Plane, wrap: bool
+) -> Plane:
     """The plane, smoothed but for edges that the guide has too, from a variance of `edge` on."""
-    mean, wanted = _mean(guide, radius, wrap), _mean(plane, radius, wrap)
-    variance = np.maximum(_mean(guide * guide, radius, wrap) - mean**2, 0)
-    slope = (_mean(guide * plane, radius, wrap) - mean * wanted) / (variance + edge)
+    mean, wanted = _box_mean(guide, radius, wrap), _box_mean(plane, radius, wrap)
+    variance = np.maximum(_box_mean(guide * guide, radius, wrap) - mean**2, 0)
+    slope = (_box_mean(guide * plane, radius, wrap) - mean * wanted) / (variance + edge)
     offset = wanted - slope * mean
-    return _mean(slope, radius, wrap) * guide + _mean(offset, radius, wrap)
+    return _box_mean(slope, radius, wrap) * guide + _box_mean(offset, radius, wrap)
 
 
-def _mean(plane: Plane, radius: int, wrap: bool) -> Plane:
+def _box_mean(plane: Plane, radius: int, wrap: bool) -> Plane:
     """Mean over windows of 2·radius + 1 pixels each way; mirrored at edges, or periodic."""
     across: Literal["wrap", "symmetric"] = "wrap" if wrap else "symmetric"
     width = 2 * radius + 1

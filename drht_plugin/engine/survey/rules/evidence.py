@@ -58,7 +58,7 @@ _PAPER, _PAPER_ALL_ROUND, _MARGIN = 0.9, (0.94, 0.98), 3
 """Least code of paper, the share of the picture's margin that is paper, and its width in pixels."""
 
 
-def kept(
+def share_to_keep(
     ldr: FloatArray,
     corrected: FloatArray,
     weight: FloatArray,
@@ -103,7 +103,7 @@ def unfounded(pixels: FloatArray, change: float) -> float:
 
 
 def unseen(ldr: FloatArray, corrected: FloatArray, weight: FloatArray) -> float:
-    """1 where T is so close to the input that nobody sees a difference; arguments as in `kept`."""
+    """1 where T is so close to the input that nobody sees a difference; see `share_to_keep`."""
     stops = _GAMMA * np.log2((corrected @ LUMA + _SHADOW) / (ldr @ LUMA + _SHADOW))
     square = float((stops**2 * weight).sum(dtype=float)) / max(float(weight.sum()), 1e-6)
     return 1 - _ramp(square**0.5, *_UNSEEN)
@@ -132,7 +132,7 @@ def on_paper(ldr: FloatArray, seen: npt.NDArray[np.bool_]) -> float:
 
 
 def exposure_change(ldr: FloatArray, corrected: FloatArray, weight: FloatArray) -> float:
-    """From the mean luma of the one to that of the other, in EV; arguments as in `kept`."""
+    """From the mean luma of the one to that of the other, in EV; see `share_to_keep`."""
     before, after = (mean_luma(picture, weight) for picture in (ldr, corrected))
     return _GAMMA * float(np.log2((after + 1e-4) / (before + 1e-4)))
 

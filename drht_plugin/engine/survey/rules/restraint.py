@@ -12,8 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from drht_plugin.engine.pixels import LUMA
-from drht_plugin.engine.survey.rules.carry import carried
-from drht_plugin.engine.survey.rules.evidence import exposure_change, kept, mean_luma, unseen
+from drht_plugin.engine.survey.rules.carry import carry_detail
+from drht_plugin.engine.survey.rules.evidence import (
+    exposure_change,
+    mean_luma,
+    share_to_keep,
+    unseen,
+)
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -28,7 +33,7 @@ _HALVINGS = 16
 _LEVELS = np.linspace(0, 1, 1024)
 
 
-def restrained(
+def apply_rules(
     ldr: FloatArray,
     corrected: FloatArray,
     weight: FloatArray,
@@ -41,20 +46,20 @@ def restrained(
     ldr, corrected: h×w×3, display-encoded in 0..1. weight: h×w, how far each place counts. wrap:
     columns are periodic. enlarged: the overview is larger than the picture.
     """
-    corrected = carried(ldr, light_at_white(ldr, corrected), wrap=wrap)
-    share = kept(ldr, corrected, weight, wrap=wrap, enlarged=enlarged)
-    corrected = anchored(ldr, corrected, weight)
-    return towards(ldr, corrected, max(share, unseen(ldr, corrected, weight)))
+    corrected = carry_detail(ldr, brighten_clipped(ldr, corrected), wrap=wrap)
+    share = share_to_keep(ldr, corrected, weight, wrap=wrap, enlarged=enlarged)
+    corrected = anchor_mean_luma(ldr, corrected, weight)
+    return blend_with_input(ldr, corrected, max(share, unseen(ldr, corrected, weight)))
 
 
-def towards(ldr: FloatArray, corrected: FloatArray, share: float) -> FloatArray:
+def blend_with_input(ldr: FloatArray, corrected: FloatArray, share: float) -> FloatArray:
     """T with a share of the input in it; from 0, T bit for bit, to 1, the input bit for bit."""
     if share in (0, 1):
         return ldr.copy() if share else corrected
     return (corrected + np.float32(share) * (ldr - corrected)).astype(np.float32)
 
 
-def light_at_white(ldr: FloatArray, corrected: FloatArray) -> FloatArray:
+def brighten_clipped(ldr: FloatArray, corrected: FloatArray) -> FloatArray:
     """T, where the input is clipped, no darker than the eye takes for light.
 
     There the networks expect a mean of all that might lie behind the white, which shows as a grey
@@ -66,7 +71,7 @@ def light_at_white(ldr: FloatArray, corrected: FloatArray) -> FloatArray:
     return (corrected * gain[..., None]).clip(0, 1).astype(np.float32)
 
 
-def anchored(ldr: FloatArray, corrected: FloatArray, weight: FloatArray) -> FloatArray:
+def anchor_mean_luma(ldr: FloatArray, corrected: FloatArray, weight: FloatArray) -> FloatArray:
     """T with the input's mean luma, where it would lower that by little.
 
     How bright a scene is to be shown, a single picture does not tell that exactly, and a little

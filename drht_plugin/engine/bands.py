@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from drht_plugin.engine.memory import in_words, parse_memory
+from drht_plugin.engine.memory import format_bytes, parse_memory
 from drht_plugin.engine.pixels import ImageSpec
 from drht_plugin.errors import InputError
 
@@ -124,8 +124,9 @@ def plan_bands(
     needed = each * min(rows, spec.height) + fixed
     if needed > budget and (tile is None or memory is not None):
         raise InputError(
-            f"{min(rows, spec.height)} rows of {spec.width} pixels need {in_words(needed)} of "
-            f"memory while they are worked on; {in_words(budget)} are allowed (memory={memory!r})"
+            f"{min(rows, spec.height)} rows of {spec.width} pixels need {format_bytes(needed)} of "
+            f"memory while they are worked on; {format_bytes(budget)} are allowed "
+            f"(memory={memory!r})"
         )
     return BandPlan(spec.height, rows, demand.halo, stride=stride)
 

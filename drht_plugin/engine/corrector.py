@@ -116,7 +116,7 @@ class Corrector:
         progress: ProgressCallback | None = None,
     ) -> Scene:
         """Look at the whole image once; arguments and errors as in `drht_plugin.correct`."""
-        with _threads(self._threads), ThreadPoolExecutor(1) as loader:
+        with _limit_threads(self._threads), ThreadPoolExecutor(1) as loader:
             # Loaded, where they are not, while the image is read.
             networks = loader.submit(lambda: self.runner)
             return survey(
@@ -154,7 +154,7 @@ class Corrector:
         _require_surveyed(scene, pixels)
         spec = scene.spec
         radiance = np.empty((spec.height, spec.width, spec.colours), np.float32)
-        with _threads(self._threads):
+        with _limit_threads(self._threads):
             renderer = RadianceBands(scene, radiance_grid(scene), spec.colours)
             run_array(pixels, radiance, renderer, plan_radiance_array(spec), by_rows(progress))
         return radiance[..., 0] if len(pixels.shape) == 2 else radiance
@@ -191,7 +191,7 @@ class Corrector:
     ) -> None:
         """Correct the surveyed source into the sink as planned by `plan.plan_stream`."""
         renderer = self._renderer(scene, plan, strength, tuple(source.shape[1:]))
-        with _threads(self._threads):
+        with _limit_threads(self._threads):
             run(source, sink, renderer, plan.bands, by_rows(progress))
 
     def render_hdr_into(
@@ -206,7 +206,7 @@ class Corrector:
         """Estimate the HDR of the surveyed source into a sink of float32 rows W×3; see `stream`."""
         _require_surveyed(scene, source)
         plan = plan_radiance(scene.spec, memory=memory)
-        with _threads(self._threads):
+        with _limit_threads(self._threads):
             renderer = RadianceBands(scene, radiance_grid(scene))
             run(source, sink, renderer, plan, by_rows(progress))
 
@@ -220,7 +220,7 @@ class Corrector:
         progress: ProgressCallback | None,
     ) -> Image:
         renderer = self._renderer(scene, plan, strength, tuple(pixels.shape[1:]))
-        with _threads(self._threads):
+        with _limit_threads(self._threads):
             run_array(pixels, out, renderer, plan.bands, by_rows(progress))
         return out
 
@@ -373,7 +373,7 @@ def _require_surveyed(scene: Scene, image: Any) -> None:
 
 
 @contextmanager
-def _threads(count: int | None) -> Iterator[None]:
+def _limit_threads(count: int | None) -> Iterator[None]:
     """Run the kernels of this thread on so many threads."""
     if count is None:
         yield

@@ -31,7 +31,7 @@ def parse_memory(memory: Any) -> int:
     return int(size)
 
 
-def in_words(size: float) -> str:
+def format_bytes(size: float) -> str:
     """A number of bytes as text: 1.5 GB."""
     for unit in ("bytes", "kB", "MB", "GB"):
         if size < 1024:

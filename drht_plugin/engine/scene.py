@@ -81,7 +81,7 @@ class Scene:
     @cached_property
     def digest(self) -> str:
         """SHA-256 of all that the scene holds, in hexadecimal."""
-        return hashlib.sha256(self._stored()).hexdigest()
+        return hashlib.sha256(self._to_bytes()).hexdigest()
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Scene) and self.digest == other.digest
@@ -97,11 +97,11 @@ class Scene:
         """
         try:
             with replacing(Path(path)) as partial:
-                partial.write_bytes(self._stored())
+                partial.write_bytes(self._to_bytes())
         except OSError as error:
             raise WriteError(f"{path}: cannot be written: {error.strerror or error}") from error
 
-    def _stored(self) -> bytes:
+    def _to_bytes(self) -> bytes:
         spec = self.spec
         facts = {
             "version": VERSION,
@@ -147,12 +147,12 @@ class Scene:
                 f"{path}: is a scene of version {facts.get('version')}; this is {VERSION}"
             )
         try:
-            return cls._restored(facts, arrays)
+            return cls._from_parts(facts, arrays)
         except (KeyError, TypeError, ValueError) as error:
             raise ReadError(f"{path}: is damaged: {error}") from error
 
     @classmethod
-    def _restored(cls, facts: dict[str, Any], arrays: dict[str, FloatArray]) -> Scene:
+    def _from_parts(cls, facts: dict[str, Any], arrays: dict[str, FloatArray]) -> Scene:
         colours, alpha = facts["channels"]
         height, width = facts["size"]
         spec = ImageSpec(height, width, colours, alpha, np.dtype(facts["dtype"]), facts["linear"])

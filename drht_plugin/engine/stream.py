@@ -28,12 +28,12 @@ _POLL = 0.2  # so that Ctrl-C is heard on platforms where waiting for a lock is 
 class BandSink(Protocol):
     """Where rendered bands go."""
 
-    def room(self, band: Band) -> Image:
+    def allocate(self, band: Band) -> Image:
         """Return the array that the band's rows are to be written to."""
         ...
 
     def put(self, band: Band, rows: Image) -> None:
-        """Take the band's rows, which `room` gave."""
+        """Take the band's rows, which `allocate` gave."""
         ...
 
 
@@ -54,7 +54,7 @@ def render_bands(
         progress: called when a band was computed; what it raises stops the work.
     """
     for band, pixels in windows:
-        rows = sink.room(band)
+        rows = sink.allocate(band)
         renderer(pixels, band.above, slice(band.first, band.last), rows)
         sink.put(band, rows)
         if progress is not None:
@@ -70,16 +70,16 @@ def run_array(
 ) -> None:
     """Render the bands of a plan from an image that is held in memory, in place, to an array."""
     windows = ((band, np.asarray(image[band.above : band.below])) for band in plan)
-    render_bands(windows, renderer, _InPlace(out), plan.height, progress)
+    render_bands(windows, renderer, _ArraySink(out), plan.height, progress)
 
 
 @dataclass(frozen=True)
-class _InPlace:
+class _ArraySink:
     """Bands of an array; see `BandSink`."""
 
     out: Image
 
-    def room(self, band: Band) -> Image:
+    def allocate(self, band: Band) -> Image:
         return self.out[band.first : band.last]
 
     def put(self, band: Band, rows: Image) -> None:
@@ -110,54 +110,54 @@ def run(
         InputError: the source gives other rows than its shape and dtype say, or ends early.
     """
     read: _Channel[Image] = _Channel(DEPTH)
-    made: _Channel[tuple[Band, Image]] = _Channel(DEPTH)
-    waiting = _Queued(made, plan, renderer)
+    computed: _Channel[tuple[Band, Image]] = _Channel(DEPTH)
+    queue = _QueueSink(computed, plan, renderer)
 
     def reading() -> None:
         below = None
         for band in plan:
             top = band.above if below is None else below
-            read.put(_rows(source, top, band.below))
+            read.put(_read_rows(source, top, band.below))
             below = band.below
 
     def writing() -> None:
-        for band, rows in made:
+        for band, rows in computed:
             sink[band.first : band.last] = rows
-            waiting.used.append(rows)
+            queue.used.append(rows)
 
     threads = [
-        threading.Thread(target=_stage, args=(stage, channel), name=f"drht {name}", daemon=True)
-        for name, stage, channel in (("read", reading, read), ("write", writing, made))
+        threading.Thread(target=_run_stage, args=(stage, channel), name=f"drht {name}", daemon=True)
+        for name, stage, channel in (("read", reading, read), ("write", writing, computed))
     ]
     for thread in threads:
         thread.start()
     try:
-        render_bands(_windows(read, plan), renderer, waiting, plan.height, progress)
-        made.end()
-        made.wait()
+        render_bands(_windows(read, plan), renderer, queue, plan.height, progress)
+        computed.end()
+        computed.wait()
     finally:
         read.close()
-        made.close()
+        computed.close()
         for thread in threads:
             thread.join()
 
 
-class _Queued:
+class _QueueSink:
     """Bands on their way to the thread that writes, in arrays that are used again."""
 
     def __init__(
-        self, made: _Channel[tuple[Band, Image]], plan: BandPlan, renderer: BandRenderer
+        self, computed: _Channel[tuple[Band, Image]], plan: BandPlan, renderer: BandRenderer
     ) -> None:
         self.used: deque[Image] = deque()
-        self._made, self._plan, self._renderer = made, plan, renderer
+        self._computed, self._plan, self._renderer = computed, plan, renderer
 
-    def room(self, band: Band) -> Image:
+    def allocate(self, band: Band) -> Image:
         rows = self.used.popleft() if self.used else _empty(self._plan, self._renderer)
         # Only the last band is shorter, and its array is not used again.
         return rows[: band.last - band.first]
 
     def put(self, band: Band, rows: Image) -> None:
-        self._made.put((band, rows))
+        self._computed.put((band, rows))
 
 
 def _empty(plan: BandPlan, renderer: BandRenderer) -> Image:
@@ -165,7 +165,7 @@ def _empty(plan: BandPlan, renderer: BandRenderer) -> Image:
     return np.empty((rows, *renderer.row_shape), renderer.dtype)
 
 
-def _rows(source: Source, top: int, bottom: int) -> Image:
+def _read_rows(source: Source, top: int, bottom: int) -> Image:
     """Rows of a source, which are what it promised."""
     if top == bottom:
         return np.empty((0, *source.shape[1:]), source.dtype)
@@ -204,7 +204,7 @@ class _Channel(Generic[Item]):
         self._items: deque[Item] = deque()
         self._changed = threading.Condition()
         self._depth = depth
-        self._ended = self._closed = self._drained = False
+        self._ended = self._closed = self._finished = False
         self._error: BaseException | None = None
 
     def put(self, item: Item) -> None:
@@ -241,7 +241,7 @@ class _Channel(Generic[Item]):
     def wait(self) -> None:
         """Wait until the taking end is done with every item; raises what closed the channel."""
         with self._changed:
-            self._wait_for(lambda: self._drained)
+            self._wait_for(lambda: self._finished)
 
     def close(self, error: BaseException | None = None) -> None:
         """Wake both ends up to stop; the first error is what they are told."""
@@ -251,10 +251,10 @@ class _Channel(Generic[Item]):
             self._items.clear()
             self._changed.notify_all()
 
-    def drained(self) -> None:
+    def finish(self) -> None:
         """The taking end is done."""
         with self._changed:
-            self._drained = True
+            self._finished = True
             self._changed.notify_all()
 
     def _wait_for(self, ready: Callable[[], bool]) -> None:
@@ -266,11 +266,11 @@ class _Channel(Generic[Item]):
             raise _Closed
 
 
-def _stage(work: Callable[[], None], channel: _Channel[Any]) -> None:
+def _run_stage(work: Callable[[], None], channel: _Channel[Any]) -> None:
     """A thread's whole life: what it raises closes its channel, and so reaches the other end."""
     try:
         work()
-        channel.drained()
+        channel.finish()
     except _Closed:
         pass
     except BaseException as error:

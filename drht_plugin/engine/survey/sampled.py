@@ -1,8 +1,8 @@
-"""The pixels that a survey reads of an image, upright: every k-th row of it, in windows.
+"""Read the rows that a survey needs: every k-th row of the upright image, in windows.
 
-Which pixels are read is decided in the upright image, so that they are the same however the image
-is stored. Stored rows are read from top to bottom, once; of an image stored on its side all are,
-and every k-th pixel of each is kept.
+Rows are chosen in the upright image, so that they hold the same pixels however the image is stored.
+Stored rows are read once, from top to bottom. Of an image that is stored on its side all rows are
+read, and every k-th pixel of each is used.
 """
 
 from __future__ import annotations
@@ -26,15 +26,19 @@ from drht_plugin.orientation import (
 Pixels = npt.NDArray[Any]
 
 _BAND_PIXELS = 1 << 22
+"""Pixels that are read at once."""
 
 
 @dataclass(frozen=True)
 class SampledWindow:
-    """A window of an upright image, some rows apart.
+    """A window of the upright image that holds every k-th row.
 
-    pixels: R×C×K. first: number of its first row among those sampled. left: its first column.
-    new_columns: its columns that no window before it had. progress: how much is read now, rows done
-    and rows in all.
+    Attributes:
+        pixels: R×C×K of the image's dtype.
+        first: number of the first row among the sampled rows.
+        left: first column in the upright image.
+        new_columns: columns of the window that no earlier window held.
+        progress: rows read so far, and rows to read in all.
     """
 
     pixels: Pixels
@@ -45,21 +49,29 @@ class SampledWindow:
 
 
 def sampled_rows(height: int, step: int) -> range:
-    """The rows that are read of an upright image, `step` apart."""
+    """Return the rows of the upright image that are read.
+
+    Args:
+        height: rows of the upright image.
+        step: distance between the rows that are read.
+    """
     return range(step // 2, height, step)
 
 
 def read_windows(
     image: Any, rows: range, *, orientation: int = 1, origin: int = 0, overlap: int = 0
 ) -> Iterator[SampledWindow]:
-    """Windows that hold rows of an upright image, all columns of each.
+    """Read rows of the upright image, in windows that together hold all columns.
 
     Args:
-        image: anything that gives numpy arrays by row slices of any step.
-        rows: of the upright image, evenly spaced.
-        orientation: how the image is stored, as in EXIF.
-        origin: the upright image's column that columns are counted from, of a panorama.
+        image: anything that gives numpy arrays for row slices of any step.
+        rows: evenly spaced rows of the upright image.
+        orientation: how the image is stored, 1 to 8 as in EXIF.
+        origin: column of the upright image, a panorama, that becomes column 0.
         overlap: columns that a window shares with the one before it.
+
+    Yields:
+        The windows, in the order of the stored rows.
 
     Raises:
         InputError: NaN or infinity in what is read.
@@ -70,13 +82,14 @@ def read_windows(
 
 
 def _stored_rows(rows: range, height: int, *, reverse: bool) -> range:
-    """Where rows of an upright axis lie in the stored one, in ascending order."""
+    """Return where rows of the upright image lie in the stored one, in ascending order."""
     if not reverse or not rows:
         return rows
     return range(height - 1 - rows[-1], height - rows[0], rows.step)
 
 
 def _by_rows(image: Any, rows: range, orientation: int, origin: int) -> Iterator[SampledWindow]:
+    """Read windows of an image whose stored rows are rows of the upright image."""
     height, width = image.shape[:2]
     reverse = reverses_rows(orientation)
     stored, count = _stored_rows(rows, height, reverse=reverse), len(rows)
@@ -94,7 +107,7 @@ def _by_rows(image: Any, rows: range, orientation: int, origin: int) -> Iterator
 
 
 def _by_columns(image: Any, rows: range, orientation: int, overlap: int) -> Iterator[SampledWindow]:
-    """As `_by_rows`, where stored rows are columns."""
+    """Read windows of an image whose stored rows are columns of the upright image."""
     stored_height, stored_width = image.shape[:2]
     width = upright_size(stored_height, stored_width, orientation)[1]
     columns = _stored_rows(rows, stored_width, reverse=reverses_rows(orientation))

@@ -1,4 +1,4 @@
-"""Whole image → `Scene`: what the two networks say of the image as a whole, decided once."""
+"""Survey a whole image: overview, networks, rules and tone grid make its `Scene`."""
 
 from __future__ import annotations
 
@@ -25,10 +25,14 @@ from drht_plugin.orientation import require_orientation
 FloatArray = npt.NDArray[np.float32]
 
 Networks = Callable[[FloatArray], tuple[FloatArray, FloatArray]]
-"""y and T of a display-encoded picture h×w×3 in 0..1, whose sides are multiples of 32."""
+"""Function from a display-encoded picture h×w×3 in 0..1, with sides that are multiples of 32, to y
+and T of the same shape."""
 
 _WRAP_MARGIN = 64
+"""Columns beyond its edges that the networks see of a panorama, in overview pixels."""
+
 _ORIGIN_ROWS = 256
+"""Approximate number of rows that a panorama's origin is computed from."""
 
 
 def survey(
@@ -41,21 +45,25 @@ def survey(
     wrap: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Scene:
-    """Look at the whole image once, as a person would: upright, in sRGB.
+    """Survey the whole image, upright and in sRGB.
 
     Args:
-        image: anything with shape, dtype and row slices, of any step, that give numpy arrays; H×W
-            or H×W×C of the contract's dtypes. See `survey_copy` for huge files.
-        networks: y and T of a display-encoded picture, see `model.runner.Runner`.
+        image: H×W or H×W×C, of the accepted dtypes: anything with shape, dtype and row slices of
+            any step that give numpy arrays. Of a huge file a smaller copy may be read, see
+            `survey_copy`.
+        networks: gives y and T of a display-encoded picture, see `model.runner.Runner`.
         transfer: "srgb" for display-encoded values, "linear" for scene-linear ones.
-        orientation: how the image is stored, as in EXIF, 1 to 8; 1 is upright.
-        profile: bytes of an ICC profile, or code points, that say what its codes stand for; None is
-            sRGB. Of linear values it gives the primaries.
-        wrap: the image is a 360° panorama whose left and right edges meet.
+        orientation: how the image is stored, 1 to 8 as in EXIF; 1 is upright.
+        profile: colour space of the values: bytes of an ICC profile, or code points. None is sRGB.
+            For linear values it gives the primaries.
+        wrap: whether the image is a 360° panorama, whose left and right edges meet.
         progress: called with rows done and rows in all.
 
+    Returns:
+        The image's scene.
+
     Raises:
-        InputError: an image or argument outside the contract; NaN or infinity in the image.
+        InputError: an image or argument that is not accepted; NaN or infinity in the image.
     """
     spec = spec_of(image, transfer)
     orientation = require_orientation(orientation, wrap=wrap)
@@ -81,13 +89,13 @@ def survey(
 
 @dataclass(frozen=True)
 class Overviews:
-    """What the networks and the rules make of an overview, each h×w×3 float32.
+    """What the networks and the rules make of an overview.
 
     Attributes:
-        ldr: x, the input, display-encoded in 0..1 in the image's own colour space.
-        y: the HDR estimate in the LDR domain, y = α·H^γ.
-        corrected: T, display-encoded in 0..1.
-        weight: h×w, the share of pixels that counted, 0..1.
+        ldr: x, the input: h×w×3 float32 in 0..1, display-encoded in the image's colour space.
+        y: the HDR estimate in the LDR domain, y = α·H^γ: h×w×3 float32.
+        corrected: T: h×w×3 float32 in 0..1, display-encoded in the image's colour space.
+        weight: share of pixels that counted: h×w float32 in 0..1.
     """
 
     ldr: FloatArray
@@ -106,18 +114,22 @@ def estimate(
     wrap: bool = False,
     enlarged: bool = False,
 ) -> Overviews:
-    """Run the networks on an overview, and apply the rules to what they give.
+    """Run the networks on an overview, and apply the rules to their result.
 
-    Training takes its overviews from here too, so that the detail network sees what it is
-    trained on.
+    Training makes its overviews here too, so that the detail network is trained on what it sees
+    later.
 
     Args:
-        ldr, weight: see `overview.overview`.
-        networks: y and T of a display-encoded picture, see `model.runner.Runner`.
+        ldr: h×w×3 float32 in 0..1, see `overview.overview`.
+        weight: h×w float32 in 0..1, see `overview.overview`.
+        networks: gives y and T of a display-encoded picture, see `model.runner.Runner`.
         spec: of the image.
-        space: whose light its codes stand for.
-        wrap: columns are periodic.
-        enlarged: the overview is larger than the image.
+        space: colour space of the image's codes.
+        wrap: whether columns are periodic.
+        enlarged: whether the overview is larger than the image.
+
+    Returns:
+        The overviews that a scene is made from.
     """
     if spec.coarse_codes:
         ldr = dequantise(ldr, spec.coarse_codes, wrap=wrap)
@@ -126,7 +138,7 @@ def estimate(
     if spec.colours == 1:
         y, corrected = _to_gray(y), _to_gray(corrected)
     corrected = apply_rules(view.codes, corrected, weight, wrap=wrap, enlarged=enlarged)
-    # What is left alone has the picture's own codes, bit for bit.
+    # A picture that is left alone keeps its own codes, bit for bit.
     alone = np.array_equal(corrected, view.codes)
     corrected = ldr.copy() if alone else view.restore(corrected)
     return Overviews(ldr, view.restore_y(y), corrected, weight)
@@ -141,12 +153,18 @@ def make_scene(
     origin: int = 0,
     orientation: int = 1,
 ) -> Scene:
-    """Fit the tone grid and put the scene together; it takes over the arrays.
+    """Fit the tone grid and build the scene, which takes over the arrays.
 
     Args:
-        overviews: of the upright image.
-        noise: see `noise.NoiseMeter.curve`.
-        spec, wrap, origin, orientation: see `Scene`.
+        overviews: of the upright image; they become read-only.
+        noise: `DISTANCES`×`BINS` float32, see `noise.NoiseMeter.curve`.
+        spec: of the image as stored.
+        wrap: whether columns are periodic.
+        origin: column of the upright image that the scene's columns are counted from.
+        orientation: how the image is stored, 1 to 8 as in EXIF.
+
+    Returns:
+        The image's scene.
     """
     ldr, y, corrected, weight = (
         overviews.ldr,
@@ -164,7 +182,7 @@ def make_scene(
 def _run_networks(
     networks: Networks, ldr: FloatArray, *, wrap: bool
 ) -> tuple[FloatArray, FloatArray]:
-    """Y and T of an overview; of a panorama, with what lies beyond its edges in sight."""
+    """Return y and T of an overview; a panorama is padded with its other edge first."""
     margin = min(_WRAP_MARGIN, NETWORK_STRIDE * (ldr.shape[1] // NETWORK_STRIDE)) if wrap else 0
     padded = np.pad(ldr, ((0, 0), (margin, margin), (0, 0)), mode="wrap") if margin else ldr
     y, corrected = networks(padded)
@@ -174,11 +192,20 @@ def _run_networks(
 
 
 def panorama_origin(image: Any, orientation: int = 1) -> int:
-    """A column that goes with the upright picture: shifted round its turn, a panorama keeps it.
+    """Return a column that moves with the picture when a panorama is rotated.
 
-    It is where the sums of the columns, read from there, come first among all turns in
-    lexicographic order (Booth 1980). Sums are of whole numbers, those that floats have for their
-    bits, and so exact in any order.
+    It is the start of the lexicographically least rotation of the column sums (Booth 1980). The
+    sums are of whole numbers (the bits of floats), and so exact in any order.
+
+    Args:
+        image: sliced by rows.
+        orientation: how the image is stored, 1 to 4 as in EXIF.
+
+    Returns:
+        A column of the upright image.
+
+    Raises:
+        InputError: NaN or infinity in what is read.
     """
     height, width = image.shape[:2]
     step = max(1, height // _ORIGIN_ROWS)
@@ -193,7 +220,7 @@ def panorama_origin(image: Any, orientation: int = 1) -> int:
 
 
 def _least_rotation(values: list[Any]) -> int:
-    """Where the lexicographically least rotation of a sequence begins, in linear time."""
+    """Return where the lexicographically least rotation of a sequence begins, in linear time."""
     count = len(values)
     best, other, same = 0, 1, 0
     while best < count and other < count and same < count:
@@ -211,6 +238,6 @@ def _least_rotation(values: list[Any]) -> int:
 
 
 def _to_gray(picture: FloatArray) -> FloatArray:
-    """The luma of a picture, in all three channels."""
+    """Return the luma of a picture in all three channels."""
     luma = picture @ LUMA
     return np.ascontiguousarray(np.broadcast_to(luma[..., None], picture.shape))

@@ -1,9 +1,9 @@
-"""Where T lifts a shadow by much, its detail is the input's, carried by a smooth gain.
+"""Restore the input's detail in strongly lifted shadows.
 
-The networks draw what they lift anew, and blur it; fitted to that, the tone grid blurs too. So the
-gain from the input's luma to T's is smoothed by a guided filter (He, Sun, Tang, "Guided Image
-Filtering", 2013), which keeps its edges where the input has them, and applied to the input. What
-the overview still has of the input's noise is measured and left behind.
+The networks redraw what they lift and blur it, and a tone grid that is fitted to the result blurs
+too. So the gain from the input's luma to T's is smoothed by a guided filter (He, Sun, Tang, "Guided
+Image Filtering", 2013), which keeps the input's edges, and applied to the input. The noise that is
+left in the overview is measured and not carried over.
 """
 
 from __future__ import annotations
@@ -21,28 +21,35 @@ FloatArray = npt.NDArray[np.float32]
 Plane = npt.NDArray[np.float64]
 
 _FROM, _TO = 0.6, 1.4
-"""Natural logarithms of the gain of codes from which on, and at which, detail is the input's."""
+"""Gain at which blending towards the input's detail starts, and where it is complete (natural
+log)."""
 
 _RADIUS = 5
-"""Of the windows in which the gain is smoothed, in overview pixels."""
+"""Radius of the windows in which the gain is smoothed, in overview pixels."""
 
 _EDGE = 0.03
-"""Variance of log luma from which on something is an edge of the gain's."""
+"""Variance of log luma above which the gain keeps an edge."""
 
 _FINE = 2
-"""Radius of the windows in which detail is told from noise."""
+"""Radius of the windows in which detail is told from noise, in overview pixels."""
 
 _ABOVE_NOISE = 5.0
-"""How many times the noise's variance detail has where half of it is taken for detail."""
+"""Multiple of the noise variance at which half of the variation counts as detail."""
 
 _ENOUGH = 50
-"""Differences without which there is no measure."""
+"""Fewer differences than this give no noise level."""
 
 
 def carry_detail(ldr: FloatArray, corrected: FloatArray, *, wrap: bool) -> FloatArray:
-    """T with the input's local contrast where it lifts luma by a factor of 1.8 and more.
+    """Give T the input's local contrast where it lifts luma by a factor of 1.8 or more.
 
-    ldr, corrected: h×w×3, display-encoded in 0..1. wrap: columns are periodic.
+    Args:
+        ldr: x, h×w×3 float32 in 0..1, display-encoded.
+        corrected: T, h×w×3 float32 in 0..1, display-encoded.
+        wrap: whether columns are periodic.
+
+    Returns:
+        T, h×w×3 float32 in 0..1; the given array where nothing is lifted that far.
     """
     before = (ldr @ LUMA).astype(np.float64)
     after = (corrected @ LUMA).astype(np.float64)
@@ -60,10 +67,11 @@ def carry_detail(ldr: FloatArray, corrected: FloatArray, *, wrap: bool) -> Float
 
 
 def _noise_level(luma: Plane, where: npt.NDArray[np.bool_], wrap: bool) -> float:
-    """Standard deviation of the noise, from what differs both ways between neighbours.
+    """Return the standard deviation of the noise, from mixed differences of 2×2 neighbours.
 
-    0 where there are too few. Edges and slopes are seldom diagonal at that scale; what is, and
-    texture, is kept out by a low quantile (after Immerkær, "Fast Noise Variance Estimation", 1996).
+    Edges and slopes are seldom diagonal at this scale. A low quantile leaves out those that are,
+    and texture (after Immerkær, "Fast Noise Variance Estimation", 1996). Too few differences give
+    0.
     """
     if wrap:
         luma, where = (np.concatenate([p, p[:, :1]], 1) for p in (luma, where))
@@ -75,7 +83,7 @@ def _noise_level(luma: Plane, where: npt.NDArray[np.bool_], wrap: bool) -> float
 
 
 def _denoise(plane: Plane, noise: Plane, wrap: bool) -> Plane:
-    """The plane, smoothed where it varies by no more than its noise, given as variance."""
+    """Smooth a plane where its variance is no larger than that of its noise."""
     return _guided_filter(
         plane, plane, _FINE, _ABOVE_NOISE * _box_mean(noise, _FINE, wrap) + 1e-9, wrap
     )
@@ -84,7 +92,7 @@ def _denoise(plane: Plane, noise: Plane, wrap: bool) -> Plane:
 def _guided_filter(
     guide: Plane, plane: Plane, radius: int, edge: float | Plane, wrap: bool
 ) -> Plane:
-    """The plane, smoothed but for edges that the guide has too, from a variance of `edge` on."""
+    """Smooth a plane except at edges of the guide: where its variance exceeds `edge`."""
     mean, wanted = _box_mean(guide, radius, wrap), _box_mean(plane, radius, wrap)
     variance = np.maximum(_box_mean(guide * guide, radius, wrap) - mean**2, 0)
     slope = (_box_mean(guide * plane, radius, wrap) - mean * wanted) / (variance + edge)
@@ -93,7 +101,7 @@ def _guided_filter(
 
 
 def _box_mean(plane: Plane, radius: int, wrap: bool) -> Plane:
-    """Mean over windows of 2·radius + 1 pixels each way; mirrored at edges, or periodic."""
+    """Return means over windows of 2·radius + 1 pixels each way, mirrored at edges or periodic."""
     across: Literal["wrap", "symmetric"] = "wrap" if wrap else "symmetric"
     width = 2 * radius + 1
     for axis in (0, 1):

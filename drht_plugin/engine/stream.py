@@ -1,6 +1,6 @@
-"""Band by band from a source to a sink: reading, computing and writing at the same time.
+"""Stream bands from a source to a sink: read, compute and write at the same time.
 
-Memory is set by the rows of a band, never by the image's height.
+The memory depends on the rows of a band, not on the image's height.
 """
 
 from __future__ import annotations
@@ -22,18 +22,28 @@ from drht_plugin.errors import InputError
 Image = npt.NDArray[Any]
 Item = TypeVar("Item")
 
-_POLL = 0.2  # so that Ctrl-C is heard on platforms where waiting for a lock is deaf to it
+_POLL = 0.2
+"""Seconds between checks while waiting: on some platforms a lock that waits ignores Ctrl-C."""
 
 
 class BandSink(Protocol):
-    """Where rendered bands go."""
+    """Destination of rendered bands."""
 
     def allocate(self, band: Band) -> Image:
-        """Return the array that the band's rows are to be written to."""
+        """Return an array for the band's rows.
+
+        Args:
+            band: that is about to be rendered.
+        """
         ...
 
     def put(self, band: Band, rows: Image) -> None:
-        """Take the band's rows, which `allocate` gave."""
+        """Take the rows of a band, in the array that `allocate` returned.
+
+        Args:
+            band: that was rendered.
+            rows: its rows.
+        """
         ...
 
 
@@ -47,11 +57,12 @@ def render_bands(
     """Render bands one after another.
 
     Args:
-        windows: bands with the input rows that each needs.
-        renderer: makes them.
-        sink: where they go.
+        windows: bands, with the input rows that each needs.
+        renderer: renders them.
+        sink: takes them.
         height: rows of the whole image, for the progress.
-        progress: called when a band was computed; what it raises stops the work.
+        progress: called after each band with rows done and rows in all; an exception that it raises
+            stops the work.
     """
     for band, pixels in windows:
         rows = sink.allocate(band)
@@ -68,14 +79,23 @@ def run_array(
     plan: BandPlan,
     progress: RowsCallback | None = None,
 ) -> None:
-    """Render the bands of a plan from an image that is held in memory, in place, to an array."""
+    """Render the bands of a plan from an array to an array.
+
+    Args:
+        image: input pixels, which can be sliced by rows.
+        out: array for the result.
+        renderer: renders the bands.
+        plan: how the rows are split into bands.
+        progress: called after each band with rows done and rows in all; an exception that it raises
+            stops the work.
+    """
     windows = ((band, np.asarray(image[band.above : band.below])) for band in plan)
     render_bands(windows, renderer, _ArraySink(out), plan.height, progress)
 
 
 @dataclass(frozen=True)
 class _ArraySink:
-    """Bands of an array; see `BandSink`."""
+    """Sink of bands that are rendered in place; see `BandSink`."""
 
     out: Image
 
@@ -95,19 +115,19 @@ def run(
 ) -> None:
     """Render the bands of a plan from a source to a sink, in order.
 
-    One thread reads, the calling one computes, one writes; what goes wrong in any of them, Ctrl-C
-    included, stops all three within a band and is raised here.
+    One thread reads, the calling thread computes and one thread writes. An exception in any of
+    them, Ctrl-C included, stops all three within a band and is raised here.
 
     Args:
         source: read from top to bottom, each row once.
-        sink: takes the bands in order.
-        renderer: makes them.
-        plan: parts them.
-        progress: called with rows done and rows in all, from the calling thread, when a band was
-            computed; what it raises stops the work.
+        sink: takes the rows in order.
+        renderer: renders the bands.
+        plan: how the rows are split into bands.
+        progress: called from the calling thread after each band, with rows done and rows in all; an
+            exception that it raises stops the work.
 
     Raises:
-        InputError: the source gives other rows than its shape and dtype say, or ends early.
+        InputError: the source gives rows that do not match its shape and dtype, or ends early.
     """
     read: _Channel[Image] = _Channel(DEPTH)
     computed: _Channel[tuple[Band, Image]] = _Channel(DEPTH)
@@ -143,7 +163,7 @@ def run(
 
 
 class _QueueSink:
-    """Bands on their way to the thread that writes, in arrays that are used again."""
+    """Sink that queues bands for the writing thread, in arrays that are reused; see `BandSink`."""
 
     def __init__(
         self, computed: _Channel[tuple[Band, Image]], plan: BandPlan, renderer: BandRenderer
@@ -153,7 +173,7 @@ class _QueueSink:
 
     def allocate(self, band: Band) -> Image:
         rows = self.used.popleft() if self.used else _empty(self._plan, self._renderer)
-        # Only the last band is shorter, and its array is not used again.
+        # Only the last band is shorter, and its array is not reused.
         return rows[: band.last - band.first]
 
     def put(self, band: Band, rows: Image) -> None:
@@ -161,12 +181,13 @@ class _QueueSink:
 
 
 def _empty(plan: BandPlan, renderer: BandRenderer) -> Image:
+    """Return an array for the rows of a band."""
     rows = min(plan.rows, plan.height)
     return np.empty((rows, *renderer.row_shape), renderer.dtype)
 
 
 def _read_rows(source: Source, top: int, bottom: int) -> Image:
-    """Rows of a source, which are what it promised."""
+    """Read rows of a source, and check that they match its shape and dtype."""
     if top == bottom:
         return np.empty((0, *source.shape[1:]), source.dtype)
     rows = np.asarray(source[top:bottom])
@@ -184,7 +205,7 @@ def _read_rows(source: Source, top: int, bottom: int) -> Image:
 
 
 def _windows(read: _Channel[Image], plan: BandPlan) -> Iterator[tuple[Band, Image]]:
-    """Bands with their input rows; the rows that the next band needs too are kept."""
+    """Yield bands with their input rows; rows that the next band needs too are kept."""
     kept: Image | None = None
     for band in plan:
         fresh = read.get()
@@ -194,11 +215,11 @@ def _windows(read: _Channel[Image], plan: BandPlan) -> Iterator[tuple[Band, Imag
 
 
 class _Closed(Exception):
-    """The other end of a channel is gone."""
+    """Raised when the other end of a channel has stopped."""
 
 
 class _Channel(Generic[Item]):
-    """A queue of few places between two threads, that either end can close for both."""
+    """Short queue between two threads, which either end can close for both."""
 
     def __init__(self, depth: int) -> None:
         self._items: deque[Item] = deque()
@@ -208,14 +229,14 @@ class _Channel(Generic[Item]):
         self._error: BaseException | None = None
 
     def put(self, item: Item) -> None:
-        """Wait for a place; raises what closed the channel."""
+        """Add an item, once there is a place; raise what closed the channel."""
         with self._changed:
             self._wait_for(lambda: len(self._items) < self._depth)
             self._items.append(item)
             self._changed.notify_all()
 
     def get(self) -> Item:
-        """Wait for an item; raises what closed the channel, `_Closed` after the last item."""
+        """Take the next item; raise what closed the channel, or `_Closed` after the last item."""
         with self._changed:
             self._wait_for(lambda: bool(self._items) or self._ended)
             if not self._items:
@@ -233,18 +254,18 @@ class _Channel(Generic[Item]):
             yield item
 
     def end(self) -> None:
-        """No more items will come."""
+        """Tell the taking end that no more items will come."""
         with self._changed:
             self._ended = True
             self._changed.notify_all()
 
     def wait(self) -> None:
-        """Wait until the taking end is done with every item; raises what closed the channel."""
+        """Wait until the taking end has finished; raise what closed the channel."""
         with self._changed:
             self._wait_for(lambda: self._finished)
 
     def close(self, error: BaseException | None = None) -> None:
-        """Wake both ends up to stop; the first error is what they are told."""
+        """Stop both ends; they raise the first error that was given."""
         with self._changed:
             self._error = self._error or error
             self._closed = True
@@ -252,7 +273,7 @@ class _Channel(Generic[Item]):
             self._changed.notify_all()
 
     def finish(self) -> None:
-        """The taking end is done."""
+        """Tell the other end that every item has been dealt with."""
         with self._changed:
             self._finished = True
             self._changed.notify_all()
@@ -267,7 +288,7 @@ class _Channel(Generic[Item]):
 
 
 def _run_stage(work: Callable[[], None], channel: _Channel[Any]) -> None:
-    """A thread's whole life: what it raises closes its channel, and so reaches the other end."""
+    """Run a thread's work; an exception closes its channel, and so reaches the other end."""
     try:
         work()
         channel.finish()

@@ -1,4 +1,4 @@
-"""Network detail by bands: rows of tiles, and how large these may be."""
+"""Render network detail band by band, where a band is one or more rows of tiles."""
 
 from __future__ import annotations
 
@@ -20,14 +20,22 @@ from drht_plugin.errors import InputError
 from drht_plugin.geometry import Region
 
 _TILES = (TILE, 768, 512, 384, 256)
+"""Sides of the tiles that `fitting_tile` chooses from, in pixels."""
+
 _MEMORY = 768 << 20
-"""Bytes of pixels that are on their way at once, unless told otherwise."""
+"""Default memory for the pixels that are in flight, in bytes."""
 
 
 class NetworkBands:
-    """Bands of the corrected image, in network detail; see `bands.BandRenderer`.
+    """Renderer of bands of the corrected image in network detail; a `bands.BandRenderer`.
 
-    For one pass over the image, by one thread.
+    An instance serves one pass over the image, in one thread.
+
+    Args:
+        scene: of the image.
+        strength: how much of the correction is applied.
+        row_shape: shape of one row of the image, W or W×C.
+        renderer: renders the windows of a band.
     """
 
     def __init__(
@@ -38,21 +46,21 @@ class NetworkBands:
         renderer: NetworkRenderer,
     ) -> None:
         self._scene, self._strength, self.row_shape = scene, strength, row_shape
-        # Windows of an image that is not stored upright do not come in the tiles' order.
+        # Only in an image that is stored upright do the windows follow the order of the tiles.
         self._renderer = renderer.in_order() if scene.orientation == 1 else renderer
         self._cut = renderer.tiling(scene.spec, wrap=scene.wrap)
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """See `BandRenderer`."""
+        """Dtype of the result, the image's own."""
         return self._scene.spec.dtype
 
     def __call__(self, pixels: npt.NDArray[Any], top: int, band: slice, out: Any) -> None:
-        """See `BandRenderer`."""
+        """Write the rows `band` of the corrected image to `out`; see `BandRenderer`."""
         scene, width = self._scene, self._scene.spec.width
         left = 0
         if scene.wrap:
-            # The turn from the scene's origin on, and as much beyond as the windows need.
+            # One full turn from the scene's origin, and the halo on both sides.
             left = scene.origin - self._renderer.halo
             turn = np.arange(left, scene.origin + width + self._renderer.halo)
             pixels = pixels[:, turn % width]
@@ -72,7 +80,7 @@ class NetworkBands:
                     target[:, columns] = made
 
     def _rows(self, band: slice) -> Iterator[tuple[int, int]]:
-        """A band, cut where tiles begin."""
+        """Split a band where tiles begin."""
         for down in range(self._cut.rows.count):
             top, bottom = self._cut.rows.core(down)
             first, last = max(top, band.start), min(bottom, band.stop)
@@ -81,7 +89,12 @@ class NetworkBands:
 
 
 def network_demand(spec: ImageSpec, tile: int, orientation: int = 1) -> Demand:
-    """Return what `NetworkBands` asks for with tiles of this side: bands are rows of tiles.
+    """Return what `NetworkBands` needs with tiles of this side; its bands are rows of tiles.
+
+    Args:
+        spec: of the image as stored.
+        tile: side of a tile in pixels, halo included.
+        orientation: how the image is stored, 1 to 8 as in EXIF.
 
     Raises:
         InputError: an impossible tile.
@@ -92,10 +105,17 @@ def network_demand(spec: ImageSpec, tile: int, orientation: int = 1) -> Demand:
 
 
 def fitting_tile(spec: ImageSpec, memory: int | str | None) -> int:
-    """Return the largest usual tile whose rows fit the memory, at most `TILE`.
+    """Return the largest of the usual tiles whose rows fit the memory.
+
+    Args:
+        spec: of the image as stored.
+        memory: bytes, or a text such as "512M" or "2G"; None takes the default.
+
+    Returns:
+        Side of a tile in pixels, at most `TILE`.
 
     Raises:
-        InputError: no such memory, or one that is too small for the image's rows.
+        InputError: a memory that is no such number, or too small for the image's rows.
     """
     budget = _MEMORY if memory is None else memory
     for tile in _TILES[:-1]:
@@ -111,7 +131,10 @@ def fitting_tile(spec: ImageSpec, memory: int | str | None) -> int:
 
 
 def tile_step(tile: int) -> int:
-    """Return the pixels from one tile of this side to the next.
+    """Return the distance from one tile to the next, in pixels.
+
+    Args:
+        tile: side of a tile in pixels, halo included.
 
     Raises:
         InputError: an impossible tile.

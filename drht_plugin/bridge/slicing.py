@@ -1,14 +1,15 @@
-"""From input pixels to output pixels: the tone grid sliced at every one, or a given T mixed in.
+"""Kernels from input to output pixels: slice the tone grid, or mix in a given T.
 
-A row of pixels goes through passes, each of which vectorises: codes to planes of display values;
-for coarse codes, the smoothing of steps; the transforms and what is made of them; planes to codes.
-A tone grid is linear along x within a run of pixels between two of its columns, and along luma
-within each interval between two of its levels. Pixels beside one another are mostly in the same
-interval, or in two, so that a stretch of them needs no look-up: its transforms' coefficients are
-constants. An interval above a pixel adds 0 to a number of its transform, and one below adds the
-whole of it, which is what the number begins with in the next interval: so a pixel is the same bits
-whatever stretch it is in, and does not know its window.
-The reference formula in plain numpy stands beside the test.
+A row of pixels goes through passes, each of which vectorises: decode to planes of display values,
+smooth the steps of coarse codes, transform and mix, encode. A tone grid is linear along x between
+two of its columns (a *run* of pixels), and linear along luma between two of its levels (an
+*interval*). Adjacent pixels mostly lie in the same interval or in two, so that a stretch of them
+needs no look-up: the coefficients of its transforms are constants.
+
+A coefficient is a sum over intervals. An interval above the pixel's luma adds 0. One below adds
+its whole change, which is what the coefficient starts with in the next interval. So the bits of a
+pixel depend neither on its stretch nor on its window. The tests hold the reference formula in plain
+numpy. The module is long since the slice is one pass over a row.
 """
 
 from __future__ import annotations
@@ -36,24 +37,30 @@ from drht_plugin.bridge.sizes import LEVELS, NO_SLOPE
 Array = npt.NDArray[Any]
 
 _SEGMENT = 512
-"""Pixels of a row whose planes stay in the first cache."""
+"""Pixels of a row that are processed at once, so that their planes stay in the first-level
+cache."""
 
 _LANES = 16
-"""Pixels are transformed so many at a time; what is too many is overwritten by the next run."""
+"""Pixels that are transformed at once. Surplus ones are overwritten by the next run."""
 
 _PLANE = _SEGMENT + _LANES
+"""Floats of one plane, with room for surplus pixels."""
 
 _PLANES = 13
+"""Planes of a segment: 0 to 2 input, 3 to 5 residual, 6 to 8 input with steps smoothed, 9 to 11
+result, 12 position along luma."""
 
 _N = tuple(np.int64(n) for n in range(13))
-"""Whole numbers that numba does not compile a function anew for, as it does for literals."""
+"""Integers as variables, since numba compiles a function anew for each literal."""
 
 _INTERVALS = LEVELS - 1
+"""Intervals between the luma levels of a grid."""
 
 _f32 = np.float32
 
 _SURE, _UNSURE = _f32(0.8), _f32(0.5)
-"""How many codes from the overview a pixel is taken for itself, and for the overview."""
+"""Distance of a pixel from the overview, in codes: from the first value up the pixel itself is
+used, up to the second the overview."""
 
 
 def slice_grid(
@@ -67,22 +74,22 @@ def slice_grid(
 ) -> None:
     """Correct one window: slice the tone grid, add the residual, mix with the input, encode.
 
-    What lies outside 0..1 in the input is kept on top of the corrected value. Where coarse codes
-    are lifted, their steps would show: what is within half a code of the interpolated overview is
-    taken for that.
+    What lies outside 0..1 in the input is added to the corrected value. Where coarse codes are
+    lifted, pixels within half a code of the interpolated overview are replaced by it, which smooths
+    the steps.
 
     Args:
-        pixels: R×C×K of uint8, uint16 or float32: gray, RGB, and alpha, which is copied.
-        transforms: gy×gx×(LEVELS·n·(n + 1)) float32 for n = 1 or 3 colours: of each level and
+        pixels: R×C×K of uint8, uint16 or float32: gray or RGB, and alpha, which is copied.
+        transforms: gy×gx×(LEVELS·n·(n + 1)) float32 for n = 1 or 3 colours: for each level and
             output, the factors of the inputs and an offset.
-        sides: h×w×2n float32: what the transforms leave over, then the overview of the input, or
-            what is far from every pixel where nothing is to be smoothed.
-        place: top, left, height, width: where the window lies in the image.
-        wrap: columns are periodic.
-        settings: float32: value of display code 1.0; 0.5 to round to integers, 0 for floats;
-            ceiling of T; strength, shadows, highlights; steps of the codes from 0 to 1 that are
-            smoothed where they are lifted, 0 for none.
-        out: R×C×K of the same dtype; may not overlap `pixels`.
+        sides: h×w×2n float32: the residual of the transforms; then the overview of the input, or
+            `NO_SLOPE` where nothing is smoothed.
+        place: top and left of the window in the image; height and width of the image.
+        wrap: whether columns are periodic.
+        settings: seven float32: value of display code 1.0; 0.5 to round to integers, or 0 for
+            floats; upper limit of T; strength, shadows, highlights; quantisation steps from 0 to 1
+            that are smoothed where they are lifted, or 0 for none.
+        out: R×C×K of the same dtype, written to; must not overlap `pixels`.
     """
     top, left, height, width = place
     target = out if has_plain_rows(out) else np.empty(out.shape, out.dtype)
@@ -113,14 +120,19 @@ def slice_grid(
 def _column_runs(
     columns: int, left: int, width: int, count: int, wrap: bool
 ) -> tuple[Array, Array]:
-    """Runs of a window's pixels between the same columns of a grid of `count`, and their shares.
+    """Split a window's columns into runs between the same two columns of a grid.
 
-    left, width: where the window begins in the image, and the image's width.
+    Args:
+        columns: width of the window.
+        left: first column of the window in the image.
+        width: of the image.
+        count: columns of the grid.
+        wrap: whether columns are periodic.
 
     Returns:
-        runs: n×3 int64, of each the first pixel, the column before it and the column behind it;
-        then where the last one ends. shares: of the column behind, of each pixel, float32, and
-        some spare ones.
+        Runs, n×3 int64: the first pixel, the grid column before it and the one behind it. The last
+        entry is where the last run ends.
+        Weights of the column behind at each pixel, float32, with surplus ones at the end.
     """
     runs = np.empty((count + 3, 3), np.int64)
     shares = np.zeros(columns + _LANES, np.float32)
@@ -132,7 +144,7 @@ def _column_runs(
 def _find_runs(
     columns: int, left: int, width: int, count: int, wrap: bool, runs: Array, shares: Array
 ) -> int:
-    """`_column_runs`; how many runs there are."""
+    """Fill `runs` and `shares` of `_column_runs`, and return the number of runs."""
     found = 0
     before = -1
     for j in range(columns):
@@ -159,7 +171,11 @@ def _slice(
     across_sides: tuple[Array, Array],
     settings: Array,
 ) -> None:
-    """`slice_grid` on flat rows, see `rows`; place: top and height; across: see `_column_runs`."""
+    """Run `slice_grid` on flat rows, see `rows`.
+
+    `place` is the top of the window and the image's height. `across` and `across_sides` are the
+    runs and weights of the grid's columns and the overview's, see `_column_runs`.
+    """
     top, height = place
     rows, columns, channels = shape
     runs, shares = across
@@ -170,7 +186,7 @@ def _slice(
     hinges = np.empty((len(runs) - 1, _INTERVALS * 4 * step), np.float32)
     hinge_columns = np.empty(transforms.shape[1:], np.float32)
     planes = np.zeros(_PLANES * _PLANE, np.float32)
-    # Two rows of the overview, the even and the odd one of those around.
+    # The two overview rows around a pixel, one even and one odd.
     expanded = np.empty((2, used, columns), np.float32)
     slopes = np.zeros((2, columns // _SEGMENT + 1), np.bool_)
     held = np.full(2, -1)
@@ -201,7 +217,7 @@ def _slice(
             if smoothed:
                 _smooth_steps(planes, colours, stop - start, codes)
             else:
-                # The same as smoothing where there is no slope.
+                # Without a slope smoothing changes nothing.
                 for j in range(3 * _PLANE):
                     planes[6 * _PLANE + j] = planes[j]
             while True:
@@ -220,11 +236,11 @@ def _slice(
 
 @inline_ir
 def _fill_hinges(transforms: Any, position: Any, runs: Any, columns: Any, hinges: Any) -> None:
-    """What each run's transforms are made of, at a fractional row of the grid.
+    """Prepare the transforms of each run at a fractional row of the grid.
 
-    hinges: of each run and interval of luma, the transform where it begins, and how much that
-    changes to where it ends; then how these two change from the column before to that behind.
-    columns: room for the transform at black and its changes, of every column of the grid.
+    `hinges` gets for each run and interval the transform at the interval's lower end and its change
+    to the upper end, and then how these two change from the grid column before to the one behind.
+    `columns` has room for every grid column's transform at black and its changes.
     """
     high, low, share = neighbour_rows(position, transforms.shape[0])
     size = transforms.shape[2]
@@ -263,7 +279,7 @@ def _fill_hinges(transforms: Any, position: Any, runs: Any, columns: Any, hinges
 
 @inline
 def _interpolate_columns(row: Any, across: Any, out: Any) -> None:
-    """The first planes of an overview's row n×k, at every pixel of the window: planes×columns."""
+    """Interpolate the first planes of an overview's row n×k at every pixel: planes×columns."""
     runs, shares = across
     for c in range(out.shape[0]):
         plane = out[c]
@@ -276,7 +292,7 @@ def _interpolate_columns(row: Any, across: Any, out: Any) -> None:
 
 @inline
 def _find_slopes(overview: Any, found: Any) -> None:
-    """Mark the segments of a row that have a slope: k×columns, of the overview or `NO_SLOPE`."""
+    """Mark the segments of a row that contain a slope: where k×columns are not all `NO_SLOPE`."""
     for part in range(found.size):
         highest = _f32(NO_SLOPE)
         for c in range(overview.shape[0]):
@@ -287,9 +303,9 @@ def _find_slopes(overview: Any, found: Any) -> None:
 
 
 def _make_decoder(channels: int, colours: int) -> Any:
-    """A function from interleaved codes to planes of display values, those of alpha left out.
+    """Make a function from interleaved codes to planes of display values, without alpha.
 
-    One for each layout: with a constant stride the loop vectorises.
+    There is one for each layout, since a loop vectorises with a constant stride.
     """
 
     @inline
@@ -304,7 +320,7 @@ def _make_decoder(channels: int, colours: int) -> Any:
 
 
 def _make_encoder(channels: int, colours: int) -> Any:
-    """A function from planes 9 to 11 to interleaved codes; alpha is copied."""
+    """Make a function from planes 9 to 11 to interleaved codes; it copies alpha."""
 
     @inline
     def put(
@@ -331,7 +347,7 @@ _encode_rgb, _encode_rgb_alpha = _make_encoder(3, 3), _make_encoder(4, 3)
 
 @inline_ir
 def _decode(source: Any, channels: Any, scale: Any, planes: Any) -> None:
-    """Interleaved codes to planes 0 to 2."""
+    """Decode interleaved codes to planes 0 to 2."""
     if channels == 3:
         _decode_rgb(source, scale, planes)
     elif channels == 4:
@@ -346,7 +362,7 @@ def _decode(source: Any, channels: Any, scale: Any, planes: Any) -> None:
 def _encode(
     planes: Any, source: Any, channels: Any, scale: Any, rounding: Any, target: Any
 ) -> None:
-    """Planes 9 to 11 to interleaved codes, rounded and clamped for integers (rounding 0.5)."""
+    """Encode planes 9 to 11 to interleaved codes; round and clamp integers (rounding 0.5)."""
     least = _f32(0) if rounding > 0 else _f32(-np.inf)
     most = scale if rounding > 0 else _f32(np.inf)
     if channels == 3:
@@ -361,10 +377,7 @@ def _encode(
 
 @inline_ir
 def _correct_rgb(hinges: Any, planes: Any, shares: Any, count: Any, settings: Any) -> None:
-    """Planes 9 to 11, the result.
-
-    Of planes 0 to 2, display values; 3 to 5, the residual; 6 to 8, what the transforms see.
-    """
+    """Compute planes 9 to 11, the result, from planes 0 to 8; see `_PLANES`."""
     zero, one = _f32(0), _f32(1)
     for j in range(count):
         r = clamp(planes[6 * _PLANE + j], zero, one)
@@ -386,7 +399,7 @@ def _correct_rgb(hinges: Any, planes: Any, shares: Any, count: Any, settings: An
 
 @inline_ir
 def _correct_gray(hinges: Any, planes: Any, shares: Any, count: Any, settings: Any) -> None:
-    """As `_correct_rgb`, of planes 0, 3 and 6, to 9."""
+    """Compute plane 9, the result, from planes 0, 3 and 6."""
     zero, one = _f32(0), _f32(1)
     for j in range(count):
         seen = clamp(planes[6 * _PLANE + j], zero, one)
@@ -398,11 +411,11 @@ def _correct_gray(hinges: Any, planes: Any, shares: Any, count: Any, settings: A
 
 @inline
 def _intervals(places: Any, count: Any) -> Any:
-    """The lowest interval of the first pixels' lumas, and how many intervals they reach over.
+    """Return the lowest interval of the first pixels, and how many intervals they span.
 
-    places: 0 to _INTERVALS, how far up.
+    `places` are the pixels' positions along luma, 0.._INTERVALS.
     """
-    # Floats from 0 on are in the order of their bits, of which there is a vector's least and most.
+    # Floats from 0 up sort like their bits, and the extremes of integers vectorise.
     bits = places.view(np.int32)
     least = most = bits[0]
     for j in range(count):
@@ -413,10 +426,10 @@ def _intervals(places: Any, count: Any) -> Any:
 
 
 def _make_coefficient(intervals: int) -> Any:
-    """A function for one number of a pixel's transform, from the constants of so many intervals.
+    """Make a function that evaluates one coefficient of a pixel's transform in this many intervals.
 
-    n, step: which number, of how many. z: how far up from the table's first interval; x: from the
-    column before to that behind.
+    `n` is the coefficient's number of `step`. `z` is the position along luma from the table's first
+    interval. `x` is the weight of the grid column behind.
     """
 
     @inline
@@ -432,13 +445,13 @@ def _make_coefficient(intervals: int) -> Any:
 
 
 def _make_rgb_transform(number: Any) -> Any:
-    """A function for T of `_LANES` pixels, into planes 9 to 11; see `_correct_rgb`."""
+    """Make a function that writes T of `_LANES` pixels to planes 9 to 11; see `_correct_rgb`."""
 
     @inline
     def transform(table: Any, low: Any, planes: Any, shares: Any) -> None:
         zero, one, size = _f32(0), _f32(1), _N[12]
-        # Apart, since a loop over more constants is not vectorised, or at a cost; and written out,
-        # since through a helper for one colour, pixels in many intervals take four times as long.
+        # One loop a colour, since a loop over more constants vectorises badly or not at all. They
+        # are written out: with a helper, pixels in many intervals take four times as long.
         for j in range(_LANES):
             z, x = planes[12 * _PLANE + j] - low, shares[j]
             t = planes[3 * _PLANE + j] + number(table, _N[3], size, z, x)
@@ -474,7 +487,7 @@ _rgb_in_all = _make_rgb_transform(_coefficient)
 
 @inline
 def _mix_rgb(planes: Any, count: Any, settings: Any) -> None:
-    """Mix T, planes 9 to 11, with planes 0 to 2 by strength, in place."""
+    """Mix T, planes 9 to 11, with the input, planes 0 to 2, by strength; in place."""
     ceiling, strength = settings[2], settings[3]
     shadows, highlights = settings[4], settings[5]
     zero, one = _f32(0), _f32(1)
@@ -492,7 +505,7 @@ def _mix_rgb(planes: Any, count: Any, settings: Any) -> None:
 
 @inline
 def _mix_gray(planes: Any, count: Any, settings: Any) -> None:
-    """As `_mix_rgb`, of planes 9 and 0."""
+    """Mix T, plane 9, with the input, plane 0, by strength; in place."""
     ceiling, strength = settings[2], settings[3]
     shadows, highlights = settings[4], settings[5]
     zero, one = _f32(0), _f32(1)
@@ -504,9 +517,9 @@ def _mix_gray(planes: Any, count: Any, settings: Any) -> None:
 
 @inline
 def _smooth_steps(planes: Any, colours: Any, count: Any, codes: Any) -> None:
-    """Planes 6 to 8, the overview, to what the transforms are to see of planes 0 to 2.
+    """Replace planes 6 to 8, the overview, by the input with its steps smoothed.
 
-    A code stands for all light within a step; of that, the overview's is taken.
+    A code stands for all light within one step, so the overview is used where it lies in that step.
     """
     zero, one = _f32(0), _f32(1)
     slope = one / (_SURE - _UNSURE)
@@ -519,13 +532,13 @@ def _smooth_steps(planes: Any, colours: Any, count: Any, codes: Any) -> None:
 
 
 def mix_and_encode(pixels: Array, corrected: Array, settings: Array, out: Array) -> None:
-    """Mix corrected pixels with the input by strength, and encode.
+    """Mix corrected pixels with the input by strength, and encode them.
 
     Args:
-        pixels: R×C×K of uint8, uint16 or float32: gray, RGB, and alpha, which is copied.
-        corrected: R×C×3 float32, T, of which gray pixels take the luma.
-        settings: as of `slice_grid`.
-        out: R×C×K of the same dtype; may not overlap `pixels`.
+        pixels: R×C×K of uint8, uint16 or float32: gray or RGB, and alpha, which is copied.
+        corrected: R×C×3 float32, T; gray pixels take its luma.
+        settings: see `slice_grid`.
+        out: R×C×K of the same dtype, written to; must not overlap `pixels`.
     """
     target = out if has_plain_rows(out) else np.empty(out.shape, out.dtype)
 
@@ -554,7 +567,7 @@ def _mix_and_encode(
     shape: tuple[int, int, int],
     settings: Array,
 ) -> None:
-    """`mix_and_encode` on flat rows, see `rows`."""
+    """Run `mix_and_encode` on flat rows, see `rows`."""
     rows, columns, channels = shape
     one = _f32(1)
     planes = np.empty(12 * _PLANE, np.float32)

@@ -21,7 +21,7 @@ import numpy.typing as npt
 import torch
 
 from drht_plugin import Corrector
-from drht_plugin.engine.render.guided import tone
+from drht_plugin.engine.render.guided import guided_tone
 from drht_plugin.evaluation.datasets import unit
 from drht_plugin.evaluation.metrics import psnr, ssim
 from drht_plugin.evaluation.views import CLASSES, Views
@@ -169,7 +169,7 @@ def bounds(corrector: Corrector, folder: Path, count: int) -> None:
         codes = np.rint(ldr * 255).astype(np.uint8)
         scene = corrector.survey(codes)
         made = [unit(corrector.render(scene, codes, detail=detail)) for detail in DETAILS]
-        clean = tone(scene, lossless.clip(0, 1), Window())
+        clean = guided_tone(scene, lossless.clip(0, 1), Window())
         row = [ssim(p, truth) for p in (*made, clean, in_contrast(clean, truth).clip(0, 1))]
         for group in ("all", kind):
             groups.setdefault(group, []).append(row)

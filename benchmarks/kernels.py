@@ -131,7 +131,7 @@ def _details() -> list[Figure]:
         ),
         _figure(
             "mix and encode, RGB uint8",
-            lambda: slicing.finish(codes, guided, settings, out),
+            lambda: slicing.mix_and_encode(codes, guided, settings, out),
             "encode",
         ),
     ]

@@ -32,7 +32,7 @@ from drht_plugin.engine.render.guided import render
 from drht_plugin.engine.scene import Scene
 from drht_plugin.engine.survey.rules import carry, evidence, restraint
 from drht_plugin.engine.survey.survey import survey
-from drht_plugin.engine.survey.tone_grid import fit
+from drht_plugin.engine.survey.tone_grid import fit_tone_grid
 from drht_plugin.evaluation.datasets import Codes, FloatArray, Lazy, unit
 from drht_plugin.evaluation.manifest import Pairs
 from drht_plugin.evaluation.metrics import psnr, ssim
@@ -82,17 +82,17 @@ VARIANTS = (
     Variant(
         "none",
         {
-            (restraint, "light_at_white"): _same,
-            (restraint, "carried"): _same,
-            (restraint, "anchored"): _same,
-            (restraint, "kept"): _none,
+            (restraint, "brighten_clipped"): _same,
+            (restraint, "carry_detail"): _same,
+            (restraint, "anchor_mean_luma"): _same,
+            (restraint, "share_to_keep"): _none,
             (restraint, "unseen"): _none,
         },
     ),
-    _variant("without light at white", restraint, light_at_white=_same),
-    _variant("without carried", restraint, carried=_same),
-    _variant("without anchored", restraint, anchored=_same),
-    _variant("without evidence", restraint, kept=_none, unseen=_none),
+    _variant("without light at white", restraint, brighten_clipped=_same),
+    _variant("without carried", restraint, carry_detail=_same),
+    _variant("without anchored", restraint, anchor_mean_luma=_same),
+    _variant("without evidence", restraint, share_to_keep=_none, unseen=_none),
     _variant("without unfounded", evidence, unfounded=_none),
     _variant("without unseen", restraint, unseen=_none),
     _variant("without drawn", evidence, drawn=_none),
@@ -155,7 +155,7 @@ def _survey(lazy: Lazy, corrector: Corrector, file: Path) -> None:
 def rendered(picture: Surveyed, corrected: FloatArray) -> FloatArray:
     """The whole picture in guided detail of this T, in 0..1."""
     kind = spec_of(picture.ldr)
-    tone = fit(
+    tone = fit_tone_grid(
         picture.x, corrected, picture.weight, gray=False, wrap=False, codes=kind.coarse_codes
     )
     overviews = picture.x, picture.y, corrected, picture.weight, picture.noise
@@ -211,7 +211,8 @@ def results(
         for (module, name), value in variant.settings.items():
             stack.enter_context(mock.patch.object(module, name, value))
         made = [
-            restraint.restrained(p.x, p.raw, p.weight, wrap=False, enlarged=False) for p in pictures
+            restraint.apply_rules(p.x, p.raw, p.weight, wrap=False, enlarged=False)
+            for p in pictures
         ]
     found = [scores.of(p, corrected) for p, corrected in zip(pictures, made, strict=True)]
     scores.keep()

@@ -15,7 +15,7 @@ from drht_plugin._version import __version__
 from drht_plugin.colour.cicp import Cicp
 from drht_plugin.colour.spaces import Profile, space_of
 from drht_plugin.engine.corrector import Corrector
-from drht_plugin.engine.memory import in_words, parse_memory
+from drht_plugin.engine.memory import format_bytes, parse_memory
 from drht_plugin.engine.pixels import ImageSpec, spec_of
 from drht_plugin.engine.plan import plan_stream
 from drht_plugin.engine.progress import SURVEY_SHARE, ProgressCallback, split
@@ -213,7 +213,7 @@ def _held(picture: PictureFile, memory: int | str | None) -> Source:
     except MemoryError as error:
         raise ReadError(
             f"{picture.path.name}: is of a format that is decoded as a whole, and its pixels, "
-            f"{in_words(size)}, are too large for the memory"
+            f"{format_bytes(size)}, are too large for the memory"
         ) from error
     picture.close()
     return pixels

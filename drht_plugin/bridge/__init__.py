@@ -1,1 +1,1 @@
-"""What lies between pixels and networks: transfer curves, and the kernels that apply them."""
+"""Transfer curves between pixels and networks, and the numba kernels that apply them."""

@@ -1,4 +1,4 @@
-"""Transfer curves and the bridge in float32, as numba kernels; `transfer` has the formulas."""
+"""Kernels for transfer curves and the bridge in float32; `transfer` has the formulas."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _MANTISSA = np.int32(0x007FFFFF)
 
 @inline
 def _log2(x: Any) -> Any:
-    """log2 of a positive normal float32, absolute error below 3e-7 + 1e-7·|log2 x|."""
+    """Return log2 of a positive normal float32; absolute error below 3e-7 + 1e-7·|log2 x|."""
     bits = _f32(x).view(np.int32)
     exponent = np.int32((bits >> np.int32(23)) - np.int32(127))
     m = np.int32((bits & _MANTISSA) | _BITS_ONE).view(np.float32)
     if m > _f32(1.4142135):
         m = m * _f32(0.5)
         exponent = np.int32(exponent + np.int32(1))
-    # Area hyperbolic tangent series: log(m) = 2·atanh(t).
+    # Series of the inverse hyperbolic tangent: log(m) = 2·atanh(t).
     t = (m - _f32(1)) / (m + _f32(1))
     u = t * t
     p = _f32(2 / 9 / _LN2)
@@ -42,7 +42,7 @@ def _log2(x: Any) -> Any:
 
 @inline
 def _exp2(x: Any) -> Any:
-    """2^x of a float32 in -126..127, relative error below 2e-7."""
+    """Return 2^x of a float32 in −126..127, with a relative error below 2e-7."""
     whole = np.floor(x + _f32(0.5))
     f = (x - whole) * _f32(_LN2)
     p = _f32(1 / 5040)
@@ -59,7 +59,7 @@ def _exp2(x: Any) -> Any:
 
 @inline
 def _power(x: Any, exponent: Any) -> Any:
-    """x^exponent for x ≥ 0; x below 1e-30 counts as 0, and so do results below 2^−126."""
+    """Return x^exponent for x ≥ 0; an x below 1e-30, or a result below 2^−126, counts as 0."""
     if x < _f32(1e-30):
         return _f32(0)
     power = _log2(x) * exponent
@@ -68,6 +68,7 @@ def _power(x: Any, exponent: Any) -> Any:
 
 @inline
 def _srgb_decode(coded: Any) -> Any:
+    """Return the linear light of a display code, odd in the code."""
     magnitude = abs(coded)
     if magnitude <= _f32(SRGB_CODED_END):
         linear = magnitude * _f32(1 / 12.92)
@@ -78,6 +79,7 @@ def _srgb_decode(coded: Any) -> Any:
 
 @inline
 def _srgb_encode(linear: Any) -> Any:
+    """Return the display code of linear light, odd in the light."""
     magnitude = abs(linear)
     if magnitude <= _f32(SRGB_LINEAR_END):
         coded = magnitude * _f32(12.92)
@@ -88,28 +90,48 @@ def _srgb_encode(linear: Any) -> Any:
 
 @kernel
 def look_up(codes: Array, table: Array) -> None:
-    """Each code to what the table has for it, in place; uint16 n, and 65536 of them."""
+    """Replace each code by its value in a table.
+
+    Args:
+        codes: n uint16, changed in place.
+        table: 65536 uint16.
+    """
     for i in numba.prange(codes.size):
         codes[i] = table[codes[i]]
 
 
 @kernel
 def decode_srgb(coded: Array, linear: Array) -> None:
-    """Display codes to linear light, float32 n → float32 n."""
+    """Convert display codes to linear light.
+
+    Args:
+        coded: n float32.
+        linear: n float32, written to; may be `coded`.
+    """
     for i in numba.prange(coded.size):
         linear[i] = _srgb_decode(coded[i])
 
 
 @kernel
 def encode_srgb(linear: Array, coded: Array) -> None:
-    """Linear light to display codes, float32 n → float32 n."""
+    """Convert linear light to display codes.
+
+    Args:
+        linear: n float32.
+        coded: n float32, written to; may be `linear`.
+    """
     for i in numba.prange(linear.size):
         coded[i] = _srgb_encode(linear[i])
 
 
 @kernel
 def to_radiance(y: Array, radiance: Array) -> None:
-    """Y to H = (max(y, 0)/α)^(1/γ), at most H_MAX; float32 n → float32 n."""
+    """Convert y to H = (max(y, 0)/α)^(1/γ), at most H_MAX.
+
+    Args:
+        y: n float32.
+        radiance: n float32, written to; may be `y`.
+    """
     for i in numba.prange(y.size):
         power = _power(max(y[i], _f32(0)) * _f32(1 / ALPHA), _f32(1 / GAMMA))
         radiance[i] = min(power, _f32(H_MAX))

@@ -1,4 +1,4 @@
-"""The numba kernels around the detail network: its input planes, and its output into a sum."""
+"""Kernels around the detail network: they make its input planes, and add its output to a sum."""
 
 from __future__ import annotations
 
@@ -9,31 +9,38 @@ import numpy as np
 import numpy.typing as npt
 
 from drht_plugin.bridge.jit import inline, kernel
-from drht_plugin.bridge.scalars import between_rows, grid_columns
-from drht_plugin.bridge.sizes import AROUND, PLANES
+from drht_plugin.bridge.scalars import interpolate_rows, neighbour_columns
+from drht_plugin.bridge.sizes import MEAN_RADIUS, PLANES
 
 Array = npt.NDArray[Any]
 
 _f32 = np.float32
 _CLIP_FROM = _f32(0.95)
+"""Display code at which the clip mask starts to rise from 0; it is 1 at white."""
+
 _Y_MOST = _f32(3)
+"""Limit of y in the planes."""
+
 _NOISE_SCALE = _f32(20)
-"""Noise is seen in twentieths of the range, as other planes are in their own."""
+"""Scale of the noise planes, which is small beside the other planes."""
 _DEVIATIONS, _LEAST = _f32(2 / 20), _f32(0.25 / 255)
-"""What differs from its surroundings by two standard deviations of noise, and a quarter of a code,
-is seen as half of the most that is seen: noise is too small for the network beside tones."""
+"""Local contrast that maps to half of its limit: two standard deviations of noise, in the scale of
+the noise planes, and a quarter of a code. Unscaled it would be too small beside the tones."""
 _FINE_SCALE = _f32(8)
-"""How many times larger guided T's own difference is seen: next to tones bfloat16 has no room for
-it."""
-_SHARE = _f32(1 / (2 * AROUND + 1) ** 2)
-"""Of each pixel in the mean of those around."""
+"""Scale of guided T's local contrast, which bfloat16 would round away beside the tones."""
+_SHARE = _f32(1 / (2 * MEAN_RADIUS + 1) ** 2)
+"""Weight of each pixel in the mean around a pixel."""
 
 
 @kernel
-def take_places(picture: Array, rows: Array, columns: Array, out: Array) -> None:
-    """The pixels of an H×W×k picture at rows × columns, R×C×3; gray (k = 1) as three equal colours.
+def gather_pixels(picture: Array, rows: Array, columns: Array, out: Array) -> None:
+    """Copy the pixels at rows × columns of a picture, in three channels.
 
-    rows, columns: int64, any places of the picture, some twice where it is mirrored.
+    Args:
+        picture: H×W×k float32; with k = 1 gray is repeated.
+        rows: R int64, which may contain duplicates where the picture is mirrored.
+        columns: C int64, likewise.
+        out: R×C×3 float32, written to.
     """
     last = picture.shape[2] - 1
     for i in numba.prange(out.shape[0]):
@@ -44,13 +51,13 @@ def take_places(picture: Array, rows: Array, columns: Array, out: Array) -> None
 
 
 @inline
-def _between(line: Array, left: int, right: int, share: float, c: int) -> float:
-    """A number of an overview's row, between two of its columns."""
+def _interpolate(line: Array, left: int, right: int, share: float, c: int) -> float:
+    """Interpolate a value of an overview's row between two columns."""
     return line[left, c] + share * (line[right, c] - line[left, c])
 
 
 @kernel
-def show_overview(
+def fill_hidden(
     hidden: Array,
     rows: Array,
     columns: Array,
@@ -61,22 +68,31 @@ def show_overview(
     display: Array,
     guided: Array,
 ) -> None:
-    """Put the overview's x and T in the place of hidden pixels', in `display` and `guided`.
+    """Replace the colours of transparent pixels by those of the overview.
 
-    hidden: R×C bool; the others as of `detail_planes`.
+    Args:
+        hidden: R×C bool, mask of the transparent pixels.
+        rows: R int64, see `detail_planes`.
+        columns: C int64, see `detail_planes`.
+        overview: h×w×11 float32, see `detail_planes`.
+        height: of the image in pixels.
+        width: of the image in pixels.
+        wrap: whether columns are periodic.
+        display: R×C×3 float32, x; written to.
+        guided: R×C×3 float32, guided T; written to.
     """
     over_h, over_w = overview.shape[0], overview.shape[1]
     for i in numba.prange(hidden.shape[0]):
         line = np.empty((over_w, overview.shape[2]), np.float32)
-        between_rows(overview, (rows[i] + 0.5) / height * over_h - 0.5, line)
+        interpolate_rows(overview, (rows[i] + 0.5) / height * over_h - 0.5, line)
         for j in range(hidden.shape[1]):
             if hidden[i, j]:
-                left, right, share = grid_columns(
+                left, right, share = neighbour_columns(
                     (columns[j] + 0.5) / width * over_w - 0.5, over_w, wrap
                 )
                 for c in range(3):
-                    display[i, j, c] = _between(line, left, right, share, c)
-                    guided[i, j, c] = _between(line, left, right, share, 3 + c)
+                    display[i, j, c] = _interpolate(line, left, right, share, c)
+                    guided[i, j, c] = _interpolate(line, left, right, share, 3 + c)
 
 
 @kernel
@@ -91,11 +107,18 @@ def detail_planes(
     wrap: bool,
     planes: Array,
 ) -> None:
-    """What the detail network sees of one tile.
+    """Fill the planes that the detail network sees of one tile.
 
-    display, guided: R×C×3 float32, x and its guided correction, in 0..1; R, C even. rows, columns:
-    int64, the tile's R and C global coordinates, inside the image of height × width. overview:
-    h×w×11 float32: x, T, y, noise. planes: (R/2)×(C/2)×(4·PLANES) float32.
+    Args:
+        display: R×C×3 float32 in 0..1, x; R and C are even.
+        guided: R×C×3 float32 in 0..1, guided T.
+        rows: R int64, row coordinates in the image.
+        columns: C int64, column coordinates in the image.
+        overview: h×w×11 float32: x, T, y, noise at both distances.
+        height: of the image in pixels.
+        width: of the image in pixels.
+        wrap: whether columns are periodic.
+        planes: (R/2)×(C/2)×(4·PLANES) float32, written to.
     """
     over_h, over_w = overview.shape[0], overview.shape[1]
     zero, one = _f32(0), _f32(1)
@@ -103,34 +126,34 @@ def detail_planes(
     rights = np.empty(display.shape[1], np.int64)
     shares = np.empty(display.shape[1], np.float32)
     for j in range(display.shape[1]):
-        lefts[j], rights[j], shares[j] = grid_columns(
+        lefts[j], rights[j], shares[j] = neighbour_columns(
             (columns[j] + 0.5) / width * over_w - 0.5, over_w, wrap
         )
     for pair in numba.prange(display.shape[0] // 2):
         line = np.empty((over_w, 11), np.float32)
-        sums = np.empty(3 * (display.shape[1] + 2 * AROUND), np.float32)
+        sums = np.empty(3 * (display.shape[1] + 2 * MEAN_RADIUS), np.float32)
         against = np.empty((display.shape[1], 3), np.float32)
         against_guided = np.empty((display.shape[1], 3), np.float32)
         for dy in range(2):
             i = 2 * pair + dy
-            between_rows(overview, (rows[i] + 0.5) / height * over_h - 0.5, line)
-            _against(display, i, sums, against.reshape(-1))
-            _against(guided, i, sums, against_guided.reshape(-1))
+            interpolate_rows(overview, (rows[i] + 0.5) / height * over_h - 0.5, line)
+            _local_contrast(display, i, sums, against.reshape(-1))
+            _local_contrast(guided, i, sums, against_guided.reshape(-1))
             for j in range(display.shape[1]):
                 left, right, share = lefts[j], rights[j], shares[j]
                 out = planes[pair, j >> 1]
                 n = PLANES * (2 * dy + (j & 1))
                 for c in range(2):
-                    noise = _between(line, left, right, share, 9 + c)
+                    noise = _interpolate(line, left, right, share, 9 + c)
                     out[n + 16 + c] = min(_NOISE_SCALE * noise, one)
                 usual = _DEVIATIONS * out[n + 16] + _LEAST
                 most = zero
                 for c in range(3):
-                    x, y = display[i, j, c], _between(line, left, right, share, 6 + c)
+                    x, y = display[i, j, c], _interpolate(line, left, right, share, 6 + c)
                     most = max(most, x)
                     out[n + c] = x
-                    out[n + 3 + c] = x - _between(line, left, right, share, c)
-                    out[n + 6 + c] = _between(line, left, right, share, 3 + c)
+                    out[n + 3 + c] = x - _interpolate(line, left, right, share, c)
+                    out[n + 6 + c] = _interpolate(line, left, right, share, 3 + c)
                     out[n + 9 + c] = min(max(y, zero), _Y_MOST)
                     out[n + 12 + c] = guided[i, j, c]
                     out[n + 18 + c] = against[j, c] / (abs(against[j, c]) + usual)
@@ -139,14 +162,13 @@ def detail_planes(
 
 
 @inline
-def _against(picture: Array, i: int, sums: Array, out: Array) -> None:
-    """Row i of an R×C×3 picture less its means over 5×5 pixels around each, into out (3·C).
+def _local_contrast(picture: Array, i: int, sums: Array, out: Array) -> None:
+    """Subtract the means over 5×5 pixels from row i of an R×C×3 picture; edges are repeated.
 
-    Two pixels (`AROUND`) to each side are written out, which is what makes it vector code. The
-    outermost rows and columns stand for those beyond. sums: room for 3·C values and
-    3·`AROUND` at either end.
+    The two pixels (`MEAN_RADIUS`) on each side are written out, so that the loops vectorise. `sums`
+    has room for 3·C values and 3·`MEAN_RADIUS` more at each end; `out` for 3·C.
     """
-    count, edge = out.shape[0], 3 * AROUND
+    count, edge = out.shape[0], 3 * MEAN_RADIUS
     middle = sums[edge : edge + count]
     last = picture.shape[0] - 1
     above = picture[max(i - 2, 0)].reshape(-1), picture[max(i - 1, 0)].reshape(-1)
@@ -165,17 +187,23 @@ def _against(picture: Array, i: int, sums: Array, out: Array) -> None:
 @kernel
 def add_tile(
     guided: Array,
-    lacking: Array,
+    residual: Array,
     top: int,
     left: int,
     row_weights: Array,
     column_weights: Array,
     total: Array,
 ) -> None:
-    """Add a tile's T, guided plus what the network says it lacks, to a weighted sum.
+    """Add a tile's T, guided T plus the network's residual, to a weighted sum.
 
-    guided: R×C×3 float32; lacking: (R/2)×(C/2)×12 float32; top, left: the first pixel of the tile
-    that counts; total: n×m×3 float32, weighted by row_weights (n) and column_weights (m).
+    Args:
+        guided: R×C×3 float32, guided T.
+        residual: (R/2)×(C/2)×12 float32.
+        top: row of the tile's first pixel that counts.
+        left: column of the tile's first pixel that counts.
+        row_weights: n float32.
+        column_weights: m float32.
+        total: n×m×3 float32, added to.
     """
     for i in numba.prange(total.shape[0]):
         row = top + i
@@ -184,5 +212,5 @@ def add_tile(
             weight = row_weights[i] * column_weights[j]
             n = 3 * (2 * (row & 1) + (column & 1))
             for c in range(3):
-                value = guided[row, column, c] + lacking[row >> 1, column >> 1, n + c]
+                value = guided[row, column, c] + residual[row >> 1, column >> 1, n + c]
                 total[i, j, c] += weight * value

@@ -1,4 +1,4 @@
-"""One decorator for every kernel, so that caching and parallelism are decided in one place."""
+"""Decorators for all kernels, so that caching and parallelism are decided in one place."""
 
 from __future__ import annotations
 
@@ -18,38 +18,50 @@ import numba
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
-_turn = threading.RLock()
+_lock = threading.RLock()
 
 _WORTH_A_THREAD = 1 << 15
-"""Pixels that take longer to correct than a thread takes to start."""
+"""Pixels for which a thread pays: correcting them takes longer than starting the thread."""
 
 
 def kernel(function: Kernel) -> Kernel:
-    """Compile with threads, without the GIL, cached on disk where some folder can be written.
+    """Compile a function with threads and without the GIL, and cache it on disk where possible.
 
-    No fast-math: the operations of a pixel then round alike in vector bodies and scalar tails,
-    so that a pixel does not depend on where a window begins.
+    There is no fast-math. So the operations of a pixel round alike in vector bodies and scalar
+    tails, and a pixel does not depend on where its window starts.
+
+    Args:
+        function: of arrays and numbers, in the Python that numba compiles.
     """
-    call = _kept(function, parallel=True)
+    call = _with_cache(function, parallel=True)
 
     @functools.wraps(function)
-    def in_turn(*arguments: Any) -> Any:
-        with _turn if _one_at_a_time() else nullcontext():
+    def one_caller(*arguments: Any) -> Any:
+        with _lock if _one_at_a_time() else nullcontext():
             return call(*arguments)
 
-    return cast(Kernel, in_turn)
+    return cast(Kernel, one_caller)
 
 
 def rows_kernel(function: Kernel) -> Kernel:
-    """As `kernel`, for one thread, to be called by several: see `share_rows`.
+    """Compile a function like `kernel`, but for one thread; `share_rows` calls it from several.
 
-    Takes half as long to compile, which counts where a kernel is long.
+    That takes half as long to compile, which matters for long kernels.
+
+    Args:
+        function: of arrays and numbers, in the Python that numba compiles.
     """
-    return cast(Kernel, functools.wraps(function)(_kept(function, parallel=False)))
+    return cast(Kernel, functools.wraps(function)(_with_cache(function, parallel=False)))
 
 
 def share_rows(rows: int, columns: int, work: Callable[[int, int], None]) -> None:
-    """Call `work(first, last)` for parts of `rows`, on as many threads as numba may use."""
+    """Call `work(first, last)` for parts of the rows, on as many threads as numba may use.
+
+    Args:
+        rows: number of rows.
+        columns: pixels of a row.
+        work: processes rows first..last−1; its exceptions are raised here.
+    """
     threads = min(numba.get_num_threads(), rows * columns // _WORTH_A_THREAD, rows)
     if threads < 2:
         work(0, rows)
@@ -62,18 +74,18 @@ def share_rows(rows: int, columns: int, work: Callable[[int, int], None]) -> Non
             part.result()
 
 
-def _kept(function: Kernel, *, parallel: bool) -> Callable[..., Any]:
-    """The compiled function, without a cache once the cache fails."""
+def _with_cache(function: Kernel, *, parallel: bool) -> Callable[..., Any]:
+    """Return a function that compiles with the cache, and without it once the cache fails."""
     compiled: Any = _compile(function, cache=True, parallel=parallel)
 
     def call(*arguments: Any) -> Any:
         nonlocal compiled
         types = tuple(numba.typeof(argument) for argument in arguments)
         try:
-            with nullcontext() if types in compiled.overloads else _alone(function.__name__):
+            with nullcontext() if types in compiled.overloads else _compile_lock(function.__name__):
                 return compiled(*arguments)
         except OSError:
-            # The cache's disk is full or gone; kernels raise no OSError of their own.
+            # The cache's disk is full or gone. Kernels raise no OSError themselves.
             compiled = _compile(function, cache=False, parallel=parallel)
             return compiled(*arguments)
 
@@ -81,38 +93,46 @@ def _kept(function: Kernel, *, parallel: bool) -> Callable[..., Any]:
 
 
 def inline(function: Kernel) -> Kernel:
-    """Compile a scalar helper, which becomes a part of the kernels that call it."""
+    """Compile a scalar helper that becomes part of the kernels that call it.
+
+    Args:
+        function: of arrays and numbers, in the Python that numba compiles.
+    """
     compiled: Any = numba.njit(nogil=True, error_model="numpy")(function)
     return cast(Kernel, compiled)
 
 
-def spliced(function: Kernel) -> Kernel:
-    """Make a long helper a part of its one or two kernels before these are compiled.
+def inline_ir(function: Kernel) -> Kernel:
+    """Insert a long helper into its one or two kernels before these are compiled.
 
-    As `inline` it would be compiled by itself as well, to no purpose.
+    With `inline` it would needlessly be compiled by itself as well.
+
+    Args:
+        function: of arrays and numbers, in the Python that numba compiles.
     """
     compiled: Any = numba.njit(nogil=True, error_model="numpy", inline="always")(function)
     return cast(Kernel, compiled)
 
 
 def _compile(function: Kernel, *, cache: bool, parallel: bool) -> Kernel:
+    """Return the function as numba compiles it, without a cache if the folder cannot be written."""
     make = functools.partial(numba.njit, parallel=parallel, nogil=True, error_model="numpy")
     try:
         with _cache_folder():
             compiled: Any = make(cache=cache)(function)
     except (OSError, RuntimeError):
-        # The folder for the cache cannot be written.
+        # The cache's folder cannot be written.
         compiled = make()(function)
     return cast(Kernel, compiled)
 
 
 @contextmanager
-def _alone(name: str) -> Iterator[None]:
-    """Compile a kernel by one process at a time, where the system has such locks.
+def _compile_lock(name: str) -> Iterator[None]:
+    """Hold a lock so that one process at a time compiles this kernel, if the system has file locks.
 
-    Two processes that compile a kernel for other types at the same moment give both the same
-    number in numba's cache, which then hands out the one for the other. Who waits finds what
-    was compiled meanwhile.
+    When two processes compile a kernel for different types at the same moment, numba's cache gives
+    both the same number and then returns one for the other. A process that waited finds what was
+    compiled meanwhile.
     """
     try:
         import fcntl
@@ -130,23 +150,23 @@ def _alone(name: str) -> Iterator[None]:
 
 @functools.cache
 def _sources() -> str:
-    """What all kernels are made from: numba sees the file of a kernel, not those of its helpers."""
+    """Return a digest of all the bridge's sources, since numba only checks a kernel's own file."""
     files = sorted(Path(__file__).parent.glob("*.py"))
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
 
 
 def _folder() -> Path:
-    """Where compiled kernels are kept, for these sources alone."""
+    """Return the folder for compiled kernels of these sources."""
     given: str = numba.config.CACHE_DIR  # type: ignore[attr-defined]
     return (Path(given) if given else user_cache() / "kernels") / _sources()
 
 
 @contextmanager
 def _cache_folder() -> Iterator[None]:
-    """Have numba choose the user's cache folder, or the one in NUMBA_CACHE_DIR.
+    """Make numba choose the user's cache folder, or the one in NUMBA_CACHE_DIR.
 
-    Its own first choice, beside the source, leaves files in site-packages that outlive an
-    uninstall, and then hide the package of an editable install.
+    By itself numba would choose a folder beside the source. That leaves files in site-packages
+    which outlive an uninstall and then hide the package of an editable install.
     """
     before: str = numba.config.CACHE_DIR  # type: ignore[attr-defined]
     folder = _folder()
@@ -159,7 +179,7 @@ def _cache_folder() -> Iterator[None]:
 
 
 def user_cache() -> Path:
-    """The project's folder among the user's caches, by the platform's custom; may not exist."""
+    """Return the project's folder among the user's caches on this platform; it may not exist."""
     if sys.platform == "win32":
         parent = os.environ.get("LOCALAPPDATA", "~/AppData/Local")
     elif sys.platform == "darwin":
@@ -170,7 +190,7 @@ def user_cache() -> Path:
 
 
 def _one_at_a_time() -> bool:
-    """Whether numba's threads cannot serve two callers: without OpenMP, or not started yet."""
+    """Return whether numba's threads cannot serve two callers: no OpenMP, or not started yet."""
     try:
         layer: str = numba.threading_layer()  # type: ignore[attr-defined]
         return layer == "workqueue"

@@ -1,8 +1,7 @@
-"""Windows of an image as the kernels take them: one type of array for every way to hold pixels.
+"""Flat views of image windows, so that kernels see one type of array.
 
-Kernels are compiled for each type of array that they are given, and a view into an image is another
-type than a whole one, a read-only one yet another. A flat array and the distance of its rows
-stand for all of them.
+Numba compiles a kernel for each type of array. A view into an image is another type than a whole
+image, and a read-only view yet another. A flat array with the distance between its rows serves all.
 """
 
 from __future__ import annotations
@@ -17,25 +16,36 @@ Array = npt.NDArray[Any]
 
 
 def flat_rows(pixels: Array) -> tuple[Array, int]:
-    """R×W×C pixels as a flat read-only array, and the elements from one row to the next.
+    """Return pixels as a flat read-only array, and the elements from one row to the next.
 
-    Without a copy where the pixels of a row lie side by side.
+    Copies only if the pixels of a row are not adjacent in memory.
+
+    Args:
+        pixels: R×W×C.
     """
     if not has_plain_rows(pixels):
         pixels = np.ascontiguousarray(pixels)
     flat, pitch = flat_target(pixels)
-    return frozen(flat), pitch
+    return read_only(flat), pitch
 
 
-def frozen(array: Array) -> Array:
-    """A contiguous read-only view, or copy, of an array."""
+def read_only(array: Array) -> Array:
+    """Return a contiguous read-only view or copy of an array.
+
+    Args:
+        array: of any shape.
+    """
     view = np.ascontiguousarray(array).view()
     view.flags.writeable = False
     return view
 
 
 def has_plain_rows(pixels: Array) -> bool:
-    """Whether each row is contiguous, and rows are whole elements apart, from top to bottom."""
+    """Return whether each row is contiguous, and rows go down by whole elements.
+
+    Args:
+        pixels: R×W×C.
+    """
     rows, columns, channels = pixels.shape
     item = pixels.itemsize
     down, across, between = pixels.strides
@@ -48,7 +58,11 @@ def has_plain_rows(pixels: Array) -> bool:
 
 
 def flat_target(pixels: Array) -> tuple[Array, int]:
-    """R×W×C pixels with plain rows as `flat_rows` has them, to write to."""
+    """Return pixels with plain rows as a flat array to write to, and the elements from row to row.
+
+    Args:
+        pixels: R×W×C, see `has_plain_rows`.
+    """
     rows, columns, channels = pixels.shape
     row = columns * channels
     pitch = pixels.strides[0] // pixels.itemsize if rows > 1 else row

@@ -1,4 +1,4 @@
-"""Scalar helpers that kernels are made of."""
+"""Scalar helpers of the kernels."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _f32 = np.float32
 
 
 def _fma(_context: Any, a: Any, b: Any, c: Any) -> tuple[Any, Callable[..., Any]]:
-    """a·b + c of float32, rounded once; twice where the processor has no such instruction.
+    """Compute a·b + c of float32, rounded once if the processor can and twice otherwise.
 
-    Written out, since a compiler that is free to fuse may do so in a vector body alone.
+    It is explicit, since a compiler that may fuse could do so in vector bodies only.
     """
 
     def generate(_target: Any, builder: Any, _signature: Any, given: Any) -> Any:
@@ -40,45 +40,76 @@ fma: Any = intrinsic(_fma)
 @cache
 def _has_fma() -> bool:
     # Processors other than x86 do not list it, and have it.
+    """Return whether the processor has fused multiply-add."""
     features = llvmlite.binding.get_host_cpu_features()
     return bool(features.get("fma", True))
 
 
 @inline
 def clamp(value: Any, low: Any, high: Any) -> Any:
-    """The value, at least `low` and at most `high`."""
+    """Return the value limited to low..high.
+
+    Args:
+        value: float32.
+        low: least result.
+        high: largest result.
+    """
     return min(max(value, low), high)
 
 
 @inline
-def grid_columns(position: Any, count: Any, wrap: Any) -> Any:
-    """The two columns of `count` around a position, and the second one's share."""
+def neighbour_columns(position: Any, count: Any, wrap: Any) -> Any:
+    """Return the two columns around a position, and the weight of the second.
+
+    Args:
+        position: in columns, of any value.
+        count: number of columns.
+        wrap: whether columns are periodic; otherwise the position is clamped.
+    """
     if wrap:
         whole = math.floor(position)
         left = int(whole) % count
         return left, (left + 1) % count, _f32(position - whole)
-    return grid_rows(position, count)
+    return neighbour_rows(position, count)
 
 
 @inline
-def grid_rows(position: Any, count: Any) -> Any:
-    """The two rows of `count` around a position, held at the ends, and the second one's share."""
+def neighbour_rows(position: Any, count: Any) -> Any:
+    """Return the two rows around a position, and the weight of the second.
+
+    Args:
+        position: in rows; clamped to 0..count−1.
+        count: number of rows.
+    """
     position = min(max(position, 0.0), count - 1.0)
     low = min(int(position), max(count - 2, 0))
     return low, min(low + 1, count - 1), _f32(position - low)
 
 
 @inline
-def share_applied(change: Any, strength: Any, shadows: Any, highlights: Any) -> Any:
-    """How much of a correction is applied: `shadows` where it lifts luma, else `highlights`."""
+def applied_share(change: Any, strength: Any, shadows: Any, highlights: Any) -> Any:
+    """Return the share of a correction that is applied.
+
+    Args:
+        change: of luma; the share fades from `highlights` to `shadows` over ±1/32.
+        strength: share of the whole correction, 0..1.
+        shadows: share where luma rises, 0..1.
+        highlights: share where luma falls, 0..1.
+    """
     lifts = clamp(fma(change, _f32(16), _f32(0.5)), _f32(0), _f32(1))
     return strength * fma(lifts, shadows - highlights, highlights)
 
 
 @inline
-def between_rows(plane: Any, position: Any, out: Any) -> None:
-    """Interpolate rows of plane (n×m×k float32) at `position`, held at the ends."""
-    low, high, share = grid_rows(position, plane.shape[0])
+def interpolate_rows(plane: Any, position: Any, out: Any) -> None:
+    """Interpolate a row of a plane.
+
+    Args:
+        plane: n×m×k float32.
+        position: in rows; clamped to 0..n−1.
+        out: m×k float32, written to.
+    """
+    low, high, share = neighbour_rows(position, plane.shape[0])
     for a in range(plane.shape[1]):
         for k in range(plane.shape[2]):
             value = plane[low, a, k]

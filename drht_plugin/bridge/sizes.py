@@ -1,31 +1,30 @@
-"""Sizes that networks, kernels, tiles and the fit of the tone grid agree on.
-
-Known to the networks, their kernels, the tiles and the fit.
-"""
+"""Sizes that the networks, their kernels, the tiles and the tone grid's fit share."""
 
 NETWORK_STRIDE = 32
-"""Heights and widths of overviews, which the DRHT networks see, are multiples of this."""
+"""Heights and widths of overviews are multiples of this, which the two survey networks need."""
 
 CELL = 2
-"""Side of the square of pixels that is one place of the network's input and output; its pixels
-(0, 0), (0, 1), (1, 0), (1, 1) follow one another in the channels."""
+"""Side of the square of pixels that is one place of the detail network's input and output. The
+pixels (0, 0), (0, 1), (1, 0), (1, 1) follow one another in the channels."""
 
 PLANES = 24
-"""Features of a pixel: x, x − up(x of the overview), up(T), up(y), guided T: 3 each; clip mask;
-noise at both distances, see `engine.noise`; x and guided T against the pixels around: 3 each."""
+"""Features of a pixel in the detail network's input: x, x − up(overview of x), up(T), up(y) and
+guided T, 3 each; clip mask; noise at both distances, see `engine.noise_curve`; local contrast of x
+and of guided T, 3 each."""
 
-AROUND = 2
-"""Pixels to each side that a pixel is compared with; kernels have as many terms."""
+MEAN_RADIUS = 2
+"""Radius of the window whose mean a pixel is compared with; the kernels have that many terms."""
 
 DETAIL_STRIDE = 8
-"""Tiles begin at multiples of this, and their sides are multiples of it."""
+"""Tiles start at multiples of this many pixels, and so are their sides."""
 
 HALO = 32
 """Pixels around a part of a tile, in whole strides, that the network's output there depends on: 30
-by its convolutions, and `AROUND` more by its planes."""
+by its convolutions and `MEAN_RADIUS` by its planes."""
 
 LEVELS = 8
 """Luma levels of a tone grid."""
 
 NO_SLOPE = -1.0
-"""In place of the overview: further from every pixel than what is taken to be a slope's."""
+"""Stands for the overview where nothing is smoothed; further from any pixel than a slope would
+be."""

@@ -1,14 +1,15 @@
-"""From input pixels to output pixels: the tone grid sliced at every one, or a given T mixed in.
+"""Kernels from input to output pixels: slice the tone grid, or mix in a given T.
 
-A row of pixels goes through passes, each of which vectorises: codes to planes of display values;
-for coarse codes, the smoothing of steps; the transforms and what is made of them; planes to codes.
-A tone grid is linear along x within a run of pixels between two of its columns, and along luma
-within each interval between two of its levels. Pixels beside one another are mostly in the same
-interval, or in two, so that a stretch of them needs no look-up: its transforms' coefficients are
-constants. An interval above a pixel adds 0 to a number of its transform, and one below adds the
-whole of it, which is what the number begins with in the next interval: so a pixel is the same bits
-whatever stretch it is in, and does not know its window.
-The reference formula in plain numpy stands beside the test.
+A row of pixels goes through passes, each of which vectorises: decode to planes of display values,
+smooth the steps of coarse codes, transform and mix, encode. A tone grid is linear along x between
+two of its columns (a *run* of pixels), and linear along luma between two of its levels (an
+*interval*). Adjacent pixels mostly lie in the same interval or in two, so that a stretch of them
+needs no look-up: the coefficients of its transforms are constants.
+
+A coefficient is a sum over intervals. An interval above the pixel's luma adds 0. One below adds
+its whole change, which is what the coefficient starts with in the next interval. So the bits of a
+pixel depend neither on its stretch nor on its window. The tests hold the reference formula in plain
+numpy. The module is long since the slice is one pass over a row.
 """
 
 from __future__ import annotations
@@ -19,41 +20,47 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from drht_plugin.bridge.jit import inline, rows_kernel, share_rows, spliced
-from drht_plugin.bridge.rows import flat_rows, flat_target, frozen, has_plain_rows
+from drht_plugin.bridge.jit import inline, inline_ir, rows_kernel, share_rows
+from drht_plugin.bridge.rows import flat_rows, flat_target, has_plain_rows, read_only
 from drht_plugin.bridge.scalars import (
     LUMA_B,
     LUMA_G,
     LUMA_R,
+    applied_share,
     clamp,
     fma,
-    grid_columns,
-    grid_rows,
-    share_applied,
+    neighbour_columns,
+    neighbour_rows,
 )
 from drht_plugin.bridge.sizes import LEVELS, NO_SLOPE
 
 Array = npt.NDArray[Any]
 
 _SEGMENT = 512
-"""Pixels of a row whose planes stay in the first cache."""
+"""Pixels of a row that are processed at once, so that their planes stay in the first-level
+cache."""
 
 _LANES = 16
-"""Pixels are transformed so many at a time; what is too many is overwritten by the next run."""
+"""Pixels that are transformed at once. Surplus ones are overwritten by the next run."""
 
 _PLANE = _SEGMENT + _LANES
+"""Floats of one plane, with room for surplus pixels."""
 
 _PLANES = 13
+"""Planes of a segment: 0 to 2 input, 3 to 5 residual, 6 to 8 input with steps smoothed, 9 to 11
+result, 12 position along luma."""
 
 _N = tuple(np.int64(n) for n in range(13))
-"""Whole numbers that numba does not compile a function anew for, as it does for literals."""
+"""Integers as variables, since numba compiles a function anew for each literal."""
 
 _INTERVALS = LEVELS - 1
+"""Intervals between the luma levels of a grid."""
 
 _f32 = np.float32
 
 _SURE, _UNSURE = _f32(0.8), _f32(0.5)
-"""How many codes from the overview a pixel is taken for itself, and for the overview."""
+"""Distance of a pixel from the overview, in codes: from the first value up the pixel itself is
+used, up to the second the overview."""
 
 
 def slice_grid(
@@ -67,29 +74,29 @@ def slice_grid(
 ) -> None:
     """Correct one window: slice the tone grid, add the residual, mix with the input, encode.
 
-    What lies outside 0..1 in the input is kept on top of the corrected value. Where coarse codes
-    are lifted, their steps would show: what is within half a code of the interpolated overview is
-    taken for that.
+    What lies outside 0..1 in the input is added to the corrected value. Where coarse codes are
+    lifted, pixels within half a code of the interpolated overview are replaced by it, which smooths
+    the steps.
 
     Args:
-        pixels: R×C×K of uint8, uint16 or float32: gray, RGB, and alpha, which is copied.
-        transforms: gy×gx×(LEVELS·n·(n + 1)) float32 for n = 1 or 3 colours: of each level and
+        pixels: R×C×K of uint8, uint16 or float32: gray or RGB, and alpha, which is copied.
+        transforms: gy×gx×(LEVELS·n·(n + 1)) float32 for n = 1 or 3 colours: for each level and
             output, the factors of the inputs and an offset.
-        sides: h×w×2n float32: what the transforms leave over, then the overview of the input, or
-            what is far from every pixel where nothing is to be smoothed.
-        place: top, left, height, width: where the window lies in the image.
-        wrap: columns are periodic.
-        settings: float32: value of display code 1.0; 0.5 to round to integers, 0 for floats;
-            ceiling of T; strength, shadows, highlights; steps of the codes from 0 to 1 that are
-            smoothed where they are lifted, 0 for none.
-        out: R×C×K of the same dtype; may not overlap `pixels`.
+        sides: h×w×2n float32: the residual of the transforms; then the overview of the input, or
+            `NO_SLOPE` where nothing is smoothed.
+        place: top and left of the window in the image; height and width of the image.
+        wrap: whether columns are periodic.
+        settings: seven float32: value of display code 1.0; 0.5 to round to integers, or 0 for
+            floats; upper limit of T; strength, shadows, highlights; quantisation steps from 0 to 1
+            that are smoothed where they are lifted, or 0 for none.
+        out: R×C×K of the same dtype, written to; must not overlap `pixels`.
     """
     top, left, height, width = place
     target = out if has_plain_rows(out) else np.empty(out.shape, out.dtype)
-    transforms, sides = frozen(transforms), frozen(sides)
+    transforms, sides = read_only(transforms), read_only(sides)
     columns = pixels.shape[1]
-    across = _across(columns, left, width, transforms.shape[1], wrap)
-    across_sides = _across(columns, left, width, sides.shape[1], wrap)
+    across = _column_runs(columns, left, width, transforms.shape[1], wrap)
+    across_sides = _column_runs(columns, left, width, sides.shape[1], wrap)
 
     def correct(first: int, last: int) -> None:
         _slice(
@@ -110,31 +117,38 @@ def slice_grid(
 
 
 @lru_cache(maxsize=16)
-def _across(columns: int, left: int, width: int, count: int, wrap: bool) -> tuple[Array, Array]:
-    """Runs of a window's pixels between the same columns of a grid of `count`, and their shares.
+def _column_runs(
+    columns: int, left: int, width: int, count: int, wrap: bool
+) -> tuple[Array, Array]:
+    """Split a window's columns into runs between the same two columns of a grid.
 
-    left, width: where the window begins in the image, and the image's width.
+    Args:
+        columns: width of the window.
+        left: first column of the window in the image.
+        width: of the image.
+        count: columns of the grid.
+        wrap: whether columns are periodic.
 
     Returns:
-        runs: n×3 int64, of each the first pixel, the column before it and the column behind it;
-        then where the last one ends. shares: of the column behind, of each pixel, float32, and
-        some spare ones.
+        Runs, n×3 int64: the first pixel, the grid column before it and the one behind it. The last
+        entry is where the last run ends.
+        Weights of the column behind at each pixel, float32, with surplus ones at the end.
     """
     runs = np.empty((count + 3, 3), np.int64)
     shares = np.zeros(columns + _LANES, np.float32)
     found = _find_runs(columns, left, width, count, wrap, runs, shares)
-    return frozen(runs[: found + 1]), frozen(shares)
+    return read_only(runs[: found + 1]), read_only(shares)
 
 
 @rows_kernel
 def _find_runs(
     columns: int, left: int, width: int, count: int, wrap: bool, runs: Array, shares: Array
 ) -> int:
-    """`_across`; how many runs there are."""
+    """Fill `runs` and `shares` of `_column_runs`, and return the number of runs."""
     found = 0
     before = -1
     for j in range(columns):
-        x0, x1, shares[j] = grid_columns((j + left + 0.5) / width * count - 0.5, count, wrap)
+        x0, x1, shares[j] = neighbour_columns((j + left + 0.5) / width * count - 0.5, count, wrap)
         if x0 != before:
             runs[found, 0], runs[found, 1], runs[found, 2] = j, x0, x1
             before = x0
@@ -157,7 +171,11 @@ def _slice(
     across_sides: tuple[Array, Array],
     settings: Array,
 ) -> None:
-    """`slice_grid` on flat rows, see `rows`; place: top and height; across: see `_across`."""
+    """Run `slice_grid` on flat rows, see `rows`.
+
+    `place` is the top of the window and the image's height. `across` and `across_sides` are the
+    runs and weights of the grid's columns and the overview's, see `_column_runs`.
+    """
     top, height = place
     rows, columns, channels = shape
     runs, shares = across
@@ -168,18 +186,18 @@ def _slice(
     hinges = np.empty((len(runs) - 1, _INTERVALS * 4 * step), np.float32)
     hinge_columns = np.empty(transforms.shape[1:], np.float32)
     planes = np.zeros(_PLANES * _PLANE, np.float32)
-    # Two rows of the overview, the even and the odd one of those around.
+    # The two overview rows around a pixel, one even and one odd.
     expanded = np.empty((2, used, columns), np.float32)
     slopes = np.zeros((2, columns // _SEGMENT + 1), np.bool_)
     held = np.full(2, -1)
     for i in range(rows):
         y = (top + i + 0.5) / height
-        _hinges(transforms, y * transforms.shape[0] - 0.5, runs, hinge_columns, hinges)
-        high, low, share = grid_rows(y * sides.shape[0] - 0.5, sides.shape[0])
+        _fill_hinges(transforms, y * transforms.shape[0] - 0.5, runs, hinge_columns, hinges)
+        high, low, share = neighbour_rows(y * sides.shape[0] - 0.5, sides.shape[0])
         for wanted in range(high, low + 1):
             slot = wanted % 2
             if held[slot] != wanted:
-                _expand(sides[wanted], across_sides, expanded[slot])
+                _interpolate_columns(sides[wanted], across_sides, expanded[slot])
                 _find_slopes(expanded[slot, colours:], slopes[slot])
                 held[slot] = wanted
         above, below = expanded[high % 2], expanded[low % 2]
@@ -199,7 +217,7 @@ def _slice(
             if smoothed:
                 _smooth_steps(planes, colours, stop - start, codes)
             else:
-                # The same as smoothing where there is no slope.
+                # Without a slope smoothing changes nothing.
                 for j in range(3 * _PLANE):
                     planes[6 * _PLANE + j] = planes[j]
             while True:
@@ -216,15 +234,15 @@ def _slice(
             _encode(planes, source, channels, settings[0], settings[1], target)
 
 
-@spliced
-def _hinges(transforms: Any, position: Any, runs: Any, columns: Any, hinges: Any) -> None:
-    """What each run's transforms are made of, at a fractional row of the grid.
+@inline_ir
+def _fill_hinges(transforms: Any, position: Any, runs: Any, columns: Any, hinges: Any) -> None:
+    """Prepare the transforms of each run at a fractional row of the grid.
 
-    hinges: of each run and interval of luma, the transform where it begins, and how much that
-    changes to where it ends; then how these two change from the column before to that behind.
-    columns: room for the transform at black and its changes, of every column of the grid.
+    `hinges` gets for each run and interval the transform at the interval's lower end and its change
+    to the upper end, and then how these two change from the grid column before to the one behind.
+    `columns` has room for every grid column's transform at black and its changes.
     """
-    high, low, share = grid_rows(position, transforms.shape[0])
+    high, low, share = neighbour_rows(position, transforms.shape[0])
     size = transforms.shape[2]
     step = size // LEVELS
     slab = np.empty(size, np.float32)
@@ -260,8 +278,8 @@ def _hinges(transforms: Any, position: Any, runs: Any, columns: Any, hinges: Any
 
 
 @inline
-def _expand(row: Any, across: Any, out: Any) -> None:
-    """The first planes of an overview's row n×k, at every pixel of the window: planes×columns."""
+def _interpolate_columns(row: Any, across: Any, out: Any) -> None:
+    """Interpolate the first planes of an overview's row n×k at every pixel: planes×columns."""
     runs, shares = across
     for c in range(out.shape[0]):
         plane = out[c]
@@ -274,7 +292,7 @@ def _expand(row: Any, across: Any, out: Any) -> None:
 
 @inline
 def _find_slopes(overview: Any, found: Any) -> None:
-    """Mark the segments of a row that have a slope: k×columns, of the overview or `NO_SLOPE`."""
+    """Mark the segments of a row that contain a slope: where k×columns are not all `NO_SLOPE`."""
     for part in range(found.size):
         highest = _f32(NO_SLOPE)
         for c in range(overview.shape[0]):
@@ -284,10 +302,10 @@ def _find_slopes(overview: Any, found: Any) -> None:
         found[part] = highest > _f32(NO_SLOPE)
 
 
-def _taker(channels: int, colours: int) -> Any:
-    """A function from interleaved codes to planes of display values, those of alpha left out.
+def _make_decoder(channels: int, colours: int) -> Any:
+    """Make a function from interleaved codes to planes of display values, without alpha.
 
-    One for each layout: with a constant stride the loop vectorises.
+    There is one for each layout, since a loop vectorises with a constant stride.
     """
 
     @inline
@@ -301,8 +319,8 @@ def _taker(channels: int, colours: int) -> Any:
     return take
 
 
-def _putter(channels: int, colours: int) -> Any:
-    """A function from planes 9 to 11 to interleaved codes; alpha is copied."""
+def _make_encoder(channels: int, colours: int) -> Any:
+    """Make a function from planes 9 to 11 to interleaved codes; it copies alpha."""
 
     @inline
     def put(
@@ -321,48 +339,45 @@ def _putter(channels: int, colours: int) -> Any:
     return put
 
 
-_take_gray, _take_gray_alpha = _taker(1, 1), _taker(2, 1)
-_take_rgb, _take_rgb_alpha = _taker(3, 3), _taker(4, 3)
-_put_gray, _put_gray_alpha = _putter(1, 1), _putter(2, 1)
-_put_rgb, _put_rgb_alpha = _putter(3, 3), _putter(4, 3)
+_decode_gray, _decode_gray_alpha = _make_decoder(1, 1), _make_decoder(2, 1)
+_decode_rgb, _decode_rgb_alpha = _make_decoder(3, 3), _make_decoder(4, 3)
+_encode_gray, _encode_gray_alpha = _make_encoder(1, 1), _make_encoder(2, 1)
+_encode_rgb, _encode_rgb_alpha = _make_encoder(3, 3), _make_encoder(4, 3)
 
 
-@spliced
+@inline_ir
 def _decode(source: Any, channels: Any, scale: Any, planes: Any) -> None:
-    """Interleaved codes to planes 0 to 2."""
+    """Decode interleaved codes to planes 0 to 2."""
     if channels == 3:
-        _take_rgb(source, scale, planes)
+        _decode_rgb(source, scale, planes)
     elif channels == 4:
-        _take_rgb_alpha(source, scale, planes)
+        _decode_rgb_alpha(source, scale, planes)
     elif channels == 1:
-        _take_gray(source, scale, planes)
+        _decode_gray(source, scale, planes)
     else:
-        _take_gray_alpha(source, scale, planes)
+        _decode_gray_alpha(source, scale, planes)
 
 
-@spliced
+@inline_ir
 def _encode(
     planes: Any, source: Any, channels: Any, scale: Any, rounding: Any, target: Any
 ) -> None:
-    """Planes 9 to 11 to interleaved codes, rounded and clamped for integers (rounding 0.5)."""
+    """Encode planes 9 to 11 to interleaved codes; round and clamp integers (rounding 0.5)."""
     least = _f32(0) if rounding > 0 else _f32(-np.inf)
     most = scale if rounding > 0 else _f32(np.inf)
     if channels == 3:
-        _put_rgb(planes, source, scale, rounding, least, most, target)
+        _encode_rgb(planes, source, scale, rounding, least, most, target)
     elif channels == 4:
-        _put_rgb_alpha(planes, source, scale, rounding, least, most, target)
+        _encode_rgb_alpha(planes, source, scale, rounding, least, most, target)
     elif channels == 1:
-        _put_gray(planes, source, scale, rounding, least, most, target)
+        _encode_gray(planes, source, scale, rounding, least, most, target)
     else:
-        _put_gray_alpha(planes, source, scale, rounding, least, most, target)
+        _encode_gray_alpha(planes, source, scale, rounding, least, most, target)
 
 
-@spliced
+@inline_ir
 def _correct_rgb(hinges: Any, planes: Any, shares: Any, count: Any, settings: Any) -> None:
-    """Planes 9 to 11, the result.
-
-    Of planes 0 to 2, display values; 3 to 5, the residual; 6 to 8, what the transforms see.
-    """
+    """Compute planes 9 to 11, the result, from planes 0 to 8; see `_PLANES`."""
     zero, one = _f32(0), _f32(1)
     for j in range(count):
         r = clamp(planes[6 * _PLANE + j], zero, one)
@@ -382,25 +397,25 @@ def _correct_rgb(hinges: Any, planes: Any, shares: Any, count: Any, settings: An
     _mix_rgb(planes, count, settings)
 
 
-@spliced
+@inline_ir
 def _correct_gray(hinges: Any, planes: Any, shares: Any, count: Any, settings: Any) -> None:
-    """As `_correct_rgb`, of planes 0, 3 and 6, to 9."""
+    """Compute plane 9, the result, from planes 0, 3 and 6."""
     zero, one = _f32(0), _f32(1)
     for j in range(count):
         seen = clamp(planes[6 * _PLANE + j], zero, one)
         z, x = _f32(_INTERVALS) * seen, shares[j]
-        t = planes[3 * _PLANE + j] + _in_all(hinges, _N[1], _N[2], z, x)
-        planes[9 * _PLANE + j] = fma(_in_all(hinges, _N[0], _N[2], z, x), seen, t)
+        t = planes[3 * _PLANE + j] + _coefficient(hinges, _N[1], _N[2], z, x)
+        planes[9 * _PLANE + j] = fma(_coefficient(hinges, _N[0], _N[2], z, x), seen, t)
     _mix_gray(planes, count, settings)
 
 
 @inline
 def _intervals(places: Any, count: Any) -> Any:
-    """The lowest interval of the first pixels' lumas, and how many intervals they reach over.
+    """Return the lowest interval of the first pixels, and how many intervals they span.
 
-    places: 0 to _INTERVALS, how far up.
+    `places` are the pixels' positions along luma, 0.._INTERVALS.
     """
-    # Floats from 0 on are in the order of their bits, of which there is a vector's least and most.
+    # Floats from 0 up sort like their bits, and the extremes of integers vectorise.
     bits = places.view(np.int32)
     least = most = bits[0]
     for j in range(count):
@@ -410,11 +425,11 @@ def _intervals(places: Any, count: Any) -> Any:
     return low, high - low + 1
 
 
-def _in_some(intervals: int) -> Any:
-    """A function for one number of a pixel's transform, from the constants of so many intervals.
+def _make_coefficient(intervals: int) -> Any:
+    """Make a function that evaluates one coefficient of a pixel's transform in this many intervals.
 
-    n, step: which number, of how many. z: how far up from the table's first interval; x: from the
-    column before to that behind.
+    `n` is the coefficient's number of `step`. `z` is the position along luma from the table's first
+    interval. `x` is the weight of the grid column behind.
     """
 
     @inline
@@ -429,14 +444,14 @@ def _in_some(intervals: int) -> Any:
     return number
 
 
-def _rgb_transform(number: Any) -> Any:
-    """A function for T of `_LANES` pixels, into planes 9 to 11; see `_correct_rgb`."""
+def _make_rgb_transform(number: Any) -> Any:
+    """Make a function that writes T of `_LANES` pixels to planes 9 to 11; see `_correct_rgb`."""
 
     @inline
     def transform(table: Any, low: Any, planes: Any, shares: Any) -> None:
         zero, one, size = _f32(0), _f32(1), _N[12]
-        # Apart, since a loop over more constants is not vectorised, or at a cost; and written out,
-        # since through a helper for one colour, pixels in many intervals take four times as long.
+        # One loop a colour, since a loop over more constants vectorises badly or not at all. They
+        # are written out: with a helper, pixels in many intervals take four times as long.
         for j in range(_LANES):
             z, x = planes[12 * _PLANE + j] - low, shares[j]
             t = planes[3 * _PLANE + j] + number(table, _N[3], size, z, x)
@@ -462,14 +477,17 @@ def _rgb_transform(number: Any) -> Any:
     return transform
 
 
-_in_all = _in_some(_INTERVALS)
-_rgb_in_one, _rgb_in_two = _rgb_transform(_in_some(1)), _rgb_transform(_in_some(2))
-_rgb_in_all = _rgb_transform(_in_all)
+_coefficient = _make_coefficient(_INTERVALS)
+_rgb_in_one, _rgb_in_two = (
+    _make_rgb_transform(_make_coefficient(1)),
+    _make_rgb_transform(_make_coefficient(2)),
+)
+_rgb_in_all = _make_rgb_transform(_coefficient)
 
 
 @inline
 def _mix_rgb(planes: Any, count: Any, settings: Any) -> None:
-    """Mix T, planes 9 to 11, with planes 0 to 2 by strength, in place."""
+    """Mix T, planes 9 to 11, with the input, planes 0 to 2, by strength; in place."""
     ceiling, strength = settings[2], settings[3]
     shadows, highlights = settings[4], settings[5]
     zero, one = _f32(0), _f32(1)
@@ -479,7 +497,7 @@ def _mix_rgb(planes: Any, count: Any, settings: Any) -> None:
         d1 = clamp(planes[10 * _PLANE + j], zero, ceiling) - clamp(v1, zero, one)
         d2 = clamp(planes[11 * _PLANE + j], zero, ceiling) - clamp(v2, zero, one)
         change = fma(LUMA_B, d2, fma(LUMA_G, d1, LUMA_R * d0))
-        share = share_applied(change, strength, shadows, highlights)
+        share = applied_share(change, strength, shadows, highlights)
         planes[9 * _PLANE + j] = fma(share, d0, v0)
         planes[10 * _PLANE + j] = fma(share, d1, v1)
         planes[11 * _PLANE + j] = fma(share, d2, v2)
@@ -487,21 +505,21 @@ def _mix_rgb(planes: Any, count: Any, settings: Any) -> None:
 
 @inline
 def _mix_gray(planes: Any, count: Any, settings: Any) -> None:
-    """As `_mix_rgb`, of planes 9 and 0."""
+    """Mix T, plane 9, with the input, plane 0, by strength; in place."""
     ceiling, strength = settings[2], settings[3]
     shadows, highlights = settings[4], settings[5]
     zero, one = _f32(0), _f32(1)
     for j in range(count):
         change = clamp(planes[9 * _PLANE + j], zero, ceiling) - clamp(planes[j], zero, one)
-        share = share_applied(change, strength, shadows, highlights)
+        share = applied_share(change, strength, shadows, highlights)
         planes[9 * _PLANE + j] = fma(share, change, planes[j])
 
 
 @inline
 def _smooth_steps(planes: Any, colours: Any, count: Any, codes: Any) -> None:
-    """Planes 6 to 8, the overview, to what the transforms are to see of planes 0 to 2.
+    """Replace planes 6 to 8, the overview, by the input with its steps smoothed.
 
-    A code stands for all light within a step; of that, the overview's is taken.
+    A code stands for all light within one step, so the overview is used where it lies in that step.
     """
     zero, one = _f32(0), _f32(1)
     slope = one / (_SURE - _UNSURE)
@@ -513,19 +531,19 @@ def _smooth_steps(planes: Any, colours: Any, count: Any, codes: Any) -> None:
             seen[j] = fma(unsure, off, given[j])
 
 
-def finish(pixels: Array, corrected: Array, settings: Array, out: Array) -> None:
-    """Mix corrected pixels with the input by strength, and encode.
+def mix_and_encode(pixels: Array, corrected: Array, settings: Array, out: Array) -> None:
+    """Mix corrected pixels with the input by strength, and encode them.
 
     Args:
-        pixels: R×C×K of uint8, uint16 or float32: gray, RGB, and alpha, which is copied.
-        corrected: R×C×3 float32, T, of which gray pixels take the luma.
-        settings: as of `slice_grid`.
-        out: R×C×K of the same dtype; may not overlap `pixels`.
+        pixels: R×C×K of uint8, uint16 or float32: gray or RGB, and alpha, which is copied.
+        corrected: R×C×3 float32, T; gray pixels take its luma.
+        settings: see `slice_grid`.
+        out: R×C×K of the same dtype, written to; must not overlap `pixels`.
     """
     target = out if has_plain_rows(out) else np.empty(out.shape, out.dtype)
 
     def encode(first: int, last: int) -> None:
-        _finish(
+        _mix_and_encode(
             *flat_rows(pixels[first:last]),
             *flat_rows(corrected[first:last]),
             *flat_target(target[first:last]),
@@ -539,7 +557,7 @@ def finish(pixels: Array, corrected: Array, settings: Array, out: Array) -> None
 
 
 @rows_kernel
-def _finish(
+def _mix_and_encode(
     pixels: Array,
     pitch: int,
     corrected: Array,
@@ -549,7 +567,7 @@ def _finish(
     shape: tuple[int, int, int],
     settings: Array,
 ) -> None:
-    """`finish` on flat rows, see `rows`."""
+    """Run `mix_and_encode` on flat rows, see `rows`."""
     rows, columns, channels = shape
     one = _f32(1)
     planes = np.empty(12 * _PLANE, np.float32)
@@ -560,7 +578,7 @@ def _finish(
             target = out[i * out_pitch + start * channels : i * out_pitch + stop * channels]
             row = i * corrected_pitch
             _decode(source, channels, one / settings[0], planes)
-            _take_rgb(corrected[row + 3 * start : row + 3 * stop], one, planes[9 * _PLANE :])
+            _decode_rgb(corrected[row + 3 * start : row + 3 * stop], one, planes[9 * _PLANE :])
             if channels >= 3:
                 _mix_rgb(planes, stop - start, settings)
             else:

@@ -1,7 +1,7 @@
-"""What a survey counts and sums over pixels, as numba kernels: light, noise, moments, bad bits.
+"""Kernels that count and sum over an image's pixels: light, noise, moments, non-finite values.
 
-Each works on one window of an image and knows by global coordinates where it lies, so that any
-tiling gives the same sums.
+Each works on one window and knows its position in the image, so the sums do not depend on the
+tiling.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from drht_plugin.bridge.jit import inline, kernel, rows_kernel
-from drht_plugin.bridge.scalars import LUMA_B, LUMA_G, LUMA_R, grid_columns
+from drht_plugin.bridge.scalars import LUMA_B, LUMA_G, LUMA_R, neighbour_columns
 
 Array = npt.NDArray[Any]
 
@@ -21,10 +21,15 @@ _f32 = np.float32
 
 
 @kernel
-def have_bits(words: Array, pitch: int, length: int, mask: Any, have: Array) -> None:
-    """Mark each row that holds a word in which all bits of `mask`, which are side by side, are set.
+def mark_rows_with_bits(words: Array, pitch: int, length: int, mask: Any, have: Array) -> None:
+    """Mark each row that has a word with all bits of `mask` set.
 
-    words, pitch: see `rows.flat_rows`, uint16 or uint32; length: words of a row; have: uint8.
+    Args:
+        words: flat rows of uint16 or uint32, see `rows.flat_rows`.
+        pitch: elements from one row to the next.
+        length: words of a row.
+        mask: adjacent bits.
+        have: uint8, one for each row; written to.
     """
     for i in numba.prange(have.size):
         row = words[i * pitch : i * pitch + length]
@@ -36,16 +41,20 @@ def have_bits(words: Array, pitch: int, length: int, mask: Any, have: Array) -> 
 
 @kernel
 def light_codes(pixels: Array, pitch: int, channels: int, alpha: int, codes: Array) -> None:
-    """Float rows as codes 0..65535 of a table of light; what is not transparent has alpha 1.
+    """Convert float rows to codes 0..65535 of a light table; alpha becomes 0 or 1.
 
-    pixels, pitch: see `rows.flat_rows`, float32 of `channels` each; alpha: index of the alpha
-    channel, or −1; codes: R×(columns·channels) uint16.
+    Args:
+        pixels: flat rows of float32, see `rows.flat_rows`.
+        pitch: elements from one row to the next.
+        channels: of a pixel.
+        alpha: index of the alpha channel, or −1.
+        codes: R×(columns·channels) uint16, written to.
     """
     rows, length = codes.shape
     for i in numba.prange(rows):
         row = pixels[i * pitch : i * pitch + length]
         for n in range(length):
-            # Clamped before the conversion, which large floats would overflow.
+            # Clamp first, since large floats would overflow in the conversion.
             value = min(max(row[n], _f32(0)), _f32(1))
             codes[i, n] = np.int32(value * _f32(65535) + _f32(0.5))
         if alpha >= 0:
@@ -63,17 +72,21 @@ def area_average(
     across: tuple[int, int],
     sums: Array,
 ) -> None:
-    """Add a window's linear light to the sums of the overview pixels that it lies under.
+    """Add a window's linear light to the overview pixels that it covers.
 
-    All in whole numbers, so that a sum is the same in any order and from any windows.
+    All sums are integers, so they are the same in any order and from any windows. Pixels whose
+    alpha is 0 do not count.
 
-    codes, pitch: see `rows.flat_rows`; uint8 or uint16. layout: columns of the window; channels;
-    index of the alpha channel, or −1, whose pixels of 0 do not count. table: colours×n int32, light
-    of the codes 0..n−1 of each colour. down: index of the first row among those sampled; image rows
-    from one sample to the next; rows of the image. A sampled row stands for its step, the last one
-    for what is left over too. across: the window's first column; columns of the image.
-    sums: h×w×(colours + 1) int64: light of each channel, and the area that counted, in 1/(h·w) of
-    a pixel.
+    Args:
+        codes: flat rows of uint8 or uint16, see `rows.flat_rows`.
+        pitch: elements from one row to the next.
+        layout: columns of the window; channels; index of the alpha channel, or −1.
+        table: colours×n int32, linear light of the codes 0..n−1 of each colour.
+        down: index of the first row among the sampled ones; image rows from one sample to the next;
+            rows of the image. A sampled row stands for one step, the last one also for the rest.
+        across: the window's first column; columns of the image.
+        sums: h×w×(colours + 1) int64, added to: the light of each channel, and the area that
+            counted, in 1/(h·w) of a pixel.
     """
     columns, channels, alpha = layout
     first, step, height = down
@@ -127,13 +140,18 @@ def count_differences(
     scale: float,
     counts: Array,
 ) -> None:
-    """Count the second differences of luma along rows, by luma and by how large they are.
+    """Count second differences of luma along rows, by luma and by size.
 
-    codes, pitch: see `rows.flat_rows`; uint8 or uint16. layout: columns; channels; index of the
-    alpha channel, or −1, whose transparent pixels weigh in nowhere. across: the first column that
-    is sampled, and columns from one sample to the next. display: display values of the codes.
-    scale: steps to a difference of 1.
-    counts: distances×levels×steps int64, added to, of pixels 1, 2, … apart.
+    Transparent pixels are skipped.
+
+    Args:
+        codes: flat rows of uint8 or uint16, see `rows.flat_rows`.
+        pitch: elements from one row to the next.
+        layout: columns; channels; index of the alpha channel, or −1.
+        across: first column that is sampled; columns from one sample to the next.
+        display: display values of the codes, float32.
+        scale: bins of the histogram for a difference of 1.
+        counts: distances×levels×bins int64, added to; distances are 1, 2, … pixels.
     """
     columns, channels, alpha = layout
     begin, step = across
@@ -157,7 +175,7 @@ def count_differences(
             for d in range(reach):
                 before, after = luma[reach - d - 1], luma[reach + d + 1]
                 mean = _f32(0.25) * (before + after) + _f32(0.5) * middle
-                # What is cut off at black and white has lost its noise.
+                # Values clipped at black or white have lost their noise.
                 if mean < _f32(0.5 / 255) or mean > _f32(1 - 1 / 255):
                     continue
                 level = min(int(mean * _f32(levels)), levels - 1)
@@ -167,14 +185,21 @@ def count_differences(
 
 @kernel
 def fit_statistics(ldr: Array, target: Array, weight: Array, wrap: bool, moments: Array) -> None:
-    """Splat the moments that a tone grid is fitted from (see `grid.fit`).
+    """Add up the moments that a tone grid is fitted to, see `survey.tone_grid.fit_tone_grid`.
 
-    ldr, target: h×w×3 float32; weight: h×w float32; moments: gy×gx×gz×22 float64, added to: the
-    10 distinct products of (r, g, b, 1) and the 12 products of (r, g, b, 1) with the target.
+    Each pixel is shared among the grid cells around it.
+
+    Args:
+        ldr: h×w×3 float32 in 0..1.
+        target: h×w×3 float32.
+        weight: h×w float32, how much each pixel counts.
+        wrap: whether columns are periodic.
+        moments: gy×gx×gz×22 float64, added to: the 10 distinct products of (r, g, b, 1), and the 12
+            products of (r, g, b, 1) with the target.
     """
     h, w = ldr.shape[0], ldr.shape[1]
     gy, gx, gz = moments.shape[0], moments.shape[1], moments.shape[2]
-    # Threads own rows of the grid, so that every sum is taken in one order.
+    # Each thread has its own rows of the grid, so that every sum is made in one order.
     for row in numba.prange(gy):
         features = np.empty(4, np.float32)
         for i in range(h):
@@ -190,7 +215,7 @@ def fit_statistics(ldr: Array, target: Array, weight: Array, wrap: bool, moments
                 features[1] = ldr[i, j, 1]
                 features[2] = ldr[i, j, 2]
                 features[3] = 1
-                x0, x1, fx = grid_columns((j + 0.5) / w * gx - 0.5, gx, wrap)
+                x0, x1, fx = neighbour_columns((j + 0.5) / w * gx - 0.5, gx, wrap)
                 z0, z1, fz = _level(features[0], features[1], features[2], gz)
                 for corner in range(4):
                     column = x1 if corner & 1 else x0
@@ -210,7 +235,7 @@ def fit_statistics(ldr: Array, target: Array, weight: Array, wrap: bool, moments
 
 @inline
 def _level(r: Any, g: Any, b: Any, count: Any) -> Any:
-    """The two luma levels around a colour, and the second one's share."""
+    """Return the two luma levels around a colour, and the weight of the second."""
     luma = LUMA_R * r + LUMA_G * g + LUMA_B * b
     position = min(max(luma, _f32(0)), _f32(1)) * _f32(count - 1)
     low = min(int(position), count - 2)

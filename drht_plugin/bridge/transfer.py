@@ -1,7 +1,7 @@
-"""The constants and formulas of the bridge and of the display encoding, in one place.
+"""Constants and formulas of the bridge and of display encoding, in numpy.
 
-Scale: H = 1 is the scene-linear radiance at which the input picture clips. y is H moved into
-the LDR domain (Yang et al. 2018, section 3.2), so that y = ALPHA where the input clips.
+H = 1 is the scene-linear radiance at which the input picture clips. y is H moved into the LDR
+domain (Yang et al. 2018, section 3.2): y = ALPHA where the input clips.
 """
 
 from __future__ import annotations
@@ -10,17 +10,19 @@ import numpy as np
 import numpy.typing as npt
 
 GAMMA = 1 / 2.2
-"""Exponent of y = α·H^γ: the released training graph of Yang et al. uses 1/2.2."""
+"""Exponent of y = α·H^γ; the released training graph of Yang et al. uses 1/2.2."""
 
 ALPHA = 1.0
-"""Factor of y = α·H^γ. The authors use 1/30 for radiance up to 1776 times a unit of their own;
-here H = 1 is the clip point, and α = 1 puts it at y = 1, the code at which the input clips."""
+"""Factor of y = α·H^γ.
+
+The authors use 1/30 for radiance of up to 1776 times a unit of their own. Here H = 1 is the clip
+point, and α = 1 puts it at y = 1, the code at which the input clips."""
 
 DELTA = 1 / 255
 """Offset of the second network's input log(H + δ), as in the authors' training graph."""
 
 H_MAX = 64.0
-"""Largest radiance that is estimated: 6 EV above the clip point."""
+"""Largest radiance that is estimated, 6 EV above the clip point."""
 
 LUMA_WEIGHTS = (0.2126, 0.7152, 0.0722)
 """Weights of R, G and B in luma, and in the luminance of linear light (ITU-R BT.709)."""
@@ -32,7 +34,14 @@ FloatArray = npt.NDArray[np.floating]
 
 
 def srgb_decode(coded: FloatArray) -> FloatArray:
-    """Display-encoded values to linear light (IEC 61966-2-1), extended by symmetry to all reals."""
+    """Convert display-encoded values to linear light (IEC 61966-2-1), odd in the value.
+
+    Args:
+        coded: of any shape; 1.0 is white.
+
+    Returns:
+        Linear light of the same shape; 1.0 is white.
+    """
     magnitude = np.abs(coded)
     linear = np.where(
         magnitude <= SRGB_CODED_END,
@@ -43,7 +52,14 @@ def srgb_decode(coded: FloatArray) -> FloatArray:
 
 
 def srgb_encode(linear: FloatArray) -> FloatArray:
-    """Linear light to display-encoded values (IEC 61966-2-1), extended by symmetry to all reals."""
+    """Convert linear light to display-encoded values (IEC 61966-2-1), odd in the value.
+
+    Args:
+        linear: of any shape; 1.0 is white.
+
+    Returns:
+        Display-encoded values of the same shape; 1.0 is white.
+    """
     magnitude = np.abs(linear)
     coded = np.where(
         magnitude <= SRGB_LINEAR_END,
@@ -54,15 +70,27 @@ def srgb_encode(linear: FloatArray) -> FloatArray:
 
 
 def to_ldr_domain(radiance: FloatArray) -> FloatArray:
-    """H (≥ 0, 1 = the clip point) to y = α·H^γ."""
+    """Convert H to y = α·H^γ.
+
+    Args:
+        radiance: H ≥ 0, of any shape; 1.0 is the clip point.
+    """
     return ALPHA * radiance**GAMMA
 
 
 def to_radiance(y: FloatArray) -> FloatArray:
-    """Y to H = (max(y, 0)/α)^(1/γ), at most `H_MAX`."""
+    """Convert y to H = (max(y, 0)/α)^(1/γ), at most `H_MAX`.
+
+    Args:
+        y: of any shape.
+    """
     return np.minimum((np.maximum(y, 0) / ALPHA) ** (1 / GAMMA), H_MAX)
 
 
 def to_log(radiance: FloatArray) -> FloatArray:
-    """H to log(H + δ), the second network's input."""
+    """Convert H to log(H + δ), the second network's input.
+
+    Args:
+        radiance: H ≥ 0, of any shape; 1.0 is the clip point.
+    """
     return np.log(radiance + DELTA)

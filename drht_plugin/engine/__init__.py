@@ -1,1 +1,1 @@
-"""Survey once, render anywhere: whole image to `Scene`, scene and window to corrected pixels."""
+"""The method: survey an image once to a `Scene`, then render any window of it from the scene."""

@@ -1,4 +1,4 @@
-"""Bands of an image's rows: what is to be done to them, and how many rows a band has."""
+"""Bands: the rows of an image that are rendered at once, as many as the memory allows."""
 
 from __future__ import annotations
 
@@ -9,27 +9,29 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from drht_plugin.engine.memory import in_words, parse_memory
+from drht_plugin.engine.memory import format_bytes, parse_memory
 from drht_plugin.engine.pixels import ImageSpec
 from drht_plugin.errors import InputError
 
 Image = npt.NDArray[Any]
 
 DEPTH = 2
-"""Bands that wait between reading and computing, and between computing and writing."""
+"""Bands that may queue between reading and computing, and between computing and writing."""
 
-_IN_FLIGHT = DEPTH + 2  # and one at either end
+_IN_FLIGHT = DEPTH + 2
+"""Bands that exist at once on either side: the queue's, and one at each of its ends."""
 
 
 @dataclass(frozen=True)
 class Demand:
-    """What a renderer asks for.
+    """What a renderer of bands needs.
 
     Attributes:
-        halo: input rows that it needs above and below a band, fewer at the image's borders.
-        stride: bands begin on multiples of it.
-        row_in, row_out: bytes of one row of the input and of the result.
-        row_work: bytes that it needs for each row of a band, beside these two.
+        halo: input rows that it needs above and below a band, clipped to the image.
+        stride: bands start at multiples of this many rows.
+        row_in: bytes of one row of the input.
+        row_out: bytes of one row of the result.
+        row_work: further bytes that it needs for each row of a band.
     """
 
     halo: int
@@ -40,29 +42,40 @@ class Demand:
 
 
 class BandRenderer(Protocol):
-    """What makes bands of a result, whose rows have the shape `row_shape` and one dtype."""
+    """Function that renders bands of the result, in rows of one shape and dtype."""
 
     @property
     def row_shape(self) -> tuple[int, ...]:
-        """Of one row of the result."""
+        """Shape of one row of the result, W or W×C."""
         ...
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of the result."""
+        """Dtype of the result."""
         ...
 
     def __call__(self, pixels: Image, top: int, band: slice, out: Image) -> None:
-        """Write the result's rows `band` to `out`.
+        """Write some rows of the result to `out`.
 
-        pixels: input rows from row `top` of the image on: the band's and its halo's.
+        Args:
+            pixels: input rows of the band and its halo.
+            top: row of the image that `pixels` start at.
+            band: rows of the image to write.
+            out: array for them, of the shape `row_shape` in each row.
         """
         ...
 
 
 @dataclass(frozen=True)
 class Band:
-    """Rows `first:last` of a result, and the input rows `above:below` that they need."""
+    """Rows of the result, with the input rows that they need.
+
+    Attributes:
+        first: first row of the band.
+        last: row after its last.
+        above: first input row that it needs.
+        below: row after the last that it needs.
+    """
 
     first: int
     last: int
@@ -72,9 +85,14 @@ class Band:
 
 @dataclass(frozen=True)
 class BandPlan:
-    """How an image's rows are parted: `rows` to a band, from row `start` on.
+    """How an image's rows are split into bands. Iterating yields each `Band` in order.
 
-    Bands begin on multiples of `stride`.
+    Attributes:
+        height: rows of the image.
+        rows: rows of a band; the last one may have fewer.
+        halo: input rows that are needed above and below a band.
+        start: row that the first band starts at.
+        stride: bands start at multiples of this many rows.
     """
 
     height: int
@@ -89,7 +107,11 @@ class BandPlan:
             yield Band(first, last, max(first - self.halo, 0), min(last + self.halo, self.height))
 
     def from_row(self, start: int) -> BandPlan:
-        """Return the plan of what is left when the rows above `start` are done."""
+        """Return the plan of the remaining bands when the rows above `start` are done.
+
+        Args:
+            start: first row that is not done; rounded down to a multiple of the stride.
+        """
         return replace(self, start=start - start % self.stride)
 
 
@@ -100,20 +122,23 @@ def plan_bands(
     memory: int | str | None = None,
     tile: int | None = None,
 ) -> BandPlan:
-    """Choose the rows of a band.
+    """Choose how many rows a band has.
 
     Args:
-        spec: of the image.
-        demand: of what is to be done to it.
-        memory: bytes, or a text such as "512M" or "2G", for the pixels that are on their way.
+        spec: of the image as stored.
+        demand: what the renderer needs.
+        memory: for the pixels in flight: bytes, or a text such as "512M" or "2G".
         tile: rows of a band; None takes as many as fit the memory.
+
+    Returns:
+        The plan of the whole image.
 
     Raises:
         InputError: a memory or tile that is no such number, a tile that is not a multiple of the
-            stride, or rows that need more than the memory; says how much.
+            stride, or rows that need more than the memory; the message says how much.
     """
     budget = parse_memory(memory)
-    # What has a halo puts its windows together from the rows kept and the rows read.
+    # With a halo a window is joined from the rows that were kept and those just read.
     row_in = demand.row_in * (_IN_FLIGHT + bool(demand.halo))
     each = row_in + _IN_FLIGHT * demand.row_out + demand.row_work
     fixed = 2 * demand.halo * (2 * demand.row_in + demand.row_work)
@@ -124,13 +149,15 @@ def plan_bands(
     needed = each * min(rows, spec.height) + fixed
     if needed > budget and (tile is None or memory is not None):
         raise InputError(
-            f"{min(rows, spec.height)} rows of {spec.width} pixels need {in_words(needed)} of "
-            f"memory while they are worked on; {in_words(budget)} are allowed (memory={memory!r})"
+            f"{min(rows, spec.height)} rows of {spec.width} pixels need {format_bytes(needed)} of "
+            f"memory while they are worked on; {format_bytes(budget)} are allowed "
+            f"(memory={memory!r})"
         )
     return BandPlan(spec.height, rows, demand.halo, stride=stride)
 
 
 def _require_tile(tile: Any, stride: int) -> int:
+    """Refuse a tile that is not a whole number of strides."""
     if not isinstance(tile, int) or isinstance(tile, bool) or tile < 1:
         raise InputError(f"tile is {tile!r}; expected a whole number of rows from 1")
     if tile < stride or tile % stride:

@@ -37,38 +37,39 @@ def correct(
     """Correct an over- or under-exposed picture.
 
     Args:
-        image: a numpy array or memmap, H×W or H×W×C: gray, gray + alpha, RGB or RGB + alpha
-            (C = 1…4) of uint8, uint16, float16 or float32. Integers and floats are
-            display-encoded, white at the integer's maximum or 1.0; what lies above white in a
-            float picture is added to what white becomes, so that highlights keep their order.
-        strength: how much of the correction is applied, 0..1; 0 gives the input bit for bit.
-        shadows: how much of the lift is applied where the picture gets brighter, 0..1.
-        highlights: how much of the recovery is applied where it gets darker, 0..1.
-        detail: "guided": detail from the input, tone from the networks; "network": a network at
-            full resolution mends noise, code steps and coding losses of what is lifted, at some
-            fifty times the cost; "auto" is guided: where lifted noise shows, see
-            `Scene.lifted_noise`, the other is worth its time.
-        transfer: "linear" for scene-linear values.
+        image: numpy array or memmap, H×W or H×W×C: gray, gray + alpha, RGB or RGB + alpha (C =
+            1…4), of uint8, uint16, float16 or float32. Values are display-encoded unless `transfer`
+            says otherwise; white is the integer's maximum, or 1.0. What lies above white in a float
+            picture is added to what white becomes, so that highlights keep their order.
+        strength: share of the correction that is applied, 0..1; 0 returns the input bit for bit.
+        shadows: share of it that is applied where the picture gets brighter, 0..1.
+        highlights: share of it that is applied where the picture gets darker, 0..1.
+        detail: "guided" takes detail from the input and tone from the networks. "network" runs a
+            network at full resolution, which removes lifted noise, code steps and compression
+            losses at about fifty times the cost; it is worth its time where lifted noise shows, see
+            `Scene.lifted_noise`. "auto" is guided.
+        transfer: "srgb" for display-encoded values, "linear" for scene-linear ones.
         orientation: how the picture is stored, 1 to 8 as in EXIF; the networks see it upright. The
-            result is stored as the picture is.
-        profile: bytes of an ICC profile, of RGB or gray as the picture is, or `Cicp` code points:
-            what the values stand for. None is sRGB. The networks see the picture in sRGB; the
-            result is in the picture's own space. Of linear values it gives the primaries.
-        wrap: a 360° panorama, whose left and right edges meet; of an orientation up to 4.
-        tile: in network detail, the side in pixels of what the network sees at once (memory goes
-            with its square); in guided detail, rows that are worked on at once.
+            result is stored like the picture.
+        profile: colour space of the values: bytes of an ICC profile (RGB or gray, as the picture),
+            or `Cicp` code points. None is sRGB. The networks see the picture in sRGB; the result is
+            in the picture's own space. For linear values it gives the primaries.
+        wrap: whether it is a 360° panorama, whose left and right edges meet; only with an
+            orientation of 1 to 4.
+        tile: in network detail, side in pixels of the tiles that the network sees (memory grows
+            with its square); in guided detail, rows that are computed at once.
         model: "default", or a .safetensors file with its .json beside it.
-        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
+        device: "auto" (CUDA, MPS, then CPU), "cpu", "cuda", "cuda:N" or "mps".
         threads: CPU threads; None takes all cores.
-        out: array of the image's shape and dtype for the result; may not overlap the image.
-        progress: called with the share that is done, 0..1, from the calling thread; what it
-            raises stops the work.
+        out: array for the result, of the image's shape and dtype; must not overlap the image.
+        progress: called from the calling thread with the share that is done, 0..1; an exception
+            that it raises stops the work.
 
     Returns:
-        The corrected picture, of the same shape and dtype; alpha is untouched.
+        The corrected picture, with the shape and dtype of the image; alpha is copied.
 
     Raises:
-        InputError: an image or argument outside the above; NaN or infinity in the image.
+        InputError: an image or argument that is not accepted; NaN or infinity in the image.
         WeightsError: damaged weights.
     """
     return shared_corrector(model, device, threads).correct(
@@ -99,13 +100,26 @@ def estimate_hdr(
     threads: int | None = None,
     progress: ProgressCallback | None = None,
 ) -> npt.NDArray[np.float32]:
-    """The scene's radiance, as the first network estimates it.
+    """Estimate the scene's HDR radiance from a picture, by the first network.
 
-    Args and errors are those of `correct`.
+    Args:
+        image: see `correct`.
+        transfer: see `correct`.
+        orientation: see `correct`.
+        profile: see `correct`.
+        wrap: see `correct`.
+        model: see `correct`.
+        device: see `correct`.
+        threads: see `correct`.
+        progress: see `correct`.
 
     Returns:
-        H×W×3 (H×W×1 or H×W for gray) float32, scene-linear, of the profile's primaries; 1.0 is
-        the radiance at which the input clips, what was clipped lies above, up to 64.
+        H×W×3 float32 (H×W×1 or H×W for gray), scene-linear, in the profile's primaries. 1.0 is the
+        radiance at which the input clips; clipped light lies above, up to 64.
+
+    Raises:
+        InputError: an image or argument that is not accepted; NaN or infinity in the image.
+        WeightsError: damaged weights.
     """
     return shared_corrector(model, device, threads).estimate_hdr(
         image,
@@ -129,10 +143,26 @@ def survey(
     threads: int | None = None,
     progress: ProgressCallback | None = None,
 ) -> Scene:
-    """Look at the whole image once: what `render` needs to correct any part of it.
+    """Survey the whole image once, so that any part of it can be rendered.
 
-    Args and errors are those of `correct`; the image may be anything with shape, dtype and row
-    slices `image[top:bottom:step]` that give numpy arrays.
+    Args:
+        image: see `correct`; it may be anything with shape, dtype and row slices
+            `image[top:bottom:step]` that give numpy arrays.
+        transfer: see `correct`.
+        orientation: see `correct`.
+        profile: see `correct`.
+        wrap: see `correct`.
+        model: see `correct`.
+        device: see `correct`.
+        threads: see `correct`.
+        progress: see `correct`.
+
+    Returns:
+        The scene, which `render` takes.
+
+    Raises:
+        InputError: an image or argument that is not accepted; NaN or infinity in the image.
+        WeightsError: damaged weights.
     """
     corrector = shared_corrector(model, device, threads)
     return corrector.survey(

@@ -1,4 +1,4 @@
-"""`Corrector`: loaded networks, and the calls on arrays and streams that use them."""
+"""`Corrector`: loaded networks, with the calls on arrays and streams that use them."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ Image = npt.NDArray[Any]
 
 
 class Corrector:
-    """Loaded networks on a device; safe to call from several threads.
+    """Networks loaded on a device; safe to call from several threads.
 
     Args:
         model: "default", or a .safetensors file with its .json beside it.
@@ -65,14 +65,14 @@ class Corrector:
 
     @cached_property
     def runner(self) -> Runner:
-        """The networks, loaded when first needed."""
+        """The two networks of the survey, loaded on first use."""
         from drht_plugin.model.runner import Runner
 
         return Runner(self._model, self._device)
 
     @cached_property
     def detail_runner(self) -> DetailRunner:
-        """The network of network detail, loaded when first needed.
+        """The network of network detail, loaded on first use.
 
         Raises:
             InputError: the model has none.
@@ -83,13 +83,16 @@ class Corrector:
 
     @cached_property
     def has_detail(self) -> bool:
-        """Whether the model has a network for network detail; nothing is loaded."""
+        """Whether the model has a network for network detail; does not load it."""
         from drht_plugin.model.locate import detail_of, locate
 
         return detail_of(locate(self._model)).is_file()
 
     def network_renderer(self, tile: int | None = None) -> NetworkRenderer:
-        """Renders windows in network detail, from tiles of this side.
+        """Return a renderer of windows in network detail.
+
+        Args:
+            tile: side of the tiles that the network sees, in pixels; None takes the default.
 
         Raises:
             InputError: an impossible tile, or a model without a detail network.
@@ -98,7 +101,7 @@ class Corrector:
         return NetworkRenderer(self.detail_runner, tile)
 
     def model_digest(self) -> str:
-        """SHA-256 of the networks' weights, in hexadecimal: what tells one model from another."""
+        """Return the SHA-256 of the networks' weights in hexadecimal; it identifies the model."""
         from drht_plugin.model.locate import detail_of, locate
 
         weights = locate(self._model)
@@ -115,9 +118,13 @@ class Corrector:
         wrap: bool = False,
         progress: ProgressCallback | None = None,
     ) -> Scene:
-        """Look at the whole image once; arguments and errors as in `drht_plugin.correct`."""
-        with _threads(self._threads), ThreadPoolExecutor(1) as loader:
-            # Loaded, where they are not, while the image is read.
+        """Survey the whole image; arguments and errors are those of `drht_plugin.survey`.
+
+        Returns:
+            The scene, from which any part of the image can be rendered.
+        """
+        with _limit_threads(self._threads), ThreadPoolExecutor(1) as loader:
+            # Load the networks while the image is read.
             networks = loader.submit(lambda: self.runner)
             return survey(
                 image,
@@ -140,7 +147,14 @@ class Corrector:
         out: Image | None = None,
         progress: ProgressCallback | None = None,
     ) -> Image:
-        """Correct the whole surveyed image; arguments and errors as in `drht_plugin.correct`."""
+        """Correct a whole image that has been surveyed.
+
+        `pixels` is the surveyed image, H×W or H×W×C; one of another size or kind raises InputError.
+        Other arguments and errors are those of `drht_plugin.correct`.
+
+        Returns:
+            The corrected picture, with the shape and dtype of `pixels`.
+        """
         _require_surveyed(scene, pixels)
         plan = plan_array(scene.spec, detail=detail, orientation=scene.orientation, tile=tile)
         return self._render_array(
@@ -150,11 +164,15 @@ class Corrector:
     def render_hdr(
         self, scene: Scene, pixels: Image, *, progress: ProgressCallback | None = None
     ) -> npt.NDArray[np.float32]:
-        """Estimate the HDR of the whole surveyed image; see `drht_plugin.estimate_hdr`."""
+        """Estimate the HDR radiance of a whole image that has been surveyed.
+
+        Errors and result are those of `drht_plugin.estimate_hdr`; an image of another size than the
+        surveyed one raises InputError too.
+        """
         _require_surveyed(scene, pixels)
         spec = scene.spec
         radiance = np.empty((spec.height, spec.width, spec.colours), np.float32)
-        with _threads(self._threads):
+        with _limit_threads(self._threads):
             renderer = RadianceBands(scene, radiance_grid(scene), spec.colours)
             run_array(pixels, radiance, renderer, plan_radiance_array(spec), by_rows(progress))
         return radiance[..., 0] if len(pixels.shape) == 2 else radiance
@@ -171,7 +189,11 @@ class Corrector:
         tile: int | None = None,
         progress: ProgressCallback | None = None,
     ) -> None:
-        """Correct the surveyed source into the sink; arguments and errors as in `stream`."""
+        """Correct a source that has been surveyed into a sink.
+
+        A source of another size or kind than the surveyed image raises InputError. Other arguments
+        and errors are those of `stream`.
+        """
         _require_surveyed(scene, source)
         require_sink(source, sink)
         plan = plan_stream(
@@ -189,9 +211,22 @@ class Corrector:
         strength: Strength = FULL,
         progress: ProgressCallback | None = None,
     ) -> None:
-        """Correct the surveyed source into the sink as planned by `plan.plan_stream`."""
+        """Correct a source that has been surveyed into a sink, by a plan of `plan.plan_stream`.
+
+        Args:
+            scene: of the source.
+            source: the surveyed image; see `stream`.
+            sink: takes the rows from the plan's first on; see `stream`.
+            plan: how to render it.
+            strength: how much of the correction is applied.
+            progress: see `stream`.
+
+        Raises:
+            InputError: a source that ends early; NaN or infinity in it.
+            WeightsError: damaged weights.
+        """
         renderer = self._renderer(scene, plan, strength, tuple(source.shape[1:]))
-        with _threads(self._threads):
+        with _limit_threads(self._threads):
             run(source, sink, renderer, plan.bands, by_rows(progress))
 
     def render_hdr_into(
@@ -203,10 +238,13 @@ class Corrector:
         memory: int | str | None = None,
         progress: ProgressCallback | None = None,
     ) -> None:
-        """Estimate the HDR of the surveyed source into a sink of float32 rows W×3; see `stream`."""
+        """Estimate the HDR radiance of a source that has been surveyed into a sink.
+
+        The sink takes float32 rows W×3. Arguments and errors are those of `render_into`.
+        """
         _require_surveyed(scene, source)
         plan = plan_radiance(scene.spec, memory=memory)
-        with _threads(self._threads):
+        with _limit_threads(self._threads):
             renderer = RadianceBands(scene, radiance_grid(scene))
             run(source, sink, renderer, plan, by_rows(progress))
 
@@ -220,7 +258,7 @@ class Corrector:
         progress: ProgressCallback | None,
     ) -> Image:
         renderer = self._renderer(scene, plan, strength, tuple(pixels.shape[1:]))
-        with _threads(self._threads):
+        with _limit_threads(self._threads):
             run_array(pixels, out, renderer, plan.bands, by_rows(progress))
         return out
 
@@ -250,32 +288,39 @@ class Corrector:
     ) -> Scene:
         """Correct an image of any size from a source into a sink, in bounded memory.
 
-        Reading, computing and writing overlap. The result is that of `correct`, bit for bit, but
-        for a source of 2²⁸ pixels or more that has smaller copies of itself
-        (`engine.source.Reducible`: JPEG files, TIFF pyramids), which is surveyed by one of them.
+        Reading, computing and writing overlap. The result is that of `correct`, bit for bit. The
+        exception is a source of 2²⁸ pixels or more that has smaller copies of itself
+        (`engine.source.Reducible`: JPEG files, TIFF pyramids), which is surveyed by one of these.
 
         Args:
             source: anything with shape, dtype and `source[top:bottom:step]` that gives numpy rows:
-                numpy, memmap, zarr and h5py arrays. It is read twice from top to bottom, and
-                once more where it wraps.
-            sink: anything that takes `sink[top:bottom] = rows`, in order; of the source's shape
-                and dtype where it has them.
-            strength, shadows, highlights, detail, transfer, orientation, profile, wrap: see
-                `drht_plugin.correct`.
-            memory: for the pixels on their way, in bytes or as "512M", "2G"; the networks and
-                libraries come on top. None takes 96 MB.
-            tile: in guided detail, rows that are worked on at once; in network detail, the side
-                of what the network sees at once. None takes what the memory allows.
-            progress: called with the share that is done, 0..1, from the calling thread; what it
-                raises stops the work.
+                numpy, memmap, zarr and h5py arrays. It is read twice from top to bottom, and once
+                more for a panorama.
+            sink: anything that takes `sink[top:bottom] = rows`, in order; if it has a shape and
+                dtype, they are the source's.
+            strength: see `drht_plugin.correct`.
+            shadows: see `drht_plugin.correct`.
+            highlights: see `drht_plugin.correct`.
+            detail: see `drht_plugin.correct`.
+            transfer: see `drht_plugin.correct`.
+            orientation: see `drht_plugin.correct`.
+            profile: see `drht_plugin.correct`.
+            wrap: see `drht_plugin.correct`.
+            memory: for the pixels in flight, in bytes or as "512M", "2G"; the networks and
+                libraries need more on top. None takes 96 MB in guided detail, 768 MB at most in
+                network detail.
+            tile: in guided detail, rows that are computed at once; in network detail, side in
+                pixels of the tiles that the network sees. None takes what the memory allows.
+            progress: called from the calling thread with the share that is done, 0..1; an exception
+                that it raises stops the work.
 
         Returns:
-            The scene, for `render_into` with another strength.
+            The scene, which `render_into` can render again with another strength.
 
         Raises:
-            InputError: a source, sink or argument outside the above; a source that ends early; NaN
-                or infinity in it. What the source or sink raises comes through. The sink may hold
-                the first rows then.
+            InputError: a source, sink or argument that is not accepted; a source that ends early;
+                NaN or infinity in it. The sink may then hold the first rows. Exceptions of the
+                source and the sink are passed on.
             WeightsError: damaged weights.
         """
         applied = Strength(strength, shadows, highlights)
@@ -311,7 +356,11 @@ class Corrector:
         out: Image | None = None,
         progress: ProgressCallback | None = None,
     ) -> Image:
-        """The corrected picture; see `drht_plugin.correct`."""
+        """Correct a picture; arguments and errors are those of `drht_plugin.correct`.
+
+        Returns:
+            The corrected picture, with the shape and dtype of the image; alpha is copied.
+        """
         applied = Strength(strength, shadows, highlights)
         orientation = require_orientation(orientation, wrap=wrap)
         spec = spec_of(image, transfer)
@@ -338,7 +387,7 @@ class Corrector:
         wrap: bool = False,
         progress: ProgressCallback | None = None,
     ) -> npt.NDArray[np.float32]:
-        """The scene-linear HDR estimate; see `drht_plugin.estimate_hdr`."""
+        """Estimate the scene's HDR radiance; see `drht_plugin.estimate_hdr`."""
         first, second = split(progress, SURVEY_SHARE)
         scene = self.survey(
             image,
@@ -353,17 +402,25 @@ class Corrector:
 
 @lru_cache(maxsize=2)
 def shared_corrector(model: str | Path, device: str, threads: int | None) -> Corrector:
-    """The corrector of these settings, kept so that its networks are loaded once."""
+    """Return the corrector of these settings, cached so that its networks are loaded once.
+
+    Args:
+        model: see `Corrector`.
+        device: see `Corrector`.
+        threads: see `Corrector`.
+    """
     return Corrector(model=model, device=device, threads=threads)
 
 
 def _prepare_out(image: Any, out: Image | None) -> Image:
+    """Return an array for the result: a new one, or `out` after a check."""
     if out is None:
         return np.empty(image.shape, image.dtype)
     return require_out(image, out)
 
 
 def _require_surveyed(scene: Scene, image: Any) -> None:
+    """Refuse an image of another size than the surveyed one."""
     given, spec = spec_of(image), scene.spec
     if (given.height, given.width) != (spec.height, spec.width):
         raise InputError(
@@ -373,8 +430,8 @@ def _require_surveyed(scene: Scene, image: Any) -> None:
 
 
 @contextmanager
-def _threads(count: int | None) -> Iterator[None]:
-    """Run the kernels of this thread on so many threads."""
+def _limit_threads(count: int | None) -> Iterator[None]:
+    """Run the kernels of this thread on at most `count` threads."""
     if count is None:
         yield
         return

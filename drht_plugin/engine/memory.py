@@ -1,4 +1,4 @@
-"""Amounts of memory, as users write and read them."""
+"""Amounts of memory as users write and read them."""
 
 from __future__ import annotations
 
@@ -7,16 +7,23 @@ from typing import Any
 from drht_plugin.errors import InputError
 
 DEFAULT_MEMORY = 96 << 20
-"""Bytes of pixels that are on their way at once, unless told otherwise."""
+"""Default memory for the pixels that are in flight, in bytes."""
 
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+"""Bytes in each unit."""
 
 
 def parse_memory(memory: Any) -> int:
-    """Bytes that "2G", "512M", a plain number or None (`DEFAULT_MEMORY`) stand for.
+    """Parse an amount of memory.
+
+    Args:
+        memory: bytes, or a text such as "512M" or "2G"; None takes `DEFAULT_MEMORY`.
+
+    Returns:
+        Bytes.
 
     Raises:
-        InputError: no such number.
+        InputError: not such an amount.
     """
     if memory is None:
         return DEFAULT_MEMORY
@@ -31,8 +38,12 @@ def parse_memory(memory: Any) -> int:
     return int(size)
 
 
-def in_words(size: float) -> str:
-    """A number of bytes as text: 1.5 GB."""
+def format_bytes(size: float) -> str:
+    """Format a number of bytes, for example as "1.5 GB".
+
+    Args:
+        size: number of bytes.
+    """
     for unit in ("bytes", "kB", "MB", "GB"):
         if size < 1024:
             return f"{size:.3g} {unit}"

@@ -1,4 +1,4 @@
-"""What a noise curve says: noise by luma, over an overview and in the corrected picture."""
+"""Use a noise curve: the noise by luma at an overview's pixels and in the corrected picture."""
 
 from __future__ import annotations
 
@@ -10,17 +10,25 @@ from drht_plugin.engine.pixels import LUMA
 FloatArray = npt.NDArray[np.float32]
 
 BINS = 16
-"""Levels of display-encoded luma, from 0 to 1, that noise is measured at."""
+"""Levels of display-encoded luma, from 0 to 1, at which noise is measured."""
 
 DISTANCES = 2
-"""Noise is measured between neighbours, and between pixels up to so many apart."""
+"""Largest distance in pixels between the neighbours whose differences measure the noise, from 1."""
 
 BLACK = 2 / 255
-"""What is added to luma before a gain is taken: next to black there is noise only."""
+"""Luma that is added before a gain is taken; next to black there is only noise."""
 
 
 def noise_map(ldr: FloatArray, curve: FloatArray) -> FloatArray:
-    """The noise that a curve says of each pixel of an overview h×w×3: h×w×distances."""
+    """Look up the noise of each pixel of an overview.
+
+    Args:
+        ldr: h×w×3 float32 in 0..1, display-encoded.
+        curve: `DISTANCES`×`BINS` float32, see `survey.noise.NoiseMeter.curve`.
+
+    Returns:
+        h×w×`DISTANCES` float32, standard deviations in 0..1.
+    """
     luma = ldr @ LUMA
     return np.stack([np.interp(luma, bin_centres(), level) for level in curve], -1).astype(
         np.float32
@@ -30,10 +38,18 @@ def noise_map(ldr: FloatArray, curve: FloatArray) -> FloatArray:
 def lifted_noise(
     ldr: FloatArray, corrected: FloatArray, weight: FloatArray, curve: FloatArray
 ) -> float:
-    """How noisy a picture comes out in guided detail: mean standard deviation in T, in 0..1.
+    """Return the mean standard deviation of the noise in T, in guided detail.
 
-    ldr, corrected: h×w×3 overviews, x and T; weight: h×w, how far each place counts. Noise is
-    lifted by as much as the luma around it.
+    Noise is amplified by the gain of the luma around it.
+
+    Args:
+        ldr: x, h×w×3 float32 in 0..1, display-encoded.
+        corrected: T, h×w×3 float32 in 0..1, display-encoded.
+        weight: h×w float32 in 0..1, how much each pixel counts.
+        curve: `DISTANCES`×`BINS` float32, see `survey.noise.NoiseMeter.curve`.
+
+    Returns:
+        The standard deviation, in 0..1.
     """
     gain = (corrected @ LUMA + BLACK) / (ldr @ LUMA + BLACK)
     noise = noise_map(ldr, curve)[..., 0] * gain

@@ -1,4 +1,4 @@
-"""What an image array may be: the contract's shapes and types, checked once, at the boundary."""
+"""Image arrays: the accepted shapes and dtypes, checked once at the boundary."""
 
 from __future__ import annotations
 
@@ -15,22 +15,32 @@ from drht_plugin.orientation import upright_size
 Image = npt.NDArray[Any]
 
 LUMA = np.array(LUMA_WEIGHTS, np.float32)
-"""Weights of R, G and B in luma, float32."""
+"""Weights of R, G and B in luma, float32; see `bridge.transfer.LUMA_WEIGHTS`."""
 
 DTYPES = ("uint8", "uint16", "float16", "float32")
+"""Accepted dtypes of images."""
+
 TRANSFERS = ("srgb", "linear")
+"""Accepted values of `transfer`."""
+
 _FLOATS = {"float16": (np.uint16, 0x7C00), "float32": (np.uint32, 0x7F800000)}
-"""Of each float type, an integer of its size, and the bits that infinity and NaN alone have."""
+"""Unsigned integer of each float type's size, and the bits that only infinity and NaN have all
+of."""
 
 _ACCEPTED = f"expected H×W or H×W×1…4 (gray, gray + alpha, RGB, RGB + alpha) of {', '.join(DTYPES)}"
 
 
 @dataclass(frozen=True)
 class ImageSpec:
-    """How an image's values are to be read.
+    """Size, channels and values of an image.
 
-    height, width: its size in pixels; colours: 1 gray or 3 RGB; alpha: index of the alpha
-    channel or −1; dtype: one of `DTYPES`; linear: scene-linear rather than display-encoded.
+    Attributes:
+        height: in pixels.
+        width: in pixels.
+        colours: 1 for gray or 3 for RGB.
+        alpha: index of the alpha channel, or −1.
+        dtype: one of `DTYPES`.
+        linear: whether values are scene-linear rather than display-encoded.
     """
 
     height: int
@@ -42,31 +52,43 @@ class ImageSpec:
 
     @property
     def white(self) -> float:
-        """The value of display code 1.0."""
+        """Value of display code 1.0: the integer's maximum, or 1.0 for floats."""
         return float(np.iinfo(self.dtype).max) if self.dtype.kind == "u" else 1.0
 
     @property
     def coarse_codes(self) -> float:
-        """Steps from 0 to 1 of codes so wide apart that they show as bands once lifted; else 0."""
+        """Quantisation steps from 0 to 1 of codes that band once lifted; 0 for finer codes."""
         return self.white if self.dtype == np.uint8 and not self.linear else 0.0
 
     def upright(self, orientation: int) -> ImageSpec:
-        """Of the same image, turned upright."""
+        """Return the spec of the image turned upright.
+
+        Args:
+            orientation: how the image is stored, 1 to 8 as in EXIF.
+        """
         height, width = upright_size(self.height, self.width, orientation)
         return replace(self, height=height, width=width)
 
 
 def as_channels(rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Rows as R×W×C, without a copy where the channels are there already."""
+    """Return rows as R×W×C, without a copy of numpy arrays.
+
+    Args:
+        rows: R×W or R×W×C.
+    """
     rows = np.asarray(rows)
     return rows[..., None] if rows.ndim == 2 else rows
 
 
 def spec_of(image: Any, transfer: str = "srgb") -> ImageSpec:
-    """The kind of an array-like with shape and dtype.
+    """Return the spec of an array-like that has shape and dtype.
+
+    Args:
+        image: H×W or H×W×C with C = 1…4, of one of `DTYPES`.
+        transfer: "srgb" for display-encoded values, "linear" for scene-linear ones.
 
     Raises:
-        InputError: not an image of the contract, or an unknown transfer.
+        InputError: an image or transfer that is not accepted.
     """
     if transfer not in TRANSFERS:
         raise InputError(f"transfer is {transfer!r}; expected one of {', '.join(TRANSFERS)}")
@@ -96,7 +118,14 @@ def spec_of(image: Any, transfer: str = "srgb") -> ImageSpec:
 
 
 def require_out(image: Any, out: Any) -> Image:
-    """Refuse an array for the result of another shape or dtype than the image, or on top of it.
+    """Refuse an output array that does not match the image or shares its memory.
+
+    Args:
+        image: array-like with shape and dtype.
+        out: any object.
+
+    Returns:
+        The given array.
 
     Raises:
         InputError: says what was given and what is accepted.
@@ -112,12 +141,16 @@ def require_out(image: Any, out: Any) -> Image:
 
 
 def require_finite(rows: Image, first_row: int, *, left: int = 0, step: int = 1) -> None:
-    """Refuse NaN and infinity in a window whose first pixel is at `first_row` and `left`.
+    """Refuse NaN and infinity in a window of an image.
 
-    rows: R×C or R×C×K, `step` rows apart in the image.
+    Args:
+        rows: R×C or R×C×K, of any dtype; whole numbers pass.
+        first_row: row of the image that the window starts at.
+        left: column of the image that the window starts at.
+        step: distance between the window's rows in the image.
 
     Raises:
-        InputError: names the first bad value and its place.
+        InputError: names the first such value and its place.
     """
     from drht_plugin.bridge import statistics
     from drht_plugin.bridge.rows import flat_rows
@@ -129,7 +162,7 @@ def require_finite(rows: Image, first_row: int, *, left: int = 0, step: int = 1)
     word, infinity = _FLOATS[rows.dtype.name]
     bits, pitch = flat_rows(rows.view(word))
     bad = np.empty(len(rows), np.uint8)
-    statistics.have_bits(bits, pitch, rows[0].size, np.uint32(infinity), bad)
+    statistics.mark_rows_with_bits(bits, pitch, rows[0].size, np.uint32(infinity), bad)
     if bad.any():
         row = int(bad.argmax())
         column, channel = np.argwhere(~np.isfinite(rows[row]))[0]

@@ -1,4 +1,4 @@
-"""How an image is rendered, decided once a call, before any of its pixels is read."""
+"""Plan how an image is rendered, once per call, before any pixel is read."""
 
 from __future__ import annotations
 
@@ -11,13 +11,17 @@ from drht_plugin.engine.render.network.bands import fitting_tile, network_demand
 from drht_plugin.errors import InputError
 
 DETAILS = ("auto", "guided", "network")
+"""Accepted values of `detail`."""
 
 AUTO = "guided"
-"""What "auto" takes: network detail is closer to the truth, most of all where noise is lifted (see
-docs/experiments.md), at fifty times the time, which nobody is to wait for unasked."""
+"""Detail that "auto" stands for.
+
+Network detail is closer to the truth, above all where noise is lifted (see docs/experiments.md).
+But it takes fifty times as long, which is too long for a default."""
 
 _BAND_PIXELS = 1 << 22
-"""Pixels of a band of an array: enough for all threads, small enough for progress to move."""
+"""Pixels of a band of an array: enough to keep all threads busy, few enough for progress to
+move."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +30,8 @@ class RenderPlan:
 
     Attributes:
         detail: "guided" or "network".
-        tile: side of what the detail network sees at once, in pixels; None in guided detail.
-        bands: how the rows are parted.
+        tile: side of the tiles that the detail network sees, in pixels; None in guided detail.
+        bands: how the rows are split.
     """
 
     detail: str
@@ -35,22 +39,32 @@ class RenderPlan:
     bands: BandPlan
 
     def from_row(self, start: int) -> RenderPlan:
-        """Return the plan of what is left when the rows above `start` are done."""
+        """Return the plan of the remaining bands when the rows above `start` are done.
+
+        Args:
+            start: first row that is not done; rounded down to a multiple of the bands' stride.
+        """
         return replace(self, bands=self.bands.from_row(start))
 
 
 def require_detail(detail: str) -> None:
     """Refuse an unknown detail.
 
+    Args:
+        detail: any value.
+
     Raises:
-        InputError: names the accepted ones.
+        InputError: lists the accepted values.
     """
     if detail not in DETAILS:
         raise InputError(f"detail is {detail!r}; expected one of {', '.join(DETAILS)}")
 
 
 def resolve_detail(detail: str) -> str:
-    """Return "guided" or "network"; "auto" is `AUTO`.
+    """Return "guided" or "network"; "auto" stands for `AUTO`.
+
+    Args:
+        detail: one of `DETAILS`.
 
     Raises:
         InputError: an unknown detail.
@@ -67,16 +81,22 @@ def plan_stream(
     memory: int | str | None = None,
     tile: int | None = None,
 ) -> RenderPlan:
-    """Plan the rendering of a source by bands that fit the memory.
+    """Plan the rendering of a source, in bands that fit the memory.
 
     Args:
         spec: of the image as stored.
         detail: one of `DETAILS`.
-        orientation: how the image is stored, as in EXIF.
-        memory, tile: see `Corrector.stream`.
+        orientation: how the image is stored, 1 to 8 as in EXIF.
+        memory: for the pixels in flight: bytes, or a text such as "512M" or "2G"; None takes the
+            default of the detail.
+        tile: in guided detail, rows of a band; in network detail, side of a tile in pixels. None
+            takes what the memory allows.
+
+    Returns:
+        The plan of the whole image.
 
     Raises:
-        InputError: an unknown detail, or a memory or tile that cannot be.
+        InputError: an unknown detail, or an impossible memory or tile.
     """
     if resolve_detail(detail) == "guided":
         bands = plan_bands(spec, guided_demand(spec), memory=memory, tile=tile)
@@ -90,7 +110,16 @@ def plan_stream(
 def plan_array(
     spec: ImageSpec, *, detail: str = "auto", orientation: int = 1, tile: int | None = None
 ) -> RenderPlan:
-    """Plan the rendering of an image that is held in memory; arguments as of `plan_stream`.
+    """Plan the rendering of an image that is held in memory.
+
+    Args:
+        spec: of the image as stored.
+        detail: one of `DETAILS`.
+        orientation: how the image is stored, 1 to 8 as in EXIF.
+        tile: as in `plan_stream`; None takes a size that suits arrays.
+
+    Returns:
+        The plan of the whole image.
 
     Raises:
         InputError: an unknown detail or an impossible tile.
@@ -101,18 +130,27 @@ def plan_array(
 
 
 def plan_radiance(spec: ImageSpec, *, memory: int | str | None = None) -> BandPlan:
-    """Plan the rendering of the HDR estimate by bands that fit the memory.
+    """Plan the rendering of the HDR estimate, in bands that fit the memory.
+
+    Args:
+        spec: of the image as stored.
+        memory: for the pixels in flight: bytes, or a text such as "512M" or "2G".
 
     Raises:
-        InputError: a memory that is too small.
+        InputError: a memory that is no such number, or too small for a row.
     """
     return plan_bands(spec, radiance_demand(spec), memory=memory)
 
 
 def plan_radiance_array(spec: ImageSpec) -> BandPlan:
-    """Plan the rendering of the HDR estimate of an image that is held in memory."""
+    """Plan the rendering of the HDR estimate of an image that is held in memory.
+
+    Args:
+        spec: of the image as stored.
+    """
     return plan_bands(spec, radiance_demand(spec), tile=_band_rows(spec))
 
 
 def _band_rows(spec: ImageSpec) -> int:
+    """Return the rows of a band of an array."""
     return max(1, _BAND_PIXELS // spec.width)

@@ -1,4 +1,4 @@
-"""Progress of a whole call, told by its parts."""
+"""Progress of a whole call, combined from its parts."""
 
 from __future__ import annotations
 
@@ -15,23 +15,32 @@ class ProgressCallback(Protocol):
 
 
 RowsCallback = Callable[[int, int], object]
-"""Called with rows done and rows in all."""
+"""Function that is called with rows done and rows in all."""
 
 SURVEY_SHARE = 0.3
-"""Share of the progress that the survey counts for."""
+"""Share of the whole progress that the survey stands for."""
 
 
 def split(
     progress: ProgressCallback | None, at: float
 ) -> tuple[ProgressCallback | None, ProgressCallback | None]:
-    """Make two callbacks for the parts of a whole, before and after the share `at`."""
+    """Split a callback into two, for the parts of the work before and after the share `at`.
+
+    Args:
+        progress: the callback of the whole; None gives None twice.
+        at: share of the work that the first part stands for, 0..1.
+    """
     if progress is None:
         return None, None
     return (lambda share: progress(share * at)), (lambda share: progress(at + share * (1 - at)))
 
 
 def by_rows(progress: ProgressCallback | None) -> RowsCallback | None:
-    """Make a callback for rows done and rows in all."""
+    """Convert a callback of a share into one of rows done and rows in all.
+
+    Args:
+        progress: the callback; None gives None.
+    """
     if progress is None:
         return None
     return lambda done, total: progress(done / total)

@@ -1,4 +1,4 @@
-"""`Scene`: what a survey says of an image as a whole, to keep, to compare and to pass on."""
+"""`Scene`: the result of a survey, which can be saved, compared and rendered from."""
 
 from __future__ import annotations
 
@@ -26,22 +26,32 @@ from drht_plugin.storage import replacing
 FloatArray = npt.NDArray[np.float32]
 
 VERSION = 4
-"""Of the stored form, and of what its arrays mean to render."""
+"""Version of the stored form and of what its arrays mean to render."""
 
 _KEY = "drht_scene"
+"""Key of the metadata in a scene's safetensors file."""
 
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """What is known of an image as a whole; immutable, equal where all of it is equal.
+    """All that rendering needs to know of an image as a whole.
 
-    spec: of the image surveyed, as stored. wrap: its columns are periodic. origin: the upright
-    image's column that the scene's columns are counted from, 0 unless `wrap`. orientation: of the
-    stored image, as in EXIF. All that follows is of the upright image, in the image's own colour
-    space. ldr, y, corrected: h×w×3 float32 overviews of the input x, of the HDR estimate in the LDR
-    domain, and of T (all display-encoded; y = α·H^γ). weight: h×w, the share of pixels that
-    counted. noise: of the image's own pixels, by luma, see `noise.NoiseMeter.curve`. tone: carries
-    x to T at any pixel.
+    A scene is immutable. Two scenes are equal if all their contents are. The arrays describe the
+    upright image in the image's own colour space.
+
+    Attributes:
+        spec: of the surveyed image as stored.
+        wrap: whether columns are periodic, as in a 360° panorama.
+        ldr: x, the input's overview: h×w×3 float32 in 0..1, display-encoded.
+        y: overview of the HDR estimate in the LDR domain, y = α·H^γ: h×w×3 float32.
+        corrected: overview of T: h×w×3 float32 in 0..1, display-encoded.
+        weight: share of the pixels that counted: h×w float32 in 0..1.
+        noise: standard deviation of the noise of the image's pixels by luma, see
+            `survey.noise.NoiseMeter.curve`.
+        tone: grid that carries x to T at any pixel.
+        origin: column of the upright image that the scene's columns are counted from; 0 unless
+            `wrap`.
+        orientation: how the image is stored, 1 to 8 as in EXIF.
     """
 
     spec: ImageSpec
@@ -57,31 +67,31 @@ class Scene:
 
     @cached_property
     def upright(self) -> Scene:
-        """The scene of the same image, stored upright."""
+        """The scene of the same image if it were stored upright."""
         if self.orientation == 1:
             return self
         return replace(self, spec=self.spec.upright(self.orientation), orientation=1)
 
     @cached_property
     def conditions(self) -> FloatArray:
-        """What the detail network is told of the scene, h×w×11: x, T, y, noise at each distance."""
+        """What the detail network is told: h×w×11 float32 of x, T, y, noise at each distance."""
         noise = noise_map(self.ldr, self.noise)
         return np.concatenate([self.ldr, self.corrected, self.y, noise], -1)
 
     @cached_property
     def lifted_noise(self) -> float:
-        """How noisy guided detail is; see `noise.lifted_noise`."""
+        """Mean standard deviation of the noise in guided detail, 0..1; see `noise_curve`."""
         return lifted_noise(self.ldr, self.corrected, self.weight, self.noise)
 
     @cached_property
     def left_alone(self) -> bool:
-        """Whether nothing is wrong with the picture's exposure: T is the input."""
+        """Whether the exposure is right as it is, so that T is the input."""
         return bool(np.array_equal(self.ldr, self.corrected))
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of all that the scene holds, in hexadecimal."""
-        return hashlib.sha256(self._stored()).hexdigest()
+        """SHA-256 of the scene's contents, in hexadecimal."""
+        return hashlib.sha256(self._to_bytes()).hexdigest()
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Scene) and self.digest == other.digest
@@ -90,18 +100,21 @@ class Scene:
         return hash(self.digest)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the scene as one safetensors file, which appears when it is whole.
+        """Write the scene to a safetensors file, which appears under its name once it is complete.
+
+        Args:
+            path: of the file; an existing one is replaced.
 
         Raises:
-            WriteError: it cannot be written.
+            WriteError: the file cannot be written.
         """
         try:
             with replacing(Path(path)) as partial:
-                partial.write_bytes(self._stored())
+                partial.write_bytes(self._to_bytes())
         except OSError as error:
             raise WriteError(f"{path}: cannot be written: {error.strerror or error}") from error
 
-    def _stored(self) -> bytes:
+    def _to_bytes(self) -> bytes:
         spec = self.spec
         facts = {
             "version": VERSION,
@@ -129,10 +142,13 @@ class Scene:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Scene:
-        """A scene that `save` wrote.
+        """Read a scene that `save` wrote.
+
+        Args:
+            path: of the file.
 
         Raises:
-            ReadError: no such file, or not a scene of this version.
+            ReadError: a missing or damaged file, or a scene of another version.
         """
         try:
             with safe_open(path, "numpy") as file:
@@ -147,12 +163,12 @@ class Scene:
                 f"{path}: is a scene of version {facts.get('version')}; this is {VERSION}"
             )
         try:
-            return cls._restored(facts, arrays)
+            return cls._from_parts(facts, arrays)
         except (KeyError, TypeError, ValueError) as error:
             raise ReadError(f"{path}: is damaged: {error}") from error
 
     @classmethod
-    def _restored(cls, facts: dict[str, Any], arrays: dict[str, FloatArray]) -> Scene:
+    def _from_parts(cls, facts: dict[str, Any], arrays: dict[str, FloatArray]) -> Scene:
         colours, alpha = facts["channels"]
         height, width = facts["size"]
         spec = ImageSpec(height, width, colours, alpha, np.dtype(facts["dtype"]), facts["linear"])

@@ -1,4 +1,4 @@
-"""Where pixels come from and go to: anything that can be sliced by rows."""
+"""Sources and sinks of pixels: anything that is read or written in slices of rows."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from drht_plugin.errors import InputError
 
 @runtime_checkable
 class Source(Protocol):
-    """An image that is read by rows: numpy, memmap, zarr and h5py arrays, open picture files.
+    """Image that is read in slices of rows: numpy, memmap, zarr and h5py arrays, picture files.
 
-    It is read each time from top to bottom and by one thread at a time: every step-th row for the
-    survey, twice where the image wraps, and all rows for the result.
+    One thread at a time reads it from top to bottom: every k-th row for the survey (twice if the
+    image is a panorama), and then all rows for the result.
     """
 
     @property
@@ -25,50 +25,64 @@ class Source(Protocol):
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """One of the contract's dtypes."""
+        """One of uint8, uint16, float16 and float32."""
         ...
 
     def __getitem__(self, rows: slice, /) -> npt.NDArray[Any]:
-        """Rows `top:bottom:step` of the image, step ≥ 1: an array that nobody else changes."""
+        """Return rows `top:bottom:step`, step ≥ 1, as an array that nobody else changes."""
         ...
 
 
 @runtime_checkable
 class Reducible(Source, Protocol):
-    """A source that has smaller copies of itself which cost less to read than it does.
+    """Source that has smaller copies which are cheaper to read.
 
-    JPEG decoders shrink on load by leaving transforms out, and pyramids hold them.
+    A JPEG decoder shrinks on load by leaving out transforms, and a pyramid contains its levels.
     """
 
     def reduced(self, most: int, /) -> Source | None:
-        """The smallest copy at most `most` times smaller each way; None where there is none."""
+        """Return the smallest copy that is at most `most` times smaller each way.
+
+        Args:
+            most: largest factor, from 1.
+
+        Returns:
+            The copy; None if there is none.
+        """
         ...
 
 
 @runtime_checkable
 class Sink(Protocol):
-    """What takes an image by rows: numpy, memmap and zarr arrays, picture files to be written."""
+    """Image that is written in slices of rows: numpy, memmap and zarr arrays, picture files."""
 
     def __setitem__(self, rows: slice, pixels: npt.NDArray[Any], /) -> None:
-        """Store rows `top:bottom`, given in order from row 0 on.
+        """Store rows `top:bottom`, which arrive in order from row 0.
 
-        `pixels` are valid until this returns; their memory is used again.
+        `pixels` are valid only until this returns; their memory is reused.
         """
         ...
 
 
 def odd_step(most: int) -> int:
-    """The largest odd step up to `most`, at least 1.
+    """Return the largest odd step up to `most`, at least 1.
 
-    Even steps would meet one phase only of what repeats every 2, 4, 8 or 16 pixels: colour filters,
-    blocks of a JPEG, enlargements.
+    An even step would always meet the same phase of what repeats every 2, 4, 8 or 16 pixels: colour
+    filters, JPEG blocks, enlarged pixels.
+
+    Args:
+        most: upper limit of the step.
     """
     step = max(1, most)
     return step - 1 + step % 2
 
 
 def require_sink(source: Source, sink: Any) -> None:
-    """Refuse what cannot take the corrected rows of `source`.
+    """Refuse a sink that cannot take the corrected rows of a source.
+
+    Args:
+        source: the image that is corrected.
+        sink: any object.
 
     Raises:
         InputError: says what was given and what is accepted.

@@ -1,6 +1,6 @@
-"""Band by band from a source to a sink: reading, computing and writing at the same time.
+"""Stream bands from a source to a sink: read, compute and write at the same time.
 
-Memory is set by the rows of a band, never by the image's height.
+The memory depends on the rows of a band, not on the image's height.
 """
 
 from __future__ import annotations
@@ -22,18 +22,28 @@ from drht_plugin.errors import InputError
 Image = npt.NDArray[Any]
 Item = TypeVar("Item")
 
-_POLL = 0.2  # so that Ctrl-C is heard on platforms where waiting for a lock is deaf to it
+_POLL = 0.2
+"""Seconds between checks while waiting: on some platforms a lock that waits ignores Ctrl-C."""
 
 
 class BandSink(Protocol):
-    """Where rendered bands go."""
+    """Destination of rendered bands."""
 
-    def room(self, band: Band) -> Image:
-        """Return the array that the band's rows are to be written to."""
+    def allocate(self, band: Band) -> Image:
+        """Return an array for the band's rows.
+
+        Args:
+            band: that is about to be rendered.
+        """
         ...
 
     def put(self, band: Band, rows: Image) -> None:
-        """Take the band's rows, which `room` gave."""
+        """Take the rows of a band, in the array that `allocate` returned.
+
+        Args:
+            band: that was rendered.
+            rows: its rows.
+        """
         ...
 
 
@@ -47,14 +57,15 @@ def render_bands(
     """Render bands one after another.
 
     Args:
-        windows: bands with the input rows that each needs.
-        renderer: makes them.
-        sink: where they go.
+        windows: bands, with the input rows that each needs.
+        renderer: renders them.
+        sink: takes them.
         height: rows of the whole image, for the progress.
-        progress: called when a band was computed; what it raises stops the work.
+        progress: called after each band with rows done and rows in all; an exception that it raises
+            stops the work.
     """
     for band, pixels in windows:
-        rows = sink.room(band)
+        rows = sink.allocate(band)
         renderer(pixels, band.above, slice(band.first, band.last), rows)
         sink.put(band, rows)
         if progress is not None:
@@ -68,18 +79,27 @@ def run_array(
     plan: BandPlan,
     progress: RowsCallback | None = None,
 ) -> None:
-    """Render the bands of a plan from an image that is held in memory, in place, to an array."""
+    """Render the bands of a plan from an array to an array.
+
+    Args:
+        image: input pixels, which can be sliced by rows.
+        out: array for the result.
+        renderer: renders the bands.
+        plan: how the rows are split into bands.
+        progress: called after each band with rows done and rows in all; an exception that it raises
+            stops the work.
+    """
     windows = ((band, np.asarray(image[band.above : band.below])) for band in plan)
-    render_bands(windows, renderer, _InPlace(out), plan.height, progress)
+    render_bands(windows, renderer, _ArraySink(out), plan.height, progress)
 
 
 @dataclass(frozen=True)
-class _InPlace:
-    """Bands of an array; see `BandSink`."""
+class _ArraySink:
+    """Sink of bands that are rendered in place; see `BandSink`."""
 
     out: Image
 
-    def room(self, band: Band) -> Image:
+    def allocate(self, band: Band) -> Image:
         return self.out[band.first : band.last]
 
     def put(self, band: Band, rows: Image) -> None:
@@ -95,78 +115,79 @@ def run(
 ) -> None:
     """Render the bands of a plan from a source to a sink, in order.
 
-    One thread reads, the calling one computes, one writes; what goes wrong in any of them, Ctrl-C
-    included, stops all three within a band and is raised here.
+    One thread reads, the calling thread computes and one thread writes. An exception in any of
+    them, Ctrl-C included, stops all three within a band and is raised here.
 
     Args:
         source: read from top to bottom, each row once.
-        sink: takes the bands in order.
-        renderer: makes them.
-        plan: parts them.
-        progress: called with rows done and rows in all, from the calling thread, when a band was
-            computed; what it raises stops the work.
+        sink: takes the rows in order.
+        renderer: renders the bands.
+        plan: how the rows are split into bands.
+        progress: called from the calling thread after each band, with rows done and rows in all; an
+            exception that it raises stops the work.
 
     Raises:
-        InputError: the source gives other rows than its shape and dtype say, or ends early.
+        InputError: the source gives rows that do not match its shape and dtype, or ends early.
     """
     read: _Channel[Image] = _Channel(DEPTH)
-    made: _Channel[tuple[Band, Image]] = _Channel(DEPTH)
-    waiting = _Queued(made, plan, renderer)
+    computed: _Channel[tuple[Band, Image]] = _Channel(DEPTH)
+    queue = _QueueSink(computed, plan, renderer)
 
     def reading() -> None:
         below = None
         for band in plan:
             top = band.above if below is None else below
-            read.put(_rows(source, top, band.below))
+            read.put(_read_rows(source, top, band.below))
             below = band.below
 
     def writing() -> None:
-        for band, rows in made:
+        for band, rows in computed:
             sink[band.first : band.last] = rows
-            waiting.used.append(rows)
+            queue.used.append(rows)
 
     threads = [
-        threading.Thread(target=_stage, args=(stage, channel), name=f"drht {name}", daemon=True)
-        for name, stage, channel in (("read", reading, read), ("write", writing, made))
+        threading.Thread(target=_run_stage, args=(stage, channel), name=f"drht {name}", daemon=True)
+        for name, stage, channel in (("read", reading, read), ("write", writing, computed))
     ]
     for thread in threads:
         thread.start()
     try:
-        render_bands(_windows(read, plan), renderer, waiting, plan.height, progress)
-        made.end()
-        made.wait()
+        render_bands(_windows(read, plan), renderer, queue, plan.height, progress)
+        computed.end()
+        computed.wait()
     finally:
         read.close()
-        made.close()
+        computed.close()
         for thread in threads:
             thread.join()
 
 
-class _Queued:
-    """Bands on their way to the thread that writes, in arrays that are used again."""
+class _QueueSink:
+    """Sink that queues bands for the writing thread, in arrays that are reused; see `BandSink`."""
 
     def __init__(
-        self, made: _Channel[tuple[Band, Image]], plan: BandPlan, renderer: BandRenderer
+        self, computed: _Channel[tuple[Band, Image]], plan: BandPlan, renderer: BandRenderer
     ) -> None:
         self.used: deque[Image] = deque()
-        self._made, self._plan, self._renderer = made, plan, renderer
+        self._computed, self._plan, self._renderer = computed, plan, renderer
 
-    def room(self, band: Band) -> Image:
+    def allocate(self, band: Band) -> Image:
         rows = self.used.popleft() if self.used else _empty(self._plan, self._renderer)
-        # Only the last band is shorter, and its array is not used again.
+        # Only the last band is shorter, and its array is not reused.
         return rows[: band.last - band.first]
 
     def put(self, band: Band, rows: Image) -> None:
-        self._made.put((band, rows))
+        self._computed.put((band, rows))
 
 
 def _empty(plan: BandPlan, renderer: BandRenderer) -> Image:
+    """Return an array for the rows of a band."""
     rows = min(plan.rows, plan.height)
     return np.empty((rows, *renderer.row_shape), renderer.dtype)
 
 
-def _rows(source: Source, top: int, bottom: int) -> Image:
-    """Rows of a source, which are what it promised."""
+def _read_rows(source: Source, top: int, bottom: int) -> Image:
+    """Read rows of a source, and check that they match its shape and dtype."""
     if top == bottom:
         return np.empty((0, *source.shape[1:]), source.dtype)
     rows = np.asarray(source[top:bottom])
@@ -184,7 +205,7 @@ def _rows(source: Source, top: int, bottom: int) -> Image:
 
 
 def _windows(read: _Channel[Image], plan: BandPlan) -> Iterator[tuple[Band, Image]]:
-    """Bands with their input rows; the rows that the next band needs too are kept."""
+    """Yield bands with their input rows; rows that the next band needs too are kept."""
     kept: Image | None = None
     for band in plan:
         fresh = read.get()
@@ -194,28 +215,28 @@ def _windows(read: _Channel[Image], plan: BandPlan) -> Iterator[tuple[Band, Imag
 
 
 class _Closed(Exception):
-    """The other end of a channel is gone."""
+    """Raised when the other end of a channel has stopped."""
 
 
 class _Channel(Generic[Item]):
-    """A queue of few places between two threads, that either end can close for both."""
+    """Short queue between two threads, which either end can close for both."""
 
     def __init__(self, depth: int) -> None:
         self._items: deque[Item] = deque()
         self._changed = threading.Condition()
         self._depth = depth
-        self._ended = self._closed = self._drained = False
+        self._ended = self._closed = self._finished = False
         self._error: BaseException | None = None
 
     def put(self, item: Item) -> None:
-        """Wait for a place; raises what closed the channel."""
+        """Add an item, once there is a place; raise what closed the channel."""
         with self._changed:
             self._wait_for(lambda: len(self._items) < self._depth)
             self._items.append(item)
             self._changed.notify_all()
 
     def get(self) -> Item:
-        """Wait for an item; raises what closed the channel, `_Closed` after the last item."""
+        """Take the next item; raise what closed the channel, or `_Closed` after the last item."""
         with self._changed:
             self._wait_for(lambda: bool(self._items) or self._ended)
             if not self._items:
@@ -233,28 +254,28 @@ class _Channel(Generic[Item]):
             yield item
 
     def end(self) -> None:
-        """No more items will come."""
+        """Tell the taking end that no more items will come."""
         with self._changed:
             self._ended = True
             self._changed.notify_all()
 
     def wait(self) -> None:
-        """Wait until the taking end is done with every item; raises what closed the channel."""
+        """Wait until the taking end has finished; raise what closed the channel."""
         with self._changed:
-            self._wait_for(lambda: self._drained)
+            self._wait_for(lambda: self._finished)
 
     def close(self, error: BaseException | None = None) -> None:
-        """Wake both ends up to stop; the first error is what they are told."""
+        """Stop both ends; they raise the first error that was given."""
         with self._changed:
             self._error = self._error or error
             self._closed = True
             self._items.clear()
             self._changed.notify_all()
 
-    def drained(self) -> None:
-        """The taking end is done."""
+    def finish(self) -> None:
+        """Tell the other end that every item has been dealt with."""
         with self._changed:
-            self._drained = True
+            self._finished = True
             self._changed.notify_all()
 
     def _wait_for(self, ready: Callable[[], bool]) -> None:
@@ -266,11 +287,11 @@ class _Channel(Generic[Item]):
             raise _Closed
 
 
-def _stage(work: Callable[[], None], channel: _Channel[Any]) -> None:
-    """A thread's whole life: what it raises closes its channel, and so reaches the other end."""
+def _run_stage(work: Callable[[], None], channel: _Channel[Any]) -> None:
+    """Run a thread's work; an exception closes its channel, and so reaches the other end."""
     try:
         work()
-        channel.drained()
+        channel.finish()
     except _Closed:
         pass
     except BaseException as error:

@@ -13,10 +13,15 @@ _NUMBERS = (int, float, np.integer, np.floating)
 
 @dataclass(frozen=True)
 class Strength:
-    """How much of the correction is applied; each 0..1.
+    """How much of the correction is applied, in three numbers of 0..1.
 
-    strength: all of it; 0 gives the input back bit for bit. shadows: of where it lifts luma.
-    highlights: of where it lowers luma.
+    Attributes:
+        strength: share of the whole correction; 0 returns the input bit for bit.
+        shadows: share of it where it lifts luma.
+        highlights: share of it where it lowers luma.
+
+    Raises:
+        InputError: a value that is no number of 0..1.
     """
 
     strength: float = 1.0
@@ -31,4 +36,4 @@ class Strength:
 
 
 FULL = Strength()
-"""All of the correction."""
+"""The whole correction."""

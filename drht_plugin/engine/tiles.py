@@ -1,13 +1,14 @@
-"""How an axis is cut into overlapping tiles: geometry only, no pixels.
+"""Overlapping tiles: how an axis is cut, as pure geometry.
 
-An axis of `length` pixels has a tile at every multiple of `step`. What a tile shows, its
-*support*, reaches from there to `ramp` pixels beyond where the next one begins; over these pixels
-it fades out as the next fades in. Around its support a tile sees `halo` pixels more, which are
-discarded. The outer part of what two tiles share is thus halo, the inner part ramp.
+On an axis of `length` pixels a tile starts at every multiple of `step`. The span from there to
+where the next tile starts is its *core*. The span in which it is visible is its *support*: the core
+and `ramp` more pixels, over which it fades out while the next tile fades in. Around its support a
+tile sees a *halo* of pixels whose results are discarded. So of the overlap of two tiles the outer
+part is halo and the inner part ramp.
 
-The tiles lie at fixed places of the image, so that a window gets the same tiles whichever window
-is asked for first. On a periodic axis (the columns of a 360° panorama) the last tile fades into
-the first; positions there are counted modulo `length`.
+Tiles lie at fixed places of the image, so that every window gets the same tiles. On a periodic axis
+(the columns of a 360° panorama) the last tile fades into the first, and positions are counted
+modulo `length`.
 """
 
 from __future__ import annotations
@@ -25,9 +26,13 @@ from drht_plugin.geometry import Region
 
 @dataclass(frozen=True)
 class Piece:
-    """The part of tile `tile` that shows in a span, in the tile's own positions.
+    """Part of a tile that is visible in a span.
 
-    start..stop−1, which lie `shift` pixels (a multiple of the length) before the span's.
+    Attributes:
+        tile: number of the tile.
+        start: first position of the part, on the tile's own axis.
+        stop: position after the last.
+        shift: offset from these positions to the span's, a multiple of the axis' length.
     """
 
     tile: int
@@ -38,7 +43,17 @@ class Piece:
 
 @dataclass(frozen=True)
 class Axis:
-    """The cut of one axis; see the module."""
+    """Cut of one axis into tiles.
+
+    Attributes:
+        length: pixels of the axis.
+        step: distance from tile to tile, in pixels.
+        ramp: pixels over which a tile fades out; even, and less than `step`.
+        wrap: whether the axis is periodic.
+
+    Raises:
+        InputError: a length, step or ramp outside of these.
+    """
 
     length: int
     step: int
@@ -56,34 +71,46 @@ class Axis:
 
     @property
     def count(self) -> int:
-        """Number of tiles; each begins more than a ramp before the axis ends."""
+        """Number of tiles; each starts more than a ramp before the axis ends."""
         return max(1, math.ceil((self.length - self.ramp) / self.step))
 
     @property
     def _fades(self) -> bool:
-        """Whether the last tile fades into the first: a turn shorter than the ramp does not."""
+        """Whether the last tile fades into the first; not so in a turn shorter than the ramp."""
         return self.wrap and self.length >= self.ramp
 
-    def shown_first(self, tile: int) -> tuple[int, int]:
-        """Where the tile begins, and where the next one does or the axis ends.
+    def core(self, tile: int) -> tuple[int, int]:
+        """Return where a tile starts, and where the next tile starts or the axis ends.
 
-        These spans part the axis; what shows in one are its own tile and the one before it.
+        The cores partition the axis. In one, only its own tile and the one before it are visible.
+
+        Args:
+            tile: number of the tile.
         """
         last = self.length if tile == self.count - 1 else (tile + 1) * self.step
         return tile * self.step, last
 
     def support(self, tile: int) -> tuple[int, int]:
-        """First position that shows, and the one after the last."""
-        first, last = self.shown_first(tile)
+        """Return the first position where a tile is visible, and the one after the last.
+
+        Args:
+            tile: number of the tile.
+        """
+        first, last = self.core(tile)
         return first, last + self.ramp if tile < self.count - 1 or self._fades else last
 
     def pieces(self, start: int, stop: int) -> Iterator[Piece]:
-        """The tiles that show in positions start..stop−1, by their number."""
+        """Yield the visible parts of tiles in positions start..stop−1, in the order of the tiles.
+
+        Args:
+            start: first position.
+            stop: position after the last.
+        """
         for tile in range(self.count):
             first, last = self.support(tile)
             shifts = [0]
             if self.wrap:
-                # All the turns by which the support meets the span.
+                # Every turn of the axis on which the support meets the span.
                 least = math.floor((start - last) / self.length) + 1
                 most = math.ceil((stop - first) / self.length) - 1
                 shifts = [turn * self.length for turn in range(least, most + 1)]
@@ -93,9 +120,16 @@ class Axis:
                     yield Piece(tile, low, high, shift)
 
     def weights(self, piece: Piece) -> npt.NDArray[np.float32]:
-        """How much the tile counts at each position of a piece; over all tiles the sum is 1."""
+        """Return the weight of a tile at each position of a piece; those of all tiles sum to 1.
+
+        Args:
+            piece: of the tile.
+
+        Returns:
+            One float32 in 0..1 for each position.
+        """
         at = np.arange(piece.start, piece.stop) + 0.5
-        first, next_first = self.shown_first(piece.tile)
+        first, next_first = self.core(piece.tile)
         weights = np.ones(len(at))
         if self.ramp and (piece.tile > 0 or self._fades):
             weights *= _fade((at - first) / self.ramp)
@@ -103,8 +137,15 @@ class Axis:
             weights *= 1 - _fade((at - next_first) / self.ramp)
         return weights.astype(np.float32)
 
-    def inside(self, positions: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """Positions of any value → of pixels: modulo the length, or mirrored at the borders."""
+    def to_pixels(self, positions: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Map any positions to pixels of the axis: modulo its length, or mirrored at its ends.
+
+        Args:
+            positions: int64, of any value.
+
+        Returns:
+            int64 in 0..length−1.
+        """
         if self.wrap:
             return positions % self.length
         period = max(1, 2 * (self.length - 1))
@@ -113,16 +154,19 @@ class Axis:
 
 
 def _fade(share: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """0 to 1 over a ramp, without a corner: sin²."""
+    """Rise from 0 to 1 without a corner, as sin²."""
     return np.sin(share.clip(0, 1) * (math.pi / 2)) ** 2
 
 
 @dataclass(frozen=True)
 class Tiling:
-    """How an image is cut into tiles that a network sees.
+    """How an image is cut into the tiles that a network sees.
 
-    rows, columns: the cuts. halo: pixels around what a tile shows that it sees as well. stride:
-    tiles begin at its multiples.
+    Attributes:
+        rows: cut of the rows.
+        columns: cut of the columns.
+        halo: pixels around its support that a tile sees too.
+        stride: tiles start at multiples of this many pixels.
     """
 
     rows: Axis
@@ -131,24 +175,37 @@ class Tiling:
     stride: int
 
     def windows(self) -> Iterator[Region]:
-        """Windows that part the image, one for each tile, by rows.
+        """Yield one window for each tile, row by row; together they partition the image.
 
-        A window ends where the next tile begins: it shows its own tile, and ones before it.
+        A window is the core of its tile: earlier tiles are visible in it too, later ones are not.
         """
         for down in range(self.rows.count):
-            top, bottom = self.rows.shown_first(down)
+            top, bottom = self.rows.core(down)
             for across in range(self.columns.count):
-                left, right = self.columns.shown_first(across)
+                left, right = self.columns.core(across)
                 yield Region(top, left, bottom - top, right - left)
 
 
 def tiling(
     height: int, width: int, tile: int, *, halo: int, ramp: int, stride: int, wrap: bool
 ) -> Tiling:
-    """Cut an image so that no tile, halo included, is larger than `tile`.
+    """Cut an image so that no tile is larger than `tile`, halo included.
+
+    Args:
+        height: of the image in pixels.
+        width: of the image in pixels.
+        tile: largest side of a tile in pixels, halo included.
+        halo: pixels around its support that a tile sees too; a multiple of `stride`.
+        ramp: pixels over which tiles fade; a multiple of twice the `stride`.
+        stride: tiles start at multiples of this many pixels.
+        wrap: whether columns are periodic.
+
+    Returns:
+        The tiling.
 
     Raises:
-        InputError: a size below 1, or a tile that does not hold its halo, two ramps and a stride.
+        InputError: an empty image, a halo or ramp outside of these, or a tile that is too small for
+            halo, two ramps and a stride.
     """
     if height < 1 or width < 1:
         raise InputError(f"an image of {height}×{width} pixels; expected at least 1×1")

@@ -1,4 +1,4 @@
-"""The tone grid: what carries the tone of an overview to any pixel of the image."""
+"""The tone grid: the data that carries the tone of an overview to any pixel of the image."""
 
 from __future__ import annotations
 
@@ -15,11 +15,14 @@ FloatArray = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class ToneGrid:
-    """Transforms of one picture, for gray (1 colour) or RGB (3 colours) pixels.
+    """Tone grid of one picture with gray (n = 1) or RGB (n = 3) pixels.
 
-    transforms: gy×gx×(LEVELS·colours·(colours + 1)) float32; sides: h×w×2·colours float32, what
-    they leave over of the target, then the input where it is a smooth slope that is lifted, and
-    `NO_SLOPE` elsewhere.
+    Attributes:
+        transforms: gy×gx×(LEVELS·n·(n + 1)) float32, affine colour transforms in cells of position
+            and luma.
+        sides: h×w×2n float32 at the overview's pixels. The first n planes are the residual: what
+            the transforms leave over of the target. The last n are the input where it is a lifted
+            smooth slope, and `NO_SLOPE` elsewhere.
     """
 
     transforms: FloatArray
@@ -27,10 +30,10 @@ class ToneGrid:
 
     @cached_property
     def has_slopes(self) -> bool:
-        """Whether anything is a slope."""
+        """Whether any pixel of the overview is a lifted slope."""
         return bool((self.sides[..., self.colours :] != NO_SLOPE).any())
 
     @property
     def colours(self) -> int:
-        """1 for gray, 3 for RGB."""
+        """Number of colours: 1 for gray, 3 for RGB."""
         return self.sides.shape[2] // 2

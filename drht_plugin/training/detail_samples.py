@@ -17,7 +17,7 @@ from drht_plugin import virtual_camera
 from drht_plugin.bridge import transfer
 from drht_plugin.bridge.sizes import CELL
 from drht_plugin.engine.pixels import spec_of
-from drht_plugin.engine.render.guided import tone
+from drht_plugin.engine.render.guided import guided_tone
 from drht_plugin.engine.render.network.tile import Tile, network_planes, planes_shape
 from drht_plugin.engine.scene import Scene
 from drht_plugin.engine.survey.noise import NoiseMeter
@@ -286,8 +286,8 @@ def _noise_of(cut: Cut) -> FloatArray:
 def _laid_out(scene: Scene, cut: Cut) -> Sample:
     place = Window(cut.top, cut.left)
     pixels = _pixels(cut.ldr)
-    guided = tone(scene, pixels, place)
-    clean = tone(scene, _pixels(cut.clean.clamp(0, 1)), place)
+    guided = guided_tone(scene, pixels, place)
+    clean = guided_tone(scene, _pixels(cut.clean.clamp(0, 1)), place)
     rows, columns = pixels.shape[:2]
     down, across = np.arange(cut.top, cut.top + rows), np.arange(cut.left, cut.left + columns)
     planes = np.empty(planes_shape(rows, columns), np.float32)

@@ -13,7 +13,7 @@ import pyvips
 
 from drht_plugin.engine.corrector import Corrector
 from drht_plugin.engine.render.guided import render
-from drht_plugin.engine.render.network.bands import step_of
+from drht_plugin.engine.render.network.bands import tile_step
 from drht_plugin.engine.render.network.windows import TILE, NetworkRenderer
 from drht_plugin.engine.scene import Scene
 from drht_plugin.engine.strength import Strength
@@ -101,7 +101,7 @@ class NetworkTiles:
     @property
     def tile(self) -> int:
         """From one of the network's tiles to the next: windows and tiles then coincide."""
-        return step_of(self.side)
+        return tile_step(self.side)
 
     @cached_property
     def _network(self) -> NetworkRenderer:

@@ -11,8 +11,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drht_plugin.bridge.detail_planes import detail_planes, show_overview
-from drht_plugin.bridge.sizes import AROUND, CELL, DETAIL_STRIDE, HALO, PLANES
+from drht_plugin.bridge.detail_planes import detail_planes, fill_hidden
+from drht_plugin.bridge.sizes import CELL, DETAIL_STRIDE, HALO, MEAN_RADIUS, PLANES
 from drht_plugin.model.detail_network import DetailNetwork
 
 FloatArray = npt.NDArray[np.float32]
@@ -39,8 +39,9 @@ def _at(
 def _against(picture: FloatArray) -> npt.NDArray[np.float64]:
     """A picture less its means over 5×5 pixels, the outermost counted again."""
     rows, columns, _ = picture.shape
-    padded = np.pad(picture.astype(float), ((AROUND, AROUND), (AROUND, AROUND), (0, 0)), "edge")
-    side = 2 * AROUND + 1
+    border = (MEAN_RADIUS, MEAN_RADIUS)
+    padded = np.pad(picture.astype(float), (border, border, (0, 0)), "edge")
+    side = 2 * MEAN_RADIUS + 1
     shifted = [padded[i : i + rows, j : j + columns] for i in range(side) for j in range(side)]
     return picture - np.mean(shifted, 0)
 
@@ -92,7 +93,7 @@ def test_hidden_pixels_show_the_overview() -> None:
     hidden = random.random((10, 14)) < 0.4
     rows, columns = np.arange(10), np.arange(14)
     seen, corrected = display.copy(), guided.copy()
-    show_overview(hidden, rows, columns, overview, 10, 14, False, seen, corrected)
+    fill_hidden(hidden, rows, columns, overview, 10, 14, False, seen, corrected)
     told = _at(overview, rows, columns, 10, 14, False)
     np.testing.assert_allclose(seen[hidden], told[hidden][:, :3], atol=1e-6)
     np.testing.assert_allclose(corrected[hidden], told[hidden][:, 3:6], atol=1e-6)

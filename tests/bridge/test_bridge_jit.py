@@ -17,7 +17,7 @@ from drht_plugin.bridge import curves, jit
 
 COUNT = """
 import numpy as np
-from drht_plugin.bridge import kernels
+from drht_plugin.bridge import statistics
 row = np.zeros((1, 3 * 64), np.uint8)
 row[0, 96::3] = 200  # red alone
 counts = np.zeros((2, 16, 64), np.int64)
@@ -29,7 +29,7 @@ print(counts.sum((0, 1)).tolist())
 ENCODE = """
 import fcntl
 import numpy as np
-from drht_plugin.bridge import kernels
+from drht_plugin.bridge import curves
 take = fcntl.flock
 def told(*lock):
     print("waits", flush=True)
@@ -79,7 +79,7 @@ def test_processes_compile_in_turn(tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     folder = cache / jit._sources()
     folder.mkdir(parents=True)
-    with (folder / "srgb_encode.lock").open("w") as lock:
+    with (folder / "encode_srgb.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         waiting = run(ENCODE, Path(jit.__file__).parents[2], cache)
         assert waiting.stdout is not None
@@ -89,7 +89,7 @@ def test_processes_compile_in_turn(tmp_path: Path) -> None:
     said, _ = waiting.communicate(timeout=120)
     assert said == "has it\n"
     assert waiting.returncode == 0
-    assert list(folder.rglob("*srgb_encode*.nbi"))
+    assert list(folder.rglob("*encode_srgb*.nbi"))
 
 
 def test_a_compiled_kernel_takes_no_lock(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,5 +100,5 @@ def test_a_compiled_kernel_takes_no_lock(monkeypatch: pytest.MonkeyPatch) -> Non
     def never(_name: str) -> None:
         raise AssertionError("a lock was taken")
 
-    monkeypatch.setattr(jit, "_alone", never)
+    monkeypatch.setattr(jit, "_compile_lock", never)
     curves.encode_srgb(light, np.empty_like(light))

@@ -183,7 +183,7 @@ def test_a_failing_thread_is_heard() -> None:
 
 CACHE_PROBE = """
 import numpy as np
-from drht_plugin.bridge import kernels
+from drht_plugin.bridge import curves
 a = np.ones(4, np.float32)
 curves.encode_srgb(a, np.empty_like(a))
 """

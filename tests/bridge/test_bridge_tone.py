@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import LUMA, display, picture, seeds
 
-from drht_plugin.bridge.slicing import finish
+from drht_plugin.bridge.slicing import mix_and_encode
 
 
 @given(
@@ -31,7 +31,7 @@ def test_finish(
     corrected = np.random.default_rng(seed).uniform(-0.2, 1.2, (5, 601, 3)).astype(np.float32)
     settings = np.array([white, 0.5 if dtype[0] == "u" else 0, 1, *applied], np.float32)
     out = np.empty_like(pixels)
-    finish(pixels, corrected, settings, out)
+    mix_and_encode(pixels, corrected, settings, out)
 
     colours = 3 if channels >= 3 else 1
     x, weights = display(pixels)[..., :colours], LUMA.astype(np.float64)
@@ -51,5 +51,5 @@ def test_finish(
         assert np.array_equal(out[..., -1], pixels[..., -1])
     first, last = min(cut[0], 600), min(sum(cut), 601)
     part = np.empty_like(pixels[:, first:last])
-    finish(pixels[:, first:last], corrected[:, first:last], settings, part)
+    mix_and_encode(pixels[:, first:last], corrected[:, first:last], settings, part)
     assert part.tobytes() == out[:, first:last].tobytes()

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import picture, seeds
 
-from drht_plugin.engine.survey.rules.carry import _mean, _noise, carried
+from drht_plugin.engine.survey.rules.carry import _box_mean, _noise_level, carry_detail
 
 Float = npt.NDArray[np.float32]
 
@@ -30,7 +30,7 @@ def test_what_is_lifted_by_little_stays(seed: int, gain: float) -> None:
     """T is bit for bit what it was where it is brighter than the input by less than 1.75."""
     ldr = picture(40, 56, 3, "float32", seed, (0.1, 0.5))
     corrected = (ldr * np.float32(gain)).astype(np.float32)
-    assert carried(ldr, corrected, wrap=False).tobytes() == corrected.tobytes()
+    assert carry_detail(ldr, corrected, wrap=False).tobytes() == corrected.tobytes()
 
 
 def test_blurred_shadows_get_their_detail_back() -> None:
@@ -39,7 +39,7 @@ def test_blurred_shadows_get_their_detail_back() -> None:
     waves = 0.045 + 0.008 * np.sin(rows / 2) * np.cos(columns / 3)
     ldr = np.repeat(waves[..., None], 3, 2).astype(np.float32)
     flat = np.full_like(ldr, 0.4)
-    result = carried(ldr, flat, wrap=False)
+    result = carry_detail(ldr, flat, wrap=False)
     assert contrast(flat) < 1e-6
     assert contrast(result) > 0.8 * contrast(ldr)
     correlation = np.corrcoef(np.log(result[..., 0].ravel()), np.log(ldr[..., 0].ravel() + 2 / 255))
@@ -54,8 +54,8 @@ def test_noise_is_measured(sigma: float) -> None:
     clean = 0.1 + 0.05 * np.sin(rows / 20) + 0.1 * (columns > 100)
     noisy = clean + np.random.default_rng(3).normal(0, sigma, clean.shape)
     everywhere = np.ones(clean.shape, bool)
-    assert abs(_noise(noisy, everywhere, False) - sigma) < 0.1 * sigma + 1e-4
-    assert _noise(noisy, ~everywhere, True) == 0
+    assert abs(_noise_level(noisy, everywhere, False) - sigma) < 0.1 * sigma + 1e-4
+    assert _noise_level(noisy, ~everywhere, True) == 0
 
 
 def test_noise_is_left_behind() -> None:
@@ -64,7 +64,7 @@ def test_noise_is_left_behind() -> None:
     clean = np.where(columns < 64, 0.04, 0.05)
     noisy = clean + np.random.default_rng(4).normal(0, 0.002, clean.shape)
     ldr = np.repeat(noisy[..., None], 3, 2).astype(np.float32)
-    result = carried(ldr, np.full_like(ldr, 0.3), wrap=False)
+    result = carry_detail(ldr, np.full_like(ldr, 0.3), wrap=False)
     left = max(contrast(result[:, h]) / contrast(ldr[:, h]) for h in (slice(56), slice(72, None)))
     assert left < 0.4
     sides = [np.log(picture[..., 0] + 2 / 255)[:, 60:68].mean(0) for picture in (ldr, result)]
@@ -76,15 +76,15 @@ def test_what_is_lifted_by_one_gain_stays_about_as_it_is() -> None:
     """T that has the input's detail keeps it."""
     ldr = np.repeat(np.linspace(0.03, 0.08, 96 * 64).reshape(64, 96, 1), 3, 2).astype(np.float32)
     corrected = (np.float32(5) * (ldr + np.float32(2 / 255)) - np.float32(2 / 255)).clip(0, 1)
-    assert np.abs(carried(ldr, corrected, wrap=False) - corrected).max() < 1e-3
+    assert np.abs(carry_detail(ldr, corrected, wrap=False) - corrected).max() < 1e-3
 
 
 @given(st.integers(0, 95))
 def test_panoramas_turn(columns: int) -> None:
     """A panorama shifted round its turn gives the shifted result."""
     ldr, corrected = texture(3, 0.02, 0.06), texture(4, 0.2, 0.5)
-    expected = np.roll(carried(ldr, corrected, wrap=True), columns, 1)
-    turned = carried(np.roll(ldr, columns, 1), np.roll(corrected, columns, 1), wrap=True)
+    expected = np.roll(carry_detail(ldr, corrected, wrap=True), columns, 1)
+    turned = carry_detail(np.roll(ldr, columns, 1), np.roll(corrected, columns, 1), wrap=True)
     np.testing.assert_allclose(turned, expected, atol=1e-6)
 
 
@@ -96,10 +96,10 @@ def test_mean(wrap: bool) -> None:
     across = ((0, 0), (5, 5))
     padded = np.pad(padded, across, mode="wrap") if wrap else np.pad(padded, across, "symmetric")
     expected = np.lib.stride_tricks.sliding_window_view(padded, (11, 11)).mean((2, 3))
-    np.testing.assert_allclose(_mean(plane, 5, wrap), expected, atol=1e-12)
+    np.testing.assert_allclose(_box_mean(plane, 5, wrap), expected, atol=1e-12)
 
 
 def test_a_side_of_the_least_length() -> None:
     """The shortest overview is wide enough for the filter."""
     ldr, corrected = texture(5, 0, 0.05, 128, 128), texture(6, 0.3, 0.9, 128, 128)
-    assert np.isfinite(carried(ldr, corrected, wrap=False)).all()
+    assert np.isfinite(carry_detail(ldr, corrected, wrap=False)).all()

@@ -21,7 +21,7 @@ from strategies import PlainNetworks, StubNetworks, corrector, picture
 import drht_plugin
 from drht_plugin import Cicp, Corrector, DrhtWarning, InputError, correct_file, vips
 from drht_plugin.colour.spaces import space_of
-from drht_plugin.engine.survey.seen import seen
+from drht_plugin.engine.survey.seen import to_network_space
 from drht_plugin.io import read_picture
 
 Array = npt.NDArray[Any]
@@ -216,10 +216,10 @@ def test_white_and_black_stay() -> None:
     """What is clipped has nothing outside sRGB, and comes back as the networks have it."""
     ends = np.zeros((32, 32, 3), np.float32)
     ends[:16] = 1
-    shown = seen(ends, space_of(made.rgb("prophoto"), colours=3), colours=3)
-    np.testing.assert_allclose(shown.codes, ends, atol=1e-6)
-    assert np.abs(shown.outside).max() < 1e-12
-    np.testing.assert_allclose(shown.back(shown.codes), ends, atol=1e-6)
+    view = to_network_space(ends, space_of(made.rgb("prophoto"), colours=3), colours=3)
+    np.testing.assert_allclose(view.codes, ends, atol=1e-6)
+    assert np.abs(view.out_of_gamut).max() < 1e-12
+    np.testing.assert_allclose(view.restore(view.codes), ends, atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from strategies import FloatArray, seeds
 
 from drht_plugin import Corrector
-from drht_plugin.engine.survey.dequantise import dequantised, slopes
+from drht_plugin.engine.survey.dequantise import dequantise, slope_mask
 
 CODES = 255.0
 
@@ -34,7 +34,7 @@ def test_within_half_a_step(
     """Any picture stays within half a step of itself, and in 0..1."""
     random = np.random.default_rng(seed)
     picture = (0.05 + contrast * (random.random(shape) - 0.5)).clip(0, 1).astype(np.float32)
-    result = dequantised(picture, CODES, wrap=wrap)
+    result = dequantise(picture, CODES, wrap=wrap)
     assert np.abs(result - picture).max() <= 0.5 / CODES + 1e-6
     assert 0 <= result.min() <= result.max() <= 1
 
@@ -42,7 +42,7 @@ def test_within_half_a_step(
 def test_a_ramp_comes_back() -> None:
     """Of a ramp of 16 codes over 512 pixels, the steps are gone and the slope is left."""
     ramp = np.broadcast_to(np.linspace(4, 20, 512)[None, :, None], (64, 512, 3)) / CODES
-    result = dequantised(stepped(ramp), CODES, wrap=False)
+    result = dequantise(stepped(ramp), CODES, wrap=False)
     assert np.abs(np.diff(result, axis=1)).max() < 0.1 / CODES
     middle = (result - ramp)[:, 32:-32]
     assert np.abs(middle).mean() < 0.05 / CODES
@@ -51,11 +51,11 @@ def test_a_ramp_comes_back() -> None:
 def test_texture_is_left_alone() -> None:
     """Texture of one code is no slope and comes through bit for bit; so do edges beside slopes."""
     texture = stepped(np.random.default_rng(0).integers(8, 11, (64, 64, 3)) / CODES)
-    assert dequantised(texture, CODES, wrap=False).tobytes() == texture.tobytes()
+    assert dequantise(texture, CODES, wrap=False).tobytes() == texture.tobytes()
     edge = stepped(np.full((64, 64, 3), 9 / CODES))
     edge[:, 32:] = 0.5
-    assert not slopes(edge, CODES, wrap=False)[:, 30:34].any()
-    assert np.array_equal(dequantised(edge, CODES, wrap=False), edge)
+    assert not slope_mask(edge, CODES, wrap=False)[:, 30:34].any()
+    assert np.array_equal(dequantise(edge, CODES, wrap=False), edge)
 
 
 @given(st.integers(1, 63), seeds)
@@ -65,8 +65,8 @@ def test_a_turned_panorama(turn: int, seed: int) -> None:
     height = np.random.default_rng(seed).uniform(2, 4)
     wave = np.broadcast_to((8 + height * np.sin(angle))[None, :, None], (32, 64, 1)) / CODES
     picture = stepped(wave.repeat(2, 0).repeat(2, 1))
-    once = dequantised(picture, CODES, wrap=True)
-    turned = dequantised(np.roll(picture, turn, 1), CODES, wrap=True)
+    once = dequantise(picture, CODES, wrap=True)
+    turned = dequantise(np.roll(picture, turn, 1), CODES, wrap=True)
     assert np.allclose(np.roll(once, turn, 1), turned, atol=1e-6)
     assert not np.array_equal(once, picture)
 

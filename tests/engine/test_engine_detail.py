@@ -19,7 +19,7 @@ from drht_plugin.engine.render.network.tile import NONE_HIDDEN, Tile, network_pl
 from drht_plugin.engine.render.network.windows import NetworkRenderer
 from drht_plugin.engine.scene import Scene
 from drht_plugin.engine.strength import Strength
-from drht_plugin.engine.survey.tone_grid import fit
+from drht_plugin.engine.survey.tone_grid import fit_tone_grid
 from drht_plugin.errors import DrhtWarning, InputError
 from drht_plugin.geometry import Region
 from drht_plugin.model.detail_network import DetailNetwork
@@ -64,7 +64,7 @@ def _scene(kind: ImageSpec, *, wrap: bool = False) -> Scene:
     if kind.colours == 1:
         ldr, y, corrected = (np.repeat(a[..., :1], 3, 2) for a in (ldr, y, corrected))
     weight = np.ones((16, 24), np.float32)
-    tone = fit(ldr, corrected, weight, gray=kind.colours == 1, wrap=wrap)
+    tone = fit_tone_grid(ldr, corrected, weight, gray=kind.colours == 1, wrap=wrap)
     noise = random.random((2, 16), np.float32) * 0.05
     return Scene(kind, wrap, ldr, y, corrected, weight, noise, tone)
 

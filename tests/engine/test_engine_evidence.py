@@ -11,8 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import picture, seeds
 
-from drht_plugin.engine.survey.rules.evidence import drawn, kept, on_paper, unfounded, unseen
-from drht_plugin.engine.survey.rules.restraint import restrained, towards
+from drht_plugin.engine.survey.rules.evidence import (
+    drawn,
+    on_paper,
+    share_to_keep,
+    unfounded,
+    unseen,
+)
+from drht_plugin.engine.survey.rules.restraint import apply_rules, blend_with_input
 
 Float = npt.NDArray[np.float32]
 SHAPE = (96, 128)
@@ -34,7 +40,7 @@ def seen() -> npt.NDArray[np.bool_]:
 
 def share(ldr: Float, power: float) -> float:
     """What is kept of the input where T is a power of it."""
-    return kept(ldr, ldr ** np.float32(power), everywhere(), wrap=False, enlarged=False)
+    return share_to_keep(ldr, ldr ** np.float32(power), everywhere(), wrap=False, enlarged=False)
 
 
 def with_clipped(part: float) -> Float:
@@ -76,11 +82,13 @@ def test_a_change_that_nobody_sees_is_not_made() -> None:
     near = (ldr * (1 + ripple)).astype(np.float32)
     assert unseen(ldr, near, everywhere()) == 1
     assert (
-        restrained(ldr, near, everywhere(), wrap=False, enlarged=False).tobytes() == ldr.tobytes()
+        apply_rules(ldr, near, everywhere(), wrap=False, enlarged=False).tobytes() == ldr.tobytes()
     )
     far = (ldr * (1 + 10 * ripple)).astype(np.float32)
     assert unseen(ldr, far, everywhere()) == 0
-    assert restrained(ldr, far, everywhere(), wrap=False, enlarged=False).tobytes() != ldr.tobytes()
+    assert (
+        apply_rules(ldr, far, everywhere(), wrap=False, enlarged=False).tobytes() != ldr.tobytes()
+    )
 
 
 def test_what_is_drawn_is_told_from_what_is_photographed() -> None:
@@ -101,7 +109,9 @@ def test_flat_places_of_what_was_enlarged_say_nothing() -> None:
     blocks = photograph(4, 0.3, 0.6)[::8, ::8].repeat(8, 0).repeat(8, 1)
     lifted = blocks ** np.float32(0.9)
     for enlarged, expected in ((False, 1), (True, 0)):
-        assert kept(blocks, lifted, everywhere(), wrap=False, enlarged=enlarged) == expected
+        assert (
+            share_to_keep(blocks, lifted, everywhere(), wrap=False, enlarged=enlarged) == expected
+        )
 
 
 def test_paper_is_white_all_round() -> None:
@@ -119,8 +129,8 @@ def test_a_panorama_lies_on_no_paper() -> None:
     page = np.ones((*SHAPE, 3), np.float32)
     page[20:-20, 20:-20] = photograph(5, 0.0, 0.4)[20:-20, 20:-20]
     lowered = page ** np.float32(3)
-    assert kept(page, lowered, everywhere(), wrap=False, enlarged=False) == 1
-    assert kept(page, lowered, everywhere(), wrap=True, enlarged=False) == 0
+    assert share_to_keep(page, lowered, everywhere(), wrap=False, enlarged=False) == 1
+    assert share_to_keep(page, lowered, everywhere(), wrap=True, enlarged=False) == 0
 
 
 @pytest.mark.parametrize("rule", [drawn, on_paper])
@@ -137,8 +147,8 @@ def test_hidden_places_do_not_count(
     shown[:, :4] = shown[:, -4:] = shown[-4:] = False
     assert rule(ldr, shown) == 0
     nothing = np.zeros(SHAPE, np.float32)
-    assert kept(ldr, ldr**2, nothing, wrap=False, enlarged=False) == 0
-    assert np.isfinite(restrained(ldr, ldr**2, nothing, wrap=False, enlarged=False)).all()
+    assert share_to_keep(ldr, ldr**2, nothing, wrap=False, enlarged=False) == 0
+    assert np.isfinite(apply_rules(ldr, ldr**2, nothing, wrap=False, enlarged=False)).all()
 
 
 @pytest.mark.parametrize("name", ["lowered", "lifted", "clipped", "bright", "flat", "margin"])
@@ -175,8 +185,8 @@ def test_nothing_jumps(name: str) -> None:
 def test_towards(seed: int, part: float) -> None:
     """T with none of the input is T, with all of it the input, bit for bit; between, both."""
     ldr, corrected = photograph(seed), photograph(seed + 1)
-    assert towards(ldr, corrected, 0).tobytes() == corrected.tobytes()
-    assert towards(ldr, corrected, 1).tobytes() == ldr.tobytes()
-    mixed = towards(ldr, corrected, part)
+    assert blend_with_input(ldr, corrected, 0).tobytes() == corrected.tobytes()
+    assert blend_with_input(ldr, corrected, 1).tobytes() == ldr.tobytes()
+    mixed = blend_with_input(ldr, corrected, part)
     assert mixed.dtype == np.float32
     np.testing.assert_allclose(mixed, part * ldr + (1 - part) * corrected, atol=1e-6)

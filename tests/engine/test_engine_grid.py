@@ -13,7 +13,7 @@ from strategies import LUMA, FloatArray, blurred, picture, seeds
 
 from drht_plugin.bridge.sizes import LEVELS
 from drht_plugin.bridge.slicing import slice_grid
-from drht_plugin.engine.survey.tone_grid import fit
+from drht_plugin.engine.survey.tone_grid import fit_tone_grid
 from drht_plugin.engine.tone_grid import ToneGrid
 
 Float = npt.NDArray[np.float64]
@@ -176,7 +176,7 @@ def test_integers_are_rounded(dtype: str, white: int, colours: int) -> None:
 
 def fitted(ldr: FloatArray, target: FloatArray, wrap: bool = False, gray: bool = False) -> ToneGrid:
     """The grid of two overviews that count everywhere."""
-    return fit(ldr, target, np.ones(ldr.shape[:2], np.float32), gray=gray, wrap=wrap)
+    return fit_tone_grid(ldr, target, np.ones(ldr.shape[:2], np.float32), gray=gray, wrap=wrap)
 
 
 def enlarged(ldr: FloatArray) -> FloatArray:
@@ -237,7 +237,7 @@ def test_cells_that_do_not_count() -> None:
     grids: list[Any] = []
     for seed in (1, 2):
         ldr[30:90, 20:70], target[30:90, 20:70] = 0.5, picture(60, 50, seed=seed)
-        grids.append(fit(ldr, target, weight, gray=False, wrap=False))
+        grids.append(fit_tone_grid(ldr, target, weight, gray=False, wrap=False))
     assert np.array_equal(grids[0].transforms, grids[1].transforms)
     assert np.array_equal(grids[0].sides, grids[1].sides)
     assert not grids[0].sides[30:90, 20:70, :3].any()
@@ -246,7 +246,7 @@ def test_cells_that_do_not_count() -> None:
 def test_nothing_counts() -> None:
     """Without a single pixel that counts, the grid is the identity."""
     ldr = picture(128, 128)
-    grid = fit(ldr, 1 - ldr, np.zeros((128, 128), np.float32), gray=False, wrap=False)
+    grid = fit_tone_grid(ldr, 1 - ldr, np.zeros((128, 128), np.float32), gray=False, wrap=False)
     assert np.abs(kernel_slice(ldr, grid, whole(ldr), False) - ldr).max() < 1e-5
 
 

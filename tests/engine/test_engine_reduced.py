@@ -17,7 +17,7 @@ from drht_plugin import correct_file, vips
 from drht_plugin.engine.pixels import spec_of
 from drht_plugin.engine.source import Reducible
 from drht_plugin.engine.survey import overview as overview_module
-from drht_plugin.engine.survey.overview import looked_at, overview, overview_size
+from drht_plugin.engine.survey.overview import overview, overview_size, survey_copy
 from drht_plugin.io import open_picture, read_picture
 
 STUB = corrector()
@@ -55,7 +55,7 @@ def test_what_is_looked_at() -> None:
     """A huge image is asked for a copy that leaves five rows and columns to an overview pixel."""
     image = Pyramid(25000, 40000)
     assert isinstance(image, Reducible)
-    seen = looked_at(image, spec_of(image))
+    seen = survey_copy(image, spec_of(image))
     rows, columns = overview_size(25000, 40000)
     (most,) = image.asked
     assert seen is not image
@@ -64,7 +64,7 @@ def test_what_is_looked_at() -> None:
     # Not huge; none to be had; so narrow that no copy has pixels enough.
     for height, width, asked in ((10000, 10000, 0), (65000, 65000, 1), (200, 1400000, 0)):
         other = Pyramid(height, width)
-        assert looked_at(other, spec_of(other)) is other
+        assert survey_copy(other, spec_of(other)) is other
         assert len(other.asked) == asked
 
 

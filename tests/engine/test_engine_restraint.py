@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from strategies import picture, seeds
 
-from drht_plugin.engine.survey.rules.restraint import anchored, light_at_white
+from drht_plugin.engine.survey.rules.restraint import anchor_mean_luma, brighten_clipped
 
 Float = npt.NDArray[np.float32]
 LUMA = np.array([0.2126, 0.7152, 0.0722])
@@ -36,7 +36,7 @@ def test_what_is_no_white_stays(seed: int, power: float) -> None:
     """Where the darkest channel of the input is below 0.3, T is what the networks say."""
     ldr, corrected = toned(seed, power), toned(seed + 1)
     inside = ldr.min(-1) <= 0.3
-    result = light_at_white(ldr, corrected)
+    result = brighten_clipped(ldr, corrected)
     np.testing.assert_allclose(result[inside], corrected[inside], atol=1e-6)
 
 
@@ -44,7 +44,7 @@ def test_white_stays_light() -> None:
     """Where the camera saw white, T's luma is 0.7 or more; the floor falls without a step."""
     ramp = np.linspace(0, 1, 256, dtype=np.float32)
     ldr = np.repeat(ramp[None, :, None], 3, 2)
-    result = light_at_white(ldr, np.full_like(ldr, 0.02)) @ LUMA
+    result = brighten_clipped(ldr, np.full_like(ldr, 0.02)) @ LUMA
     assert abs(result[0, -1] - 0.7) < 1e-4
     assert result[0, 64] < 0.03
     assert np.diff(result[0]).max() < 0.02
@@ -57,7 +57,7 @@ def test_little_is_not_lowered(seed: int, power: float) -> None:
     corrected = (0.8 * ldr + 0.2 * ldr**2 * (3 - 2 * ldr)) ** np.float32(2**power)
     corrected = corrected.astype(np.float32)
     assume(-0.29 < stops(ldr, corrected) < 0)
-    result = anchored(ldr, corrected, everywhere(1))
+    result = anchor_mean_luma(ldr, corrected, everywhere(1))
     assert abs(float((result @ LUMA).mean() - (ldr @ LUMA).mean())) < 1e-3
     order = np.argsort(corrected.ravel())
     assert (np.diff(result.ravel()[order]) >= -1e-6).all()
@@ -69,7 +69,7 @@ def test_other_changes_are_made(seed: int, power: float) -> None:
     ldr = toned(seed)
     corrected = ldr ** np.float32(2**power)
     assume(stops(ldr, corrected) > 0 or stops(ldr, corrected) < -0.46)
-    assert anchored(ldr, corrected, everywhere(1)).tobytes() == corrected.tobytes()
+    assert anchor_mean_luma(ldr, corrected, everywhere(1)).tobytes() == corrected.tobytes()
 
 
 def test_nothing_jumps_in_between() -> None:
@@ -78,7 +78,7 @@ def test_nothing_jumps_in_between() -> None:
     changes = []
     for power in np.linspace(0, 1, 200):
         corrected = ldr ** np.float32(2**power)
-        changes.append(stops(ldr, anchored(ldr, corrected, everywhere(1))))
+        changes.append(stops(ldr, anchor_mean_luma(ldr, corrected, everywhere(1))))
     assert abs(changes[0]) < 0.01
     assert changes[-1] < -0.45
     assert np.abs(np.diff(changes)).max() < 0.05
@@ -90,10 +90,10 @@ def test_hidden_pixels_do_not_count() -> None:
     ldr[:, 32:] = 0
     weight = everywhere(1)
     weight[:, 32:] = 0
-    result = anchored(ldr, corrected, weight)
+    result = anchor_mean_luma(ldr, corrected, weight)
     kept = (result[:, :32] @ LUMA).mean() - (ldr[:, :32] @ LUMA).mean()
     assert abs(float(kept)) < 1e-3
-    assert np.isfinite(anchored(ldr, corrected, everywhere(0))).all()
+    assert np.isfinite(anchor_mean_luma(ldr, corrected, everywhere(0))).all()
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0])
@@ -101,7 +101,7 @@ def test_flat_ends(value: float) -> None:
     """A black and a white input give finite T in 0..1."""
     ldr = np.full((32, 32, 3), value, np.float32)
     for level in (0.0, 0.05, 0.9, 1.0):
-        corrected = light_at_white(ldr, np.full_like(ldr, level))
-        result = anchored(ldr, corrected, everywhere(1, 32, 32))
+        corrected = brighten_clipped(ldr, np.full_like(ldr, level))
+        result = anchor_mean_luma(ldr, corrected, everywhere(1, 32, 32))
         assert np.isfinite(result).all()
         assert 0 <= result.min() <= result.max() <= 1

@@ -68,10 +68,10 @@ def test_a_turn_of_a_panorama_repeats(axis: Axis) -> None:
 def test_positions_outside_are_mirrored_or_wrapped(axis: Axis) -> None:
     """Any position stands for a pixel; inside the image it is itself."""
     positions = np.arange(-3 * axis.length, 4 * axis.length)
-    inside = axis.inside(positions)
+    inside = axis.to_pixels(positions)
     assert inside.min() >= 0
     assert inside.max() < axis.length
-    assert (axis.inside(np.arange(axis.length)) == np.arange(axis.length)).all()
+    assert (axis.to_pixels(np.arange(axis.length)) == np.arange(axis.length)).all()
     if axis.wrap:
         assert (np.diff(inside) % axis.length == 1 % axis.length).all()
     else:

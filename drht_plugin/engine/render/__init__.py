@@ -1,1 +1,1 @@
-"""Render: a `Scene` and a window of pixels to corrected pixels."""
+"""Render: turn a `Scene` and a window of pixels into corrected pixels."""

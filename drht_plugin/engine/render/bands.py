@@ -1,4 +1,4 @@
-"""Bands of rows of the corrected image in guided detail, and of the HDR estimate."""
+"""Render bands of rows: the corrected image in guided detail, and the HDR estimate."""
 
 from __future__ import annotations
 
@@ -20,24 +20,38 @@ Image = npt.NDArray[Any]
 
 
 def guided_demand(spec: ImageSpec) -> Demand:
-    """Return what `GuidedBands` asks for; known before the survey."""
+    """Return what `GuidedBands` needs, which is known before the survey.
+
+    Args:
+        spec: of the image as stored.
+    """
     channels = spec.width * (spec.colours + (spec.alpha >= 0))
     row = channels * spec.dtype.itemsize
-    # Half floats and linear light are worked on as float32 copies; where a panorama's columns
-    # begin again, its parts are worked on as copies.
+    # Half floats and linear light need float32 copies. Otherwise a panorama needs copies of the
+    # parts on both sides of its origin.
     wide = spec.dtype == np.float16 or spec.linear
     return Demand(0, 1, row, row, (20 * channels if wide else 2 * row))
 
 
 def radiance_demand(spec: ImageSpec) -> Demand:
-    """Return what `RadianceBands` asks for; known before the survey."""
+    """Return what `RadianceBands` needs, which is known before the survey.
+
+    Args:
+        spec: of the image as stored.
+    """
     wide = 4 * 3 * spec.width
     return Demand(0, 1, guided_demand(spec).row_in, wide, 4 * wide)
 
 
 @dataclass(frozen=True)
 class GuidedBands:
-    """Renders bands of the corrected image in guided detail; a `bands.BandRenderer`."""
+    """Renderer of bands of the corrected image in guided detail; a `bands.BandRenderer`.
+
+    Attributes:
+        scene: of the image.
+        strength: how much of the correction is applied.
+        row_shape: shape of one row of the image, W or W×C.
+    """
 
     scene: Scene
     strength: Strength
@@ -45,19 +59,22 @@ class GuidedBands:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Dtype of the result."""
+        """Dtype of the result, the image's own."""
         return self.scene.spec.dtype
 
     def __call__(self, pixels: Image, top: int, band: slice, out: Image) -> None:
-        """Write the rows `band` of the result to `out`."""
+        """Write the rows `band` of the corrected image to `out`; see `BandRenderer`."""
         render(self.scene, pixels, Window(band.start), strength=self.strength, out=out)
 
 
 @dataclass(frozen=True)
 class RadianceBands:
-    """Renders bands of the HDR estimate, float32 rows W×channels; a `bands.BandRenderer`.
+    """Renderer of bands of the HDR estimate; a `bands.BandRenderer`.
 
-    channels: 3, or 1 for a gray image; gray is repeated where there are three.
+    Attributes:
+        scene: of the image.
+        grid: of `survey.tone_grid.radiance_grid`.
+        channels: 3, or 1 for a gray image; with 3, gray is repeated.
     """
 
     scene: Scene
@@ -66,15 +83,15 @@ class RadianceBands:
 
     @property
     def row_shape(self) -> tuple[int, ...]:
-        """Shape of one row of the result."""
+        """Shape of one row of the result, W×channels."""
         return self.scene.spec.width, self.channels
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Dtype of the result."""
+        """Dtype of the result, float32."""
         return np.dtype(np.float32)
 
     def __call__(self, pixels: Image, top: int, band: slice, out: Image) -> None:
-        """Write the rows `band` of the result to `out`."""
+        """Write the rows `band` of the HDR estimate to `out`; see `BandRenderer`."""
         radiance = render_radiance(self.scene, pixels, Window(band.start), grid=self.grid)
         out[...] = as_channels(radiance)

@@ -1,6 +1,7 @@
-"""`Scene` + window → corrected pixels: a pure function, the same for any window and order.
+"""Render windows in guided detail: slice the scene's tone grid at every pixel.
 
-This module is guided detail; `engine.detail` is network detail.
+Rendering is a pure function of the scene and the pixels, so the result does not depend on the
+windows or their order. `render.network` renders network detail.
 """
 
 from __future__ import annotations
@@ -34,25 +35,26 @@ def render(
     strength: Strength = FULL,
     out: Image | None = None,
 ) -> Image:
-    """The corrected pixels of one window, in guided detail.
+    """Correct the pixels of one window, in guided detail.
 
-    Each pixel depends on its own value, its place and the scene alone, so no halo is needed. Where
-    8-bit codes are lifted, their steps are smoothed (see `bridge.tone.slice_grid`).
+    Each pixel depends only on its own value, its position and the scene, so no halo is needed.
+    Where 8-bit codes are lifted, their quantisation steps are smoothed (see
+    `bridge.slicing.slice_grid`).
 
     Args:
         scene: the survey of the whole image.
-        pixels: R×C or R×C×K input pixels, of the image's dtype and channels.
-        window: where they lie.
+        pixels: R×C or R×C×K input pixels, with the image's dtype and channels.
+        window: position of the pixels in the image.
         strength: how much of the correction is applied.
-        out: where the result goes; a new array if absent; may not overlap `pixels`.
+        out: array for the result; None allocates one. It must not overlap `pixels`.
 
     Returns:
-        The same shape and dtype as `pixels`.
+        The corrected pixels, with the shape and dtype of `pixels`.
 
     Raises:
-        InputError: pixels of another kind than the surveyed image, or outside it; NaN or infinity
-            in them; an `out` of another shape or dtype, that cannot be written or that shares
-            memory with `pixels`.
+        InputError: pixels of another dtype or other channels than the surveyed image, or outside of
+            it; NaN or infinity in them; an `out` that has another shape or dtype, is read-only or
+            shares memory with `pixels`.
     """
     spec = scene.spec
     _require_inside(spec, spec_of(pixels), window)
@@ -66,76 +68,95 @@ def render(
 
 
 def _render(scene: Scene, source: Image, window: Window, strength: Strength, target: Image) -> None:
-    """`render` of pixels R×C×K that were checked."""
+    """Render checked pixels R×C×K."""
     if scene.orientation != 1:
         source, target = (turned(each, scene.orientation) for each in (source, target))
-        window, scene = _upright(scene, window, source), scene.upright
+        window, scene = _upright_window(scene, window, source), scene.upright
     spec = scene.spec
-    if _wide(spec):
+    if _needs_float_copy(spec):
         display = to_display(source, spec)
         result = np.empty_like(display)
         _slice(scene, scene.tone, display, window, _settings(1.0, 0.0, 1.0, strength), result)
         _from_display(result, source, spec, target)
     else:
-        settings = _coded(spec, strength, _smoothed_codes(scene))
+        settings = _code_settings(spec, strength, _codes_to_smooth(scene))
         _slice(scene, scene.tone, source, window, settings, target)
 
 
-def _upright(scene: Scene, window: Window, upright: Image) -> Window:
-    """Where a window of the stored image lies in the upright one, given its pixels there."""
+def _upright_window(scene: Scene, window: Window, upright: Image) -> Window:
+    """Return where a window lies in the upright image, given its upright pixels."""
     size = upright.shape[:2]
     stored = size[::-1] if transposes(scene.orientation) else size
     whole = scene.spec.height, scene.spec.width
     return Window(*upright_corner((window.top, window.left), stored, whole, scene.orientation))
 
 
-def tone(scene: Scene, display: FloatArray, window: Window) -> FloatArray:
-    """Guided T of display-encoded pixels R×C×colours float32 in 0..1, the same shape.
+def guided_tone(scene: Scene, display: FloatArray, window: Window) -> FloatArray:
+    """Return guided T of display-encoded pixels.
 
-    scene: of an image that is stored upright.
+    Args:
+        scene: of an image that is stored upright.
+        display: R×C×colours float32 in 0..1, display-encoded.
+        window: position of the pixels in the image.
+
+    Returns:
+        R×C×colours float32 in 0..1.
     """
     result = np.empty_like(display)
-    settings = _settings(1.0, 0.0, 1.0, FULL, _smoothed_codes(scene))
+    settings = _settings(1.0, 0.0, 1.0, FULL, _codes_to_smooth(scene))
     _slice(scene, scene.tone, display, window, settings, result)
     return result
 
 
-def finish(
+def mix_with_input(
     spec: ImageSpec,
     source: Image,
     corrected: FloatArray,
     strength: Strength,
     out: Image,
 ) -> None:
-    """Mix T (R×C×3 float32) with the input by strength, and encode it as the image is.
+    """Mix T with the input by strength, and encode it like the image.
 
-    source, out: R×C×K of the image's dtype; alpha is copied.
+    Args:
+        spec: of the image.
+        source: R×C×K input pixels of the image's dtype.
+        corrected: T, R×C×3 float32 in 0..1, display-encoded.
+        strength: how much of the correction is applied.
+        out: R×C×K array of the image's dtype for the result; alpha is copied.
     """
-    from drht_plugin.bridge.slicing import finish as encode
+    from drht_plugin.bridge.slicing import mix_and_encode
 
-    if _wide(spec):
+    if _needs_float_copy(spec):
         display = to_display(source, spec)
         result = np.empty_like(display)
-        encode(display, corrected, _settings(1.0, 0.0, 1.0, strength), result)
+        mix_and_encode(display, corrected, _settings(1.0, 0.0, 1.0, strength), result)
         _from_display(result, source, spec, out)
     else:
-        encode(source, corrected, _coded(spec, strength), out)
+        mix_and_encode(source, corrected, _code_settings(spec, strength), out)
 
 
-def _wide(spec: ImageSpec) -> bool:
-    """Whether pixels go through display-encoded float32 of their own."""
+def _needs_float_copy(spec: ImageSpec) -> bool:
+    """Return whether the kernels work on a display-encoded float32 copy of the pixels."""
     return spec.dtype == np.float16 or spec.linear
 
 
 def render_radiance(
     scene: Scene, pixels: Image, window: Window = ORIGIN, *, grid: ToneGrid
 ) -> FloatArray:
-    """The HDR estimate H of one window: R×C×colours float32, 1.0 = the input's clip point.
+    """Estimate the HDR radiance H of one window.
 
-    grid: of `survey.tone_grid.radiance_grid`, made once for all windows.
+    Args:
+        scene: the survey of the whole image.
+        pixels: R×C or R×C×K input pixels, with the image's dtype and channels.
+        window: position of the pixels in the image.
+        grid: of `survey.tone_grid.radiance_grid`, made once for all windows.
+
+    Returns:
+        R×C×colours float32, scene-linear; 1.0 is the radiance at which the input clips.
 
     Raises:
-        InputError: as `render`.
+        InputError: pixels of another dtype or other channels than the surveyed image, or outside of
+            it; NaN or infinity in them.
     """
     from drht_plugin.bridge import curves
 
@@ -143,7 +164,7 @@ def render_radiance(
     _require_inside(spec, spec_of(pixels), window)
     require_finite(as_channels(pixels), window.top, left=window.left)
     source, orientation = turned(as_channels(pixels), scene.orientation), scene.orientation
-    window, scene = _upright(scene, window, source), scene.upright
+    window, scene = _upright_window(scene, window, source), scene.upright
     display = to_display(source, spec)[..., : spec.colours].clip(0, 1)
     y = np.empty_like(display)
     _slice(scene, grid, display, window, _settings(1.0, 0.0, _Y_MAX, FULL), y)
@@ -152,6 +173,7 @@ def render_radiance(
 
 
 def _require_inside(spec: ImageSpec, given: ImageSpec, window: Window) -> None:
+    """Refuse pixels that do not match the surveyed image, or lie outside of it."""
     same = (given.dtype, given.colours, given.alpha) == (spec.dtype, spec.colours, spec.alpha)
     if not same:
         raise InputError(f"the window's pixels are {given}; the surveyed image is {spec}")
@@ -169,16 +191,19 @@ def _require_inside(spec: ImageSpec, given: ImageSpec, window: Window) -> None:
 def _settings(
     white: float, rounding: float, ceiling: float, strength: Strength, codes: float = 0.0
 ) -> FloatArray:
+    """Return the settings of the kernels, see `bridge.slicing.slice_grid`."""
     applied = [strength.strength, strength.shadows, strength.highlights]
     return np.array([white, rounding, ceiling, *applied, codes], np.float32)
 
 
-def _coded(spec: ImageSpec, strength: Strength, codes: float = 0.0) -> FloatArray:
+def _code_settings(spec: ImageSpec, strength: Strength, codes: float = 0.0) -> FloatArray:
+    """Return the settings for pixels that the kernels take in their own dtype."""
     rounding = 0.5 if spec.dtype.kind == "u" else 0.0
     return _settings(spec.white, rounding, 1.0, strength, codes)
 
 
-def _smoothed_codes(scene: Scene) -> float:
+def _codes_to_smooth(scene: Scene) -> float:
+    """Return the quantisation steps from 0 to 1 that are smoothed; 0 for none."""
     return scene.spec.coarse_codes if scene.tone.has_slopes else 0.0
 
 
@@ -190,19 +215,21 @@ def _slice(
     settings: FloatArray,
     target: Image,
 ) -> None:
+    """Slice a grid at the pixels of an upright window."""
     from drht_plugin.bridge.slicing import slice_grid
 
     height, width = scene.spec.height, scene.spec.width
-    for first, last, left in _runs(scene, window.left, source.shape[1]):
+    for first, last, left in _split_at_origin(scene, window.left, source.shape[1]):
         place = window.top, left, height, width
         part = source[:, first:last], target[:, first:last]
         slice_grid(part[0], grid.transforms, grid.sides, place, scene.wrap, settings, part[1])
 
 
-def _runs(scene: Scene, left: int, count: int) -> Iterator[tuple[int, int, int]]:
-    """Columns first..last−1 of a window that begins at `left`, and where they begin in the scene.
+def _split_at_origin(scene: Scene, left: int, count: int) -> Iterator[tuple[int, int, int]]:
+    """Split a window of a panorama where the scene's columns start again.
 
-    A scene counts columns from its origin; where a panorama's count begins again, a run ends.
+    A scene counts columns from its origin. Yields the window's columns first..last−1, and the
+    scene's column that they begin at.
     """
     first = 0
     while first < count:
@@ -213,10 +240,18 @@ def _runs(scene: Scene, left: int, count: int) -> Iterator[tuple[int, int, int]]
 
 
 def to_display(source: Image, spec: ImageSpec) -> FloatArray:
-    """Pixels as display-encoded float32, alpha as it is."""
+    """Convert pixels to display-encoded float32; alpha keeps its values in 0..1.
+
+    Args:
+        source: R×C×K pixels of the image's dtype.
+        spec: of the image.
+
+    Returns:
+        R×C×K float32, contiguous, 1.0 = white.
+    """
     from drht_plugin.bridge import curves
 
-    # In the order of rows, whatever the source's: the kernels change it in place, flat.
+    # Contiguous whatever the source is, since the kernels change it in place through a flat view.
     wide = source.astype(np.float32, order="C") * np.float32(1 / spec.white)
     if spec.linear:
         curves.encode_srgb(wide.reshape(-1), wide.reshape(-1))
@@ -224,7 +259,7 @@ def to_display(source: Image, spec: ImageSpec) -> FloatArray:
 
 
 def _from_display(display: FloatArray, source: Image, spec: ImageSpec, target: Image) -> None:
-    """Display-encoded float32 to the image's own values, alpha from the source."""
+    """Convert display-encoded float32 to the image's own values, with alpha from the source."""
     from drht_plugin.bridge import curves
 
     if spec.linear:

@@ -1,1 +1,1 @@
-"""Survey: the whole image to a `Scene`, decided once."""
+"""Survey: reduce the whole image to a `Scene`, once."""

@@ -1,10 +1,10 @@
-"""Coarse codes to what they may have stood for.
+"""Smooth the steps of coarse codes where the picture is a smooth slope.
 
-A code of 8 bits stands for all light within a step. In smooth dark parts of a picture these steps
-are wide plateaus, which show as bands once they are lifted by some EV. Averaged over neighbours
-that are within little more than a step, and held within the step that each code stands for
-(projections onto convex sets), plateaus become the slopes that they came from. Nothing changes by
-more than half a code, and nothing at all where there is texture.
+An 8-bit code stands for all the light within one quantisation step. In smooth dark parts of a
+picture the steps are wide plateaus, which show as bands once they are lifted by some EV. Each value
+is averaged with neighbours that differ by little more than a step, and then clipped to the range
+that its code stands for (projection onto convex sets). That turns plateaus back into slopes.
+Nothing changes by more than half a code, and textured parts do not change at all.
 """
 
 from __future__ import annotations
@@ -15,42 +15,52 @@ import numpy.typing as npt
 FloatArray = npt.NDArray[np.float32]
 
 _DISTANCES = (32, 16, 8, 4, 2, 1)
+"""Distances of the neighbours that are averaged, in overview pixels, coarse to fine."""
+
 _NEAR = 1.3
-"""Largest difference, in codes, of neighbours on one slope."""
+"""Largest difference between neighbours on one slope, in codes."""
 
 _SMOOTH, _TEXTURE = 0.12, 0.2
-"""Mean difference of neighbours, in codes, of a slope and of texture. What averages eight pixels of
-each plateau or more is a slope."""
+"""Mean difference between neighbours in a slope and in texture, in codes.
+
+Below the first value all is a slope: plateaus are eight pixels wide or more."""
 
 _REACH = 2
+"""Radius of the window in which that mean is taken, in overview pixels."""
 
 
-def slopes(picture: FloatArray, codes: float, *, wrap: bool) -> FloatArray:
-    """How far each value of `picture`, h×w×n in 0..1, belongs to a smooth slope: h×w×1, 0..1.
+def slope_mask(picture: FloatArray, codes: float, *, wrap: bool) -> FloatArray:
+    """Return how far each value belongs to a smooth slope.
 
-    codes: steps from 0 to 1; wrap: columns are periodic.
+    Args:
+        picture: h×w×n float32 in 0..1, display-encoded.
+        codes: quantisation steps from 0 to 1.
+        wrap: whether columns are periodic.
+
+    Returns:
+        h×w×1 float32 in 0..1; 1 on a slope, 0 in texture.
     """
     steps = np.zeros(picture.shape[:2], np.float32)
     for axis in (0, 1):
-        steps += np.abs(_moved(picture, 1, axis, wrap) - picture).max(-1)
+        steps += np.abs(_shift(picture, 1, axis, wrap) - picture).max(-1)
     for axis in (0, 1):
-        steps = np.sum([_moved(steps, k, axis, wrap) for k in range(-_REACH, _REACH + 1)], 0)
+        steps = np.sum([_shift(steps, k, axis, wrap) for k in range(-_REACH, _REACH + 1)], 0)
     mean = steps * np.float32(codes / (2 * (2 * _REACH + 1) ** 2))
     return ((_TEXTURE - mean) / (_TEXTURE - _SMOOTH)).clip(0, 1).astype(np.float32)[..., None]
 
 
-def dequantised(picture: FloatArray, codes: float, *, wrap: bool) -> FloatArray:
-    """Smooth slopes of what was cut into steps.
+def dequantise(picture: FloatArray, codes: float, *, wrap: bool) -> FloatArray:
+    """Smooth the slopes of a picture that was quantised.
 
     Args:
-        picture: h×w×n display-encoded float32 in 0..1.
-        codes: steps from 0 to 1.
-        wrap: columns are periodic.
+        picture: h×w×n float32 in 0..1, display-encoded.
+        codes: quantisation steps from 0 to 1.
+        wrap: whether columns are periodic.
 
     Returns:
-        As `picture`, each value within half a step of what it was, and in 0..1.
+        A picture like the given one. Each value is in 0..1 and within half a step of the input.
     """
-    share = slopes(picture, codes, wrap=wrap)
+    share = slope_mask(picture, codes, wrap=wrap)
     if not share.any():
         return picture
     half = np.float32(0.5 / codes)
@@ -60,16 +70,16 @@ def dequantised(picture: FloatArray, codes: float, *, wrap: bool) -> FloatArray:
         for axis in (1, 0):
             total, count = smooth.copy(), np.ones(picture.shape, np.float32)
             for shift in (distance, -distance):
-                there = _moved(picture, shift, axis, wrap)
-                near = np.abs(there - picture) <= np.float32(_NEAR / codes)
-                total += near * _moved(smooth, shift, axis, wrap)
+                neighbour = _shift(picture, shift, axis, wrap)
+                near = np.abs(neighbour - picture) <= np.float32(_NEAR / codes)
+                total += near * _shift(smooth, shift, axis, wrap)
                 count += near
             smooth = (total / count).clip(least, most)
     return picture + share * (smooth - picture)
 
 
-def _moved(picture: FloatArray, shift: int, axis: int, wrap: bool) -> FloatArray:
-    """What lies `shift` further along an axis, held at the ends."""
+def _shift(picture: FloatArray, shift: int, axis: int, wrap: bool) -> FloatArray:
+    """Return the values `shift` pixels further along an axis; the edges are repeated."""
     count = picture.shape[axis]
     index = np.arange(count) + shift
     index = index % count if wrap and axis == 1 else index.clip(0, count - 1)

@@ -1,9 +1,11 @@
-"""How noisy an image is at its own resolution, by luma: what the overview has averaged away.
+"""Measure how noisy an image is at its own resolution, by luma.
 
-Within the rows that the survey reads anyway, a second difference x₋ − 2x + x₊ has √6 times the
-noise of a pixel, and next to nothing of slopes. Edges and texture are kept out by a low quantile
-(after Immerkær, "Fast Noise Variance Estimation", 1996). Taken between neighbours and between
-pixels two apart, it tells noise of single pixels from noise that a camera or a coder has spread.
+The overview cannot tell, since averaging removes the noise. But the survey reads rows of the
+image anyway. A second difference x₋ − 2x + x₊ along a row has √6 times the standard deviation of a
+pixel's noise, and is close to 0 on slopes. A low quantile of the differences leaves out edges
+and texture (after Immerkær, "Fast Noise Variance Estimation", 1996). Differences are taken between
+direct neighbours and between pixels two apart: the two together tell noise of single pixels from
+noise that a camera or an encoder has spread.
 """
 
 from __future__ import annotations
@@ -21,30 +23,33 @@ from drht_plugin.engine.source import odd_step
 
 FloatArray = npt.NDArray[np.float32]
 
-LAP = 2 * DISTANCES
-"""Columns that windows beside one another share, so that no difference is left out."""
+OVERLAP = 2 * DISTANCES
+"""Columns that neighbouring windows share, so that no difference is missed."""
 
 _STEPS = 1024
+"""Bins of the histogram of differences."""
+
 _LARGEST = 0.25
-"""Differences are counted in so many steps up to this, in display codes of 0..1."""
+"""Upper end of that histogram, in display codes of 0..1."""
 
 _SAMPLES = 1 << 18
-"""Pixels looked at, about, however large the image is."""
+"""Approximate number of pixels that are sampled, whatever the image's size."""
 
 _ENOUGH = 100
-"""Differences without which a level says nothing, and is given its neighbours' noise."""
+"""A luma level with fewer differences takes the noise of its neighbours."""
 
 QUIET = 0.3
-"""Quantile of differences that noise is measured by: textures fill the higher ones."""
+"""Quantile of the differences that noise is measured by; higher ones contain texture."""
 
 QUIET_DEVIATIONS = NormalDist().inv_cdf((1 + QUIET) / 2)
-"""That quantile of the magnitude of noise, in standard deviations."""
+"""That quantile of |noise| for a normal distribution, in standard deviations."""
 
 
 class NoiseMeter:
-    """Counts differences in the windows it is shown, in any order; see `curve`.
+    """Counter of the differences in windows of an image, which may come in any order.
 
-    spec: of the whole image, upright; the windows may be those of a smaller copy.
+    Args:
+        spec: the whole upright image. The windows may be those of a smaller copy.
     """
 
     def __init__(self, spec: ImageSpec) -> None:
@@ -65,11 +70,16 @@ class NoiseMeter:
         width: int,
         rows: int,
     ) -> None:
-        """Count in a window.
+        """Count the differences in a window.
 
-        codes, pitch: see `bridge.rows.flat_rows`; rows of the image's channels, as codes of 8 or
-        16 bits. columns: of the window. left: its first column in the image or copy that it is of.
-        width, rows: columns of that, and how many rows of it are shown in all.
+        Args:
+            codes: flat rows of the image's channels, as codes of 8 or 16 bits; see
+                `bridge.rows.flat_rows`.
+            pitch: elements from one row to the next.
+            columns: width of the window.
+            left: first column of the window in the image or its copy.
+            width: width of the image or its copy.
+            rows: rows of it that are shown in all.
         """
         from drht_plugin.bridge.statistics import count_differences
 
@@ -87,15 +97,19 @@ class NoiseMeter:
         )
 
     def curve(self) -> FloatArray:
-        """Standard deviation of the noise of display-encoded luma: distances × `BINS` float32.
+        """Return the standard deviation of the noise by luma.
 
-        From a smaller copy it is estimated: as if the noise were that of single pixels, and copies
-        their means.
+        For a smaller copy the image's noise is estimated, as if it were independent between pixels
+        and the copy's pixels were their means.
+
+        Returns:
+            `DISTANCES`×`BINS` float32, of display-encoded luma in 0..1.
         """
         curves = [self._levels(counts) for counts in self._counts]
         return (np.array(curves) * self._shrunk).astype(np.float32)
 
     def _levels(self, counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        """Return each luma level's noise, interpolated where there are too few differences."""
         known = counts.sum(1) >= _ENOUGH
         if not known.any():
             return np.zeros(BINS)

@@ -1,4 +1,4 @@
-"""Whole image → overview: averaged in linear light to the size that the networks see."""
+"""Make the overview: the image, averaged in linear light to the size that the networks see."""
 
 from __future__ import annotations
 
@@ -13,32 +13,45 @@ from drht_plugin.bridge.sizes import NETWORK_STRIDE
 from drht_plugin.colour.spaces import SRGB, ColourSpace
 from drht_plugin.engine.pixels import ImageSpec
 from drht_plugin.engine.source import Reducible, odd_step
-from drht_plugin.engine.survey.noise import LAP, NoiseMeter
-from drht_plugin.engine.survey.sampled import sampled, sampled_rows
+from drht_plugin.engine.survey.noise import OVERLAP, NoiseMeter
+from drht_plugin.engine.survey.sampled import read_windows, sampled_rows
 from drht_plugin.orientation import upright_size
 
 FloatArray = npt.NDArray[np.float32]
 
 _SIDE = 256
-"""Square root of the overview's area, the scale that the networks are trained at."""
+"""Square root of the overview's area in pixels; the networks are trained at this scale."""
 
 _SAMPLES = 5
-"""Rows of an overview pixel that are taken in, at least, where there are as many. Against all rows
-this changes the corrected picture by 0.1 to 0.6 of 255 codes in the mean, at 24 megapixels."""
+"""Rows that are read for each overview pixel, at least, where the image has as many.
+
+Reading all rows instead changes the corrected picture by 0.1 to 0.6 of 255 codes in the mean, at
+24 megapixels."""
 
 _REDUCED_FROM = 1 << 28
-"""Pixels from which on a smaller copy is looked at, where the source has one: decoding all of a
-gigapixel JPEG for the overview takes as long as decoding it for the result."""
+"""Pixels from which a source's smaller copy is surveyed instead, if it has one.
+
+Decoding all of a gigapixel JPEG for the overview takes as long as decoding it for the result."""
 
 _SHORTEST = 128
+"""Least height and width of an overview, in pixels."""
+
 _LONGEST = 512
+"""Largest height and width of an overview, in pixels."""
 
 
 def overview_size(height: int, width: int) -> tuple[int, int]:
-    """Height and width of the overview: area about 256², multiples of 32, aspect kept.
+    """Return the size of an overview: area about 256², multiples of 32, aspect ratio kept.
 
-    The shorter side has at least 128 pixels and the longer one at most 512, so that beyond 4:1
-    the overview is squeezed.
+    The shorter side has at least 128 pixels and the longer one at most 512, so images beyond 4:1
+    are squeezed.
+
+    Args:
+        height: of the upright image, in pixels.
+        width: of the upright image, in pixels.
+
+    Returns:
+        Height and width of the overview in pixels.
     """
     aspect = (height / width) ** 0.5
     sides = (_SIDE * aspect, _SIDE / aspect)
@@ -50,15 +63,31 @@ def overview_size(height: int, width: int) -> tuple[int, int]:
 
 
 def row_step(height: int, cells: int) -> int:
-    """Rows from one that the overview takes in to the next."""
+    """Return the distance between the rows that the overview reads.
+
+    Args:
+        height: rows of the upright image.
+        cells: rows of the overview.
+
+    Returns:
+        An odd number of rows, at least 1.
+    """
     return odd_step(height // (cells * _SAMPLES))
 
 
-def looked_at(image: Any, spec: ImageSpec, orientation: int = 1) -> Any:
-    """What the overview is made from: the image, or a smaller copy of a huge one that has such.
+def survey_copy(image: Any, spec: ImageSpec, orientation: int = 1) -> Any:
+    """Return what the survey reads: the image, or a smaller copy of a huge one.
 
-    The copy has `_SAMPLES` rows and columns or more to an overview pixel. It is averaged in codes
-    rather than in light, so that the scene is not bit for bit that of all pixels.
+    A copy keeps at least `_SAMPLES` rows and columns for each overview pixel. It was averaged in
+    codes rather than in light, so the scene is not bit for bit the one of the full image.
+
+    Args:
+        image: sliced by rows; smaller copies come from a `Reducible`.
+        spec: of the image as stored.
+        orientation: how the image is stored, 1 to 8 as in EXIF.
+
+    Returns:
+        The image or a copy with the same channels and dtype.
     """
     huge = spec.height * spec.width >= _REDUCED_FROM
     if not huge or not isinstance(image, Reducible):
@@ -82,23 +111,24 @@ def overview(
     origin: int = 0,
     space: ColourSpace = SRGB,
 ) -> tuple[FloatArray, FloatArray]:
-    """The upright image averaged in linear light, and the weight h×w of its cells.
+    """Average the upright image in linear light, and weigh the overview's pixels.
 
-    Of tall images it reads every `row_step`th row, by the upright image's own coordinates; a row
-    stands for those around it. Pixels whose alpha is 0 do not count.
+    Of a tall image every `row_step`th row of the upright image is read; it stands for the rows
+    around it. Pixels whose alpha is 0 do not count.
 
     Args:
         image: sliced by rows, from top to bottom, once.
-        spec: of the whole image as stored, of which `image` may be a smaller copy.
+        spec: of the whole image as stored; `image` may be a smaller copy of it.
         progress: called with rows done and rows in all.
-        meter: is shown the same rows.
-        orientation: how the image is stored, as in EXIF.
-        origin: the upright image's column that columns are counted from, of a panorama.
-        space: whose light the codes stand for.
+        meter: counts the noise in the same rows.
+        orientation: how the image is stored, 1 to 8 as in EXIF.
+        origin: column of the upright image, a panorama, that becomes column 0.
+        space: colour space of the codes.
 
     Returns:
-        h×w×3 float32 codes of the image's own in 0..1, gray in all three channels, and the weight,
-        h×w float32 in 0..1.
+        The overview, h×w×3 float32 in 0..1, display-encoded in the image's own colour space (gray
+        in all three channels).
+        Its weight, h×w float32 in 0..1: the share of pixels that counted.
 
     Raises:
         InputError: NaN or infinity in what is read.
@@ -114,24 +144,26 @@ def overview(
     table = _light_table(count, spec.colours, spec.linear, bits, space)
     step = row_step(height, size[0])
     rows = sampled_rows(height, step)
-    for window in sampled(image, rows, orientation=orientation, origin=origin, lap=LAP):
+    for window in read_windows(
+        image, rows, orientation=orientation, origin=origin, overlap=OVERLAP
+    ):
         codes, pitch = _codes(window.pixels, spec.alpha)
         columns, channels = window.pixels.shape[1:]
         if meter is not None:
             meter.add(codes, pitch, columns, left=window.left, width=width, rows=len(rows))
-        fresh = window.fresh.stop - window.fresh.start
-        last = codes.size - (columns - window.fresh.stop) * channels
+        new_columns = window.new_columns.stop - window.new_columns.start
+        last = codes.size - (columns - window.new_columns.stop) * channels
         statistics.area_average(
-            codes[window.fresh.start * channels : last],
+            codes[window.new_columns.start * channels : last],
             pitch,
-            (fresh, channels, spec.alpha),
+            (new_columns, channels, spec.alpha),
             table,
             (window.first, step, height),
-            (window.left + window.fresh.start, width),
+            (window.left + window.new_columns.start, width),
             sums,
         )
         if progress is not None:
-            progress(*window.share)
+            progress(*window.progress)
     weight = (sums[..., -1] / (height * width)).astype(np.float32)
     light = sums[..., :-1] / np.maximum(sums[..., -1:] * float(1 << bits), 1e-12)
     light = _fill_holes(light, weight)
@@ -140,7 +172,7 @@ def overview(
 
 
 def _light_bits(pixels: int) -> int:
-    """Bits of light such that no sum of an image of so many pixels overflows 63 bits."""
+    """Return the bits of light for which the sums of an image this large fit in 63 bits."""
     return min(30, 62 - pixels.bit_length())
 
 
@@ -148,14 +180,14 @@ def _light_bits(pixels: int) -> int:
 def _light_table(
     count: int, colours: int, linear: bool, bits: int, space: ColourSpace
 ) -> npt.NDArray[np.int32]:
-    """Linear light of codes 0..count−1 in each colour, of which 1 is 2^bits."""
+    """Return the linear light of the codes 0..count−1 in each colour, where 1.0 is 2^bits."""
     codes = np.linspace(0, 1, count)[:, None].repeat(colours, 1)
     light = codes if linear else space.light(codes)
     return np.rint(light.clip(0, 1).T * float(1 << bits)).astype(np.int32, order="C")
 
 
 def _codes(rows: npt.NDArray[Any], alpha: int) -> tuple[npt.NDArray[Any], int]:
-    """Rows as codes to look light up by, flat, and the distance from row to row."""
+    """Return rows as flat codes that index the light table, and the distance between rows."""
     from drht_plugin.bridge import statistics
     from drht_plugin.bridge.rows import flat_rows
 
@@ -169,7 +201,7 @@ def _codes(rows: npt.NDArray[Any], alpha: int) -> tuple[npt.NDArray[Any], int]:
 
 
 def _fill_holes(light: npt.NDArray[Any], weight: FloatArray) -> npt.NDArray[Any]:
-    """Give cells without pixels the mean of their surroundings, coarse to fine."""
+    """Give overview pixels without weight the mean of their surroundings, coarse to fine."""
     if (weight > 0).all():
         return light
     known = (weight > 0).astype(np.float64)[..., None]
@@ -177,12 +209,13 @@ def _fill_holes(light: npt.NDArray[Any], weight: FloatArray) -> npt.NDArray[Any]
 
 
 def _pull_push(light: npt.NDArray[Any], known: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Average to half the size until all is known, then fill what is not known from there."""
     rows, columns = light.shape[:2]
     mean = light / np.maximum(known, 1e-12)
     if min(rows, columns) < 2 or (known > 0).all():
         everywhere = light.sum((0, 1)) / max(known.sum(), 1e-12)
         return np.where(known > 0, mean, everywhere)
-    # Padded to even sides with what is not known, so that no known cell is left out.
+    # Pad to even sides with cells of no weight, so that every known cell is averaged.
     pads = ((0, rows % 2), (0, columns % 2), (0, 0))
     shape = ((rows + 1) // 2, 2, (columns + 1) // 2, 2, -1)
     coarse_light = np.pad(light, pads).reshape(shape).sum((1, 3))

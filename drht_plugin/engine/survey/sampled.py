@@ -1,8 +1,8 @@
-"""The pixels that a survey reads of an image, upright: every k-th row of it, in windows.
+"""Read the rows that a survey needs: every k-th row of the upright image, in windows.
 
-Which pixels are read is decided in the upright image, so that they are the same however the image
-is stored. Stored rows are read from top to bottom, once; of an image stored on its side all are,
-and every k-th pixel of each is kept.
+Rows are chosen in the upright image, so that they hold the same pixels however the image is stored.
+Stored rows are read once, from top to bottom. Of an image that is stored on its side all rows are
+read, and every k-th pixel of each is used.
 """
 
 from __future__ import annotations
@@ -26,60 +26,73 @@ from drht_plugin.orientation import (
 Pixels = npt.NDArray[Any]
 
 _BAND_PIXELS = 1 << 22
+"""Pixels that are read at once."""
 
 
 @dataclass(frozen=True)
-class Sampled:
-    """A window of an upright image, some rows apart.
+class SampledWindow:
+    """A window of the upright image that holds every k-th row.
 
-    pixels: R×C×K. first: number of its first row among those sampled. left: its first column.
-    fresh: its columns that no window before it had. share: how much is read now, 0..1, as rows done
-    and rows in all.
+    Attributes:
+        pixels: R×C×K of the image's dtype.
+        first: number of the first row among the sampled rows.
+        left: first column in the upright image.
+        new_columns: columns of the window that no earlier window held.
+        progress: rows read so far, and rows to read in all.
     """
 
     pixels: Pixels
     first: int
     left: int
-    fresh: slice
-    share: tuple[int, int]
+    new_columns: slice
+    progress: tuple[int, int]
 
 
 def sampled_rows(height: int, step: int) -> range:
-    """The rows that are read of an upright image, `step` apart."""
+    """Return the rows of the upright image that are read.
+
+    Args:
+        height: rows of the upright image.
+        step: distance between the rows that are read.
+    """
     return range(step // 2, height, step)
 
 
-def sampled(
-    image: Any, rows: range, *, orientation: int = 1, origin: int = 0, lap: int = 0
-) -> Iterator[Sampled]:
-    """Windows that hold rows of an upright image, all columns of each.
+def read_windows(
+    image: Any, rows: range, *, orientation: int = 1, origin: int = 0, overlap: int = 0
+) -> Iterator[SampledWindow]:
+    """Read rows of the upright image, in windows that together hold all columns.
 
     Args:
-        image: anything that gives numpy arrays by row slices of any step.
-        rows: of the upright image, evenly spaced.
-        orientation: how the image is stored, as in EXIF.
-        origin: the upright image's column that columns are counted from, of a panorama.
-        lap: columns that a window shares with the one before it.
+        image: anything that gives numpy arrays for row slices of any step.
+        rows: evenly spaced rows of the upright image.
+        orientation: how the image is stored, 1 to 8 as in EXIF.
+        origin: column of the upright image, a panorama, that becomes column 0.
+        overlap: columns that a window shares with the one before it.
+
+    Yields:
+        The windows, in the order of the stored rows.
 
     Raises:
         InputError: NaN or infinity in what is read.
     """
     if transposes(orientation):
-        return _across(image, rows, orientation, lap)
-    return _down(image, rows, orientation, origin)
+        return _by_columns(image, rows, orientation, overlap)
+    return _by_rows(image, rows, orientation, origin)
 
 
-def _stored(rows: range, height: int, *, reverse: bool) -> range:
-    """Where rows of an upright axis lie in the stored one, in ascending order."""
+def _stored_rows(rows: range, height: int, *, reverse: bool) -> range:
+    """Return where rows of the upright image lie in the stored one, in ascending order."""
     if not reverse or not rows:
         return rows
     return range(height - 1 - rows[-1], height - rows[0], rows.step)
 
 
-def _down(image: Any, rows: range, orientation: int, origin: int) -> Iterator[Sampled]:
+def _by_rows(image: Any, rows: range, orientation: int, origin: int) -> Iterator[SampledWindow]:
+    """Read windows of an image whose stored rows are rows of the upright image."""
     height, width = image.shape[:2]
     reverse = reverses_rows(orientation)
-    stored, count = _stored(rows, height, reverse=reverse), len(rows)
+    stored, count = _stored_rows(rows, height, reverse=reverse), len(rows)
     band = max(1, _BAND_PIXELS // width)
     for start in range(0, count, band):
         part = stored[start : start + band]
@@ -90,14 +103,14 @@ def _down(image: Any, rows: range, orientation: int, origin: int) -> Iterator[Sa
             pixels = np.roll(pixels, -origin, axis=1)
         done = start + len(part)
         first = count - done if reverse else start
-        yield Sampled(pixels, first, 0, slice(0, width), (done, count))
+        yield SampledWindow(pixels, first, 0, slice(0, width), (done, count))
 
 
-def _across(image: Any, rows: range, orientation: int, lap: int) -> Iterator[Sampled]:
-    """As `_down`, where stored rows are columns."""
+def _by_columns(image: Any, rows: range, orientation: int, overlap: int) -> Iterator[SampledWindow]:
+    """Read windows of an image whose stored rows are columns of the upright image."""
     stored_height, stored_width = image.shape[:2]
     width = upright_size(stored_height, stored_width, orientation)[1]
-    columns = _stored(rows, stored_width, reverse=reverses_rows(orientation))
+    columns = _stored_rows(rows, stored_width, reverse=reverses_rows(orientation))
     band = max(1, _BAND_PIXELS // stored_width)
     kept: Pixels | None = None
     for top in range(0, stored_height, band):
@@ -105,14 +118,16 @@ def _across(image: Any, rows: range, orientation: int, lap: int) -> Iterator[Sam
         pixels = as_channels(image[top:bottom])
         require_finite(pixels, top)
         pixels = pixels[:, columns.start : columns.stop : columns.step]
-        lapped = 0
+        shared = 0
         if kept is not None:
-            lapped = len(kept)
+            shared = len(kept)
             pixels = np.concatenate([kept, pixels])
-        kept = pixels[max(len(pixels) - lap, 0) :].copy() if lap else None
+        kept = pixels[max(len(pixels) - overlap, 0) :].copy() if overlap else None
         count = bottom - top
         if reverses_columns(orientation):
-            left, fresh = width - bottom, slice(0, count)
+            left, new_columns = width - bottom, slice(0, count)
         else:
-            left, fresh = top - lapped, slice(lapped, lapped + count)
-        yield Sampled(turned(pixels, orientation), 0, left, fresh, (bottom, stored_height))
+            left, new_columns = top - shared, slice(shared, shared + count)
+        yield SampledWindow(
+            turned(pixels, orientation), 0, left, new_columns, (bottom, stored_height)
+        )

@@ -1,8 +1,8 @@
-"""An overview as the networks see it: in sRGB codes; and what they made of it, taken back.
+"""Convert an overview to sRGB for the networks, and their results back to its own colours.
 
-What sRGB's gamut does not hold is kept aside as a difference of light and added again, as much
-brighter or darker as the networks make the rest: a colour that is too strong for sRGB keeps its
-strength.
+Colours outside the sRGB gamut are clipped for the networks. What was cut off is kept as a
+difference of linear light and added back to the result, scaled by the gain that the networks give
+the clipped colour. So saturated colours stay saturated.
 """
 
 from __future__ import annotations
@@ -22,66 +22,84 @@ FloatArray = npt.NDArray[np.float32]
 Light = npt.NDArray[np.floating]
 
 _BLACK = 1e-4
-"""Light that is added before a gain is taken, as next to black there is noise only."""
+"""Light that is added before a gain is taken; next to black there is only noise."""
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What the networks see of an overview.
+class NetworkView:
+    """An overview in sRGB codes, with what is needed to convert results back.
 
     Attributes:
-        space: The overview's own.
-        light: h×w×colours, the overview's own light.
-        codes: h×w×3 float32, sRGB codes in 0..1.
-        inside, outside: h×w×3, linear sRGB: what `codes` stand for, and what is to be added to it.
+        space: the overview's own colour space.
+        light: h×w×colours, the overview's own linear light.
+        codes: h×w×3 float32, sRGB codes in 0..1: what the networks see.
+        in_gamut: h×w×3, linear sRGB of `codes`.
+        out_of_gamut: h×w×3, linear sRGB that was clipped off.
     """
 
     space: ColourSpace
     light: Light
     codes: FloatArray
-    inside: Light
-    outside: Light
+    in_gamut: Light
+    out_of_gamut: Light
 
-    def back(self, corrected: FloatArray) -> FloatArray:
-        """T in sRGB codes 0..1 to the picture's own codes 0..1; both h×w×3 float32."""
+    def restore(self, corrected: FloatArray) -> FloatArray:
+        """Convert T from sRGB codes to the picture's own codes.
+
+        Args:
+            corrected: h×w×3 float32 in 0..1.
+
+        Returns:
+            h×w×3 float32 in 0..1.
+        """
         if self.space is SRGB:
             return corrected
-        light = self._own(transfer.srgb_decode(corrected.astype(np.float64)))
-        return _three(self.space.codes(light.clip(0, 1)))
+        light = self._to_own_light(transfer.srgb_decode(corrected.astype(np.float64)))
+        return _to_three_channels(self.space.codes(light.clip(0, 1)))
 
-    def back_y(self, y: FloatArray) -> FloatArray:
-        """Y of linear sRGB to y of the picture's own light; both h×w×3 float32."""
+    def restore_y(self, y: FloatArray) -> FloatArray:
+        """Convert y from linear sRGB to the picture's own primaries.
+
+        Args:
+            y: h×w×3 float32, y = α·H^γ.
+
+        Returns:
+            h×w×3 float32, y = α·H^γ.
+        """
         if self.space is SRGB:
             return y
-        light = self._own(transfer.to_radiance(y.astype(np.float64)))
-        return _three(transfer.to_ldr_domain(light.clip(0, transfer.H_MAX)))
+        light = self._to_own_light(transfer.to_radiance(y.astype(np.float64)))
+        return _to_three_channels(transfer.to_ldr_domain(light.clip(0, transfer.H_MAX)))
 
-    def _own(self, linear: Light) -> Light:
-        """Linear sRGB, what is outside added, to own light."""
-        before, after = (applied(LUMA[None], each) for each in (self.inside, linear))
+    def _to_own_light(self, linear: Light) -> Light:
+        """Convert linear sRGB to the overview's own light, with the clipped colours added back."""
+        before, after = (applied(LUMA[None], each) for each in (self.in_gamut, linear))
         gain = (after + _BLACK) / (before + _BLACK)
-        return self.space.from_srgb(linear + gain * self.outside, self.light)
+        return self.space.from_srgb(linear + gain * self.out_of_gamut, self.light)
 
 
-def seen(ldr: FloatArray, space: ColourSpace, *, colours: int) -> Seen:
-    """What the networks see.
+def to_network_space(ldr: FloatArray, space: ColourSpace, *, colours: int) -> NetworkView:
+    """Convert an overview to the sRGB codes that the networks see.
 
     Args:
-        ldr: h×w×3, codes of the picture's own in 0..1.
-        space: what they stand for.
-        colours: of the picture; the three channels of gray are alike.
+        ldr: h×w×3 float32 in 0..1, in the picture's own codes.
+        space: colour space of these codes.
+        colours: 1 for gray, where the three channels are equal, or 3.
+
+    Returns:
+        The view. For an sRGB picture its codes are `ldr` itself.
     """
     if space is SRGB:
         nothing = np.zeros((0, 0, 3))
-        return Seen(space, nothing, ldr, nothing, nothing)
+        return NetworkView(space, nothing, ldr, nothing, nothing)
     light = space.light(ldr[..., :colours].astype(np.float64))
     linear = space.to_srgb(light)
     inside = linear.clip(0, 1)
     codes = transfer.srgb_encode(inside).astype(np.float32)
-    return Seen(space, light, codes, inside, linear - inside)
+    return NetworkView(space, light, codes, inside, linear - inside)
 
 
-def _three(values: npt.NDArray[Any]) -> FloatArray:
-    """Values h×w×1 or h×w×3 as float32 in three channels."""
+def _to_three_channels(values: npt.NDArray[Any]) -> FloatArray:
+    """Return h×w×1 or h×w×3 values as contiguous float32 in three channels."""
     shape = (*values.shape[:2], 3)
     return np.ascontiguousarray(np.broadcast_to(values, shape), np.float32)

@@ -1,4 +1,4 @@
-"""Whole image → `Scene`: what the two networks say of the image as a whole, decided once."""
+"""Survey a whole image: overview, networks, rules and tone grid make its `Scene`."""
 
 from __future__ import annotations
 
@@ -13,22 +13,26 @@ from drht_plugin.bridge.sizes import NETWORK_STRIDE
 from drht_plugin.colour.spaces import SRGB, ColourSpace, Profile, space_of
 from drht_plugin.engine.pixels import LUMA, ImageSpec, spec_of
 from drht_plugin.engine.scene import Scene
-from drht_plugin.engine.survey.dequantise import dequantised
+from drht_plugin.engine.survey.dequantise import dequantise
 from drht_plugin.engine.survey.noise import NoiseMeter
-from drht_plugin.engine.survey.overview import looked_at, overview
-from drht_plugin.engine.survey.rules.restraint import restrained
-from drht_plugin.engine.survey.sampled import sampled
-from drht_plugin.engine.survey.seen import seen
-from drht_plugin.engine.survey.tone_grid import fit
+from drht_plugin.engine.survey.overview import overview, survey_copy
+from drht_plugin.engine.survey.rules.restraint import apply_rules
+from drht_plugin.engine.survey.sampled import read_windows
+from drht_plugin.engine.survey.seen import to_network_space
+from drht_plugin.engine.survey.tone_grid import fit_tone_grid
 from drht_plugin.orientation import require_orientation
 
 FloatArray = npt.NDArray[np.float32]
 
 Networks = Callable[[FloatArray], tuple[FloatArray, FloatArray]]
-"""y and T of a display-encoded picture h×w×3 in 0..1, whose sides are multiples of 32."""
+"""Function from a display-encoded picture h×w×3 in 0..1, with sides that are multiples of 32, to y
+and T of the same shape."""
 
 _WRAP_MARGIN = 64
+"""Columns beyond its edges that the networks see of a panorama, in overview pixels."""
+
 _ORIGIN_ROWS = 256
+"""Approximate number of rows that a panorama's origin is computed from."""
 
 
 def survey(
@@ -41,21 +45,25 @@ def survey(
     wrap: bool = False,
     progress: Callable[[int, int], object] | None = None,
 ) -> Scene:
-    """Look at the whole image once, as a person would: upright, in sRGB.
+    """Survey the whole image, upright and in sRGB.
 
     Args:
-        image: anything with shape, dtype and row slices, of any step, that give numpy arrays; H×W
-            or H×W×C of the contract's dtypes. See `looked_at` for huge files.
-        networks: y and T of a display-encoded picture, see `model.runner.Runner`.
+        image: H×W or H×W×C, of the accepted dtypes: anything with shape, dtype and row slices of
+            any step that give numpy arrays. Of a huge file a smaller copy may be read, see
+            `survey_copy`.
+        networks: gives y and T of a display-encoded picture, see `model.runner.Runner`.
         transfer: "srgb" for display-encoded values, "linear" for scene-linear ones.
-        orientation: how the image is stored, as in EXIF, 1 to 8; 1 is upright.
-        profile: bytes of an ICC profile, or code points, that say what its codes stand for; None is
-            sRGB. Of linear values it gives the primaries.
-        wrap: the image is a 360° panorama whose left and right edges meet.
+        orientation: how the image is stored, 1 to 8 as in EXIF; 1 is upright.
+        profile: colour space of the values: bytes of an ICC profile, or code points. None is sRGB.
+            For linear values it gives the primaries.
+        wrap: whether the image is a 360° panorama, whose left and right edges meet.
         progress: called with rows done and rows in all.
 
+    Returns:
+        The image's scene.
+
     Raises:
-        InputError: an image or argument outside the contract; NaN or infinity in the image.
+        InputError: an image or argument that is not accepted; NaN or infinity in the image.
     """
     spec = spec_of(image, transfer)
     orientation = require_orientation(orientation, wrap=wrap)
@@ -63,7 +71,7 @@ def survey(
     origin = panorama_origin(image, orientation) if wrap else 0
     meter = NoiseMeter(spec.upright(orientation))
     ldr, weight = overview(
-        image if wrap else looked_at(image, spec, orientation),
+        image if wrap else survey_copy(image, spec, orientation),
         spec,
         progress,
         meter,
@@ -81,13 +89,13 @@ def survey(
 
 @dataclass(frozen=True)
 class Overviews:
-    """What the networks and the rules make of an overview, each h×w×3 float32.
+    """What the networks and the rules make of an overview.
 
     Attributes:
-        ldr: x, the input, display-encoded in 0..1 in the image's own colour space.
-        y: the HDR estimate in the LDR domain, y = α·H^γ.
-        corrected: T, display-encoded in 0..1.
-        weight: h×w, the share of pixels that counted, 0..1.
+        ldr: x, the input: h×w×3 float32 in 0..1, display-encoded in the image's colour space.
+        y: the HDR estimate in the LDR domain, y = α·H^γ: h×w×3 float32.
+        corrected: T: h×w×3 float32 in 0..1, display-encoded in the image's colour space.
+        weight: share of pixels that counted: h×w float32 in 0..1.
     """
 
     ldr: FloatArray
@@ -106,30 +114,34 @@ def estimate(
     wrap: bool = False,
     enlarged: bool = False,
 ) -> Overviews:
-    """Run the networks on an overview, and apply the rules to what they give.
+    """Run the networks on an overview, and apply the rules to their result.
 
-    Training takes its overviews from here too, so that the detail network sees what it is
-    trained on.
+    Training makes its overviews here too, so that the detail network is trained on what it sees
+    later.
 
     Args:
-        ldr, weight: see `overview.overview`.
-        networks: y and T of a display-encoded picture, see `model.runner.Runner`.
+        ldr: h×w×3 float32 in 0..1, see `overview.overview`.
+        weight: h×w float32 in 0..1, see `overview.overview`.
+        networks: gives y and T of a display-encoded picture, see `model.runner.Runner`.
         spec: of the image.
-        space: whose light its codes stand for.
-        wrap: columns are periodic.
-        enlarged: the overview is larger than the image.
+        space: colour space of the image's codes.
+        wrap: whether columns are periodic.
+        enlarged: whether the overview is larger than the image.
+
+    Returns:
+        The overviews that a scene is made from.
     """
     if spec.coarse_codes:
-        ldr = dequantised(ldr, spec.coarse_codes, wrap=wrap)
-    shown = seen(ldr, space, colours=spec.colours)
-    y, corrected = _asked(networks, shown.codes, wrap=wrap)
+        ldr = dequantise(ldr, spec.coarse_codes, wrap=wrap)
+    view = to_network_space(ldr, space, colours=spec.colours)
+    y, corrected = _run_networks(networks, view.codes, wrap=wrap)
     if spec.colours == 1:
-        y, corrected = _gray(y), _gray(corrected)
-    corrected = restrained(shown.codes, corrected, weight, wrap=wrap, enlarged=enlarged)
-    # What is left alone has the picture's own codes, bit for bit.
-    alone = np.array_equal(corrected, shown.codes)
-    corrected = ldr.copy() if alone else shown.back(corrected)
-    return Overviews(ldr, shown.back_y(y), corrected, weight)
+        y, corrected = _to_gray(y), _to_gray(corrected)
+    corrected = apply_rules(view.codes, corrected, weight, wrap=wrap, enlarged=enlarged)
+    # A picture that is left alone keeps its own codes, bit for bit.
+    alone = np.array_equal(corrected, view.codes)
+    corrected = ldr.copy() if alone else view.restore(corrected)
+    return Overviews(ldr, view.restore_y(y), corrected, weight)
 
 
 def make_scene(
@@ -141,12 +153,18 @@ def make_scene(
     origin: int = 0,
     orientation: int = 1,
 ) -> Scene:
-    """Fit the tone grid and put the scene together; it takes over the arrays.
+    """Fit the tone grid and build the scene, which takes over the arrays.
 
     Args:
-        overviews: of the upright image.
-        noise: see `noise.NoiseMeter.curve`.
-        spec, wrap, origin, orientation: see `Scene`.
+        overviews: of the upright image; they become read-only.
+        noise: `DISTANCES`×`BINS` float32, see `noise.NoiseMeter.curve`.
+        spec: of the image as stored.
+        wrap: whether columns are periodic.
+        origin: column of the upright image that the scene's columns are counted from.
+        orientation: how the image is stored, 1 to 8 as in EXIF.
+
+    Returns:
+        The image's scene.
     """
     ldr, y, corrected, weight = (
         overviews.ldr,
@@ -157,12 +175,14 @@ def make_scene(
     for array in (ldr, y, corrected, weight, noise):
         array.flags.writeable = False
     gray = spec.colours == 1
-    tone = fit(ldr, corrected, weight, gray=gray, wrap=wrap, codes=spec.coarse_codes)
+    tone = fit_tone_grid(ldr, corrected, weight, gray=gray, wrap=wrap, codes=spec.coarse_codes)
     return Scene(spec, wrap, ldr, y, corrected, weight, noise, tone, origin, orientation)
 
 
-def _asked(networks: Networks, ldr: FloatArray, *, wrap: bool) -> tuple[FloatArray, FloatArray]:
-    """Y and T of an overview; of a panorama, with what lies beyond its edges in sight."""
+def _run_networks(
+    networks: Networks, ldr: FloatArray, *, wrap: bool
+) -> tuple[FloatArray, FloatArray]:
+    """Return y and T of an overview; a panorama is padded with its other edge first."""
     margin = min(_WRAP_MARGIN, NETWORK_STRIDE * (ldr.shape[1] // NETWORK_STRIDE)) if wrap else 0
     padded = np.pad(ldr, ((0, 0), (margin, margin), (0, 0)), mode="wrap") if margin else ldr
     y, corrected = networks(padded)
@@ -172,26 +192,35 @@ def _asked(networks: Networks, ldr: FloatArray, *, wrap: bool) -> tuple[FloatArr
 
 
 def panorama_origin(image: Any, orientation: int = 1) -> int:
-    """A column that goes with the upright picture: shifted round its turn, a panorama keeps it.
+    """Return a column that moves with the picture when a panorama is rotated.
 
-    It is where the sums of the columns, read from there, come first among all turns in
-    lexicographic order (Booth 1980). Sums are of whole numbers, those that floats have for their
-    bits, and so exact in any order.
+    It is the start of the lexicographically least rotation of the column sums (Booth 1980). The
+    sums are of whole numbers (the bits of floats), and so exact in any order.
+
+    Args:
+        image: sliced by rows.
+        orientation: how the image is stored, 1 to 4 as in EXIF.
+
+    Returns:
+        A column of the upright image.
+
+    Raises:
+        InputError: NaN or infinity in what is read.
     """
     height, width = image.shape[:2]
     step = max(1, height // _ORIGIN_ROWS)
     sums = np.zeros(width, np.uint64)
-    for window in sampled(image, range(0, height, step), orientation=orientation):
+    for window in read_windows(image, range(0, height, step), orientation=orientation):
         rows = window.pixels
         if rows.dtype.kind == "f":
             rows = np.ascontiguousarray(rows).view(f"u{rows.itemsize}")
         for row in rows:
             sums += row.sum(-1, dtype=np.uint64)
-    return _least_turn(sums.tolist())
+    return _least_rotation(sums.tolist())
 
 
-def _least_turn(values: list[Any]) -> int:
-    """Where the lexicographically least rotation of a sequence begins, in linear time."""
+def _least_rotation(values: list[Any]) -> int:
+    """Return where the lexicographically least rotation of a sequence begins, in linear time."""
     count = len(values)
     best, other, same = 0, 1, 0
     while best < count and other < count and same < count:
@@ -208,7 +237,7 @@ def _least_turn(values: list[Any]) -> int:
     return best
 
 
-def _gray(picture: FloatArray) -> FloatArray:
-    """The luma of a picture, in all three channels."""
+def _to_gray(picture: FloatArray) -> FloatArray:
+    """Return the luma of a picture in all three channels."""
     luma = picture @ LUMA
     return np.ascontiguousarray(np.broadcast_to(luma[..., None], picture.shape))

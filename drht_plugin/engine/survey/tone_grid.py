@@ -1,10 +1,10 @@
-"""The tone grid: local affine colour transforms that carry the overview's tone to any pixel.
+"""Fit the tone grid: local affine colour transforms that carry the overview's tone to any pixel.
 
-A bilateral grid (position × luma of the input) of affine transforms from input codes to target
-codes, fitted by ridge regression (in the spirit of Chen, Adams, Wadhwa, Hasinoff, "Bilateral
-Guided Upsampling", 2016), and what the fit leaves over, as a smooth residual. Where the input
-holds next to no colour, near black, the ridge leads each transform back to a plain gain of
-luminance, so that noise and code steps are not amplified into colours.
+The grid is a bilateral grid (position × luma of the input) of affine transforms from input codes to
+target codes, fitted by ridge regression (in the spirit of Chen, Adams, Wadhwa, Hasinoff, "Bilateral
+Guided Upsampling", 2016). What the fit leaves over is stored as a smooth residual. Near black the
+input holds hardly any colour. There the ridge pulls each transform towards a plain gain of luma, so
+that noise and code steps are not amplified into colours.
 """
 
 from __future__ import annotations
@@ -17,33 +17,34 @@ import numpy.typing as npt
 from drht_plugin.bridge.sizes import LEVELS, NO_SLOPE
 from drht_plugin.bridge.transfer import LUMA_WEIGHTS
 from drht_plugin.engine.scene import Scene
-from drht_plugin.engine.survey.dequantise import slopes
+from drht_plugin.engine.survey.dequantise import slope_mask
 from drht_plugin.engine.tone_grid import ToneGrid
 
 _CELL = 8
-"""Overview pixels to a grid cell, in both directions."""
+"""Side of a grid cell in overview pixels."""
 
 _NOISE = 2e-5
-"""Ridge: the variance of input codes that is taken for noise, (1.14/255)²."""
+"""Strength of the ridge: variance of input codes that counts as noise, (1.14/255)²."""
 
 _BLACK = 1 / 255
-"""Mean code below which a cell holds next to nothing to take a gain from."""
+"""Mean code below which a cell is too dark to take a gain from."""
 
 _MAX_GAIN = 8.0
-"""Largest gain of codes that is presumed: about 6 EV. More makes speckles of single code steps."""
+"""Largest gain of codes that the ridge pulls towards, about 6 EV; more makes speckles of code
+steps."""
 
 _FILL = 0.02
-"""Weight of the neighbourhood's moments, which fill cells that no pixel falls into."""
+"""Weight of the wider neighbourhood's moments, which fill cells without pixels."""
 
 _LUMA = np.array(LUMA_WEIGHTS)
 
 _LIFTED = 1.5
-"""From which gain on the steps of codes begin to show."""
+"""Gain of codes above which their steps begin to show."""
 
 FloatArray = npt.NDArray[np.float32]
 
 
-def fit(
+def fit_tone_grid(
     ldr: FloatArray,
     target: FloatArray,
     weight: FloatArray,
@@ -52,15 +53,19 @@ def fit(
     wrap: bool,
     codes: float = 0.0,
 ) -> ToneGrid:
-    """The grid that turns the overview's `ldr` into its `target`.
+    """Fit the grid that turns an overview's input into its target.
 
     Args:
-        ldr: h×w×3, display-encoded in 0..1.
-        target: h×w×3, display-encoded.
-        weight: h×w, 0..1: how far each overview pixel is to be trusted.
-        gray: the picture has one channel; the grid then maps gray to the target's luma.
-        wrap: columns are periodic, as in a 360° panorama.
-        codes: steps of the input's codes from 0 to 1, whose plateaus are slopes; 0 for none.
+        ldr: h×w×3 float32 in 0..1, display-encoded.
+        target: h×w×3 float32, display-encoded.
+        weight: h×w float32 in 0..1, how much each overview pixel counts.
+        gray: whether the picture has one channel; the grid then maps gray to the target's luma.
+        wrap: whether columns are periodic, as in a 360° panorama.
+        codes: quantisation steps of the input from 0 to 1 that are smoothed where they are lifted;
+            0 for none.
+
+    Returns:
+        The grid; its arrays are read-only.
     """
     from drht_plugin.bridge import statistics
 
@@ -80,7 +85,7 @@ def fit(
     sides = np.concatenate([residual, np.full_like(residual, NO_SLOPE)], -1)
     if codes:
         lifted = (target.max(-1) > _LIFTED * ldr.max(-1))[..., None]
-        slope = lifted & (slopes(ldr, codes, wrap=wrap) > 0)
+        slope = lifted & (slope_mask(ldr, codes, wrap=wrap) > 0)
         np.copyto(sides[..., residual.shape[2] :], ldr, where=slope)
     for array in (flat, sides):
         array.flags.writeable = False
@@ -88,24 +93,32 @@ def fit(
 
 
 def radiance_grid(scene: Scene) -> ToneGrid:
-    """Return the grid that carries x to y at any pixel, as `Scene.tone` carries it to T."""
+    """Fit the grid that turns x into y at any pixel, as `Scene.tone` turns x into T.
+
+    Args:
+        scene: of the image.
+
+    Returns:
+        The grid of the HDR estimate.
+    """
     gray = scene.spec.colours == 1
-    return fit(scene.ldr, scene.y, scene.weight, gray=gray, wrap=scene.wrap)
+    return fit_tone_grid(scene.ldr, scene.y, scene.weight, gray=gray, wrap=scene.wrap)
 
 
 def _apply(ldr: FloatArray, grid: ToneGrid, wrap: bool) -> FloatArray:
+    """Return the grid's result for the overview itself, before the residual."""
     from drht_plugin.bridge.slicing import slice_grid
 
     out = np.empty_like(ldr)
     place = 0, 0, *ldr.shape[:2]
-    # No ceiling and full strength: the plain transform.
+    # No ceiling and full strength give the plain transform.
     settings = np.array([1, 0, np.inf, 1, 1, 1, 0], np.float32)
     slice_grid(ldr, grid.transforms, grid.sides, place, wrap, settings, out)
     return out
 
 
 def _smooth(moments: npt.NDArray[Any], wrap: bool) -> npt.NDArray[Any]:
-    """Neighbouring cells weigh in by a quarter, wider neighbourhoods where cells are empty."""
+    """Blur the moments over neighbouring cells, more widely where cells are empty."""
     near = _blur(_blur(moments, 0, 0.25, False), 1, 0.25, wrap)
     wide = near
     for _ in range(3):
@@ -116,6 +129,7 @@ def _smooth(moments: npt.NDArray[Any], wrap: bool) -> npt.NDArray[Any]:
 
 
 def _blur(a: npt.NDArray[Any], axis: int, side: float, wrap: bool) -> npt.NDArray[Any]:
+    """Add `side` times both neighbours along an axis."""
     pads = [(0, 0)] * a.ndim
     pads[axis] = (1, 1)
     padded = np.pad(a, pads, mode="wrap" if wrap else "edge")
@@ -127,13 +141,13 @@ def _blur(a: npt.NDArray[Any], axis: int, side: float, wrap: bool) -> npt.NDArra
 
 
 def _solve(moments: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Ridge regression in every cell: moments …×22 to transforms …×3×4."""
+    """Solve the ridge regression in every cell: moments …×22 to transforms …×3×4."""
     upper = np.triu_indices(4)
     gram = np.empty((*moments.shape[:-1], 4, 4))
     gram[..., upper[0], upper[1]] = moments[..., :10]
     gram[..., upper[1], upper[0]] = moments[..., :10]
     cross = moments[..., 10:].reshape(*moments.shape[:-1], 4, 3)
-    # Where no pixel counts, in an image that is all transparent, the ridge alone is left.
+    # In a cell where no pixel counts only the ridge is left.
     count = np.maximum(gram[..., 3:, 3:], 1e-12)
     light, wanted = gram[..., 3, :3] @ _LUMA, cross[..., 3, :] @ _LUMA
     floor = _BLACK * count[..., 0, 0]
@@ -146,6 +160,6 @@ def _solve(moments: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def _to_gray(transforms: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Transforms of (v, v, v) to their luma: …×3×4 to …×1×2."""
+    """Reduce transforms to the luma of gray pixels (v, v, v): …×3×4 to …×1×2."""
     luma = _LUMA @ transforms
     return np.stack([luma[..., :3].sum(-1), luma[..., 3]], -1)[..., None, :]

@@ -1,1 +1,1 @@
-"""Network detail: the detail network on overlapping tiles."""
+"""Network detail: run the detail network on overlapping tiles."""

@@ -1,4 +1,4 @@
-"""Network detail by bands: rows of tiles, and how large these may be."""
+"""Render network detail band by band, where a band is one or more rows of tiles."""
 
 from __future__ import annotations
 
@@ -20,14 +20,22 @@ from drht_plugin.errors import InputError
 from drht_plugin.geometry import Region
 
 _TILES = (TILE, 768, 512, 384, 256)
+"""Sides of the tiles that `fitting_tile` chooses from, in pixels."""
+
 _MEMORY = 768 << 20
-"""Bytes of pixels that are on their way at once, unless told otherwise."""
+"""Default memory for the pixels that are in flight, in bytes."""
 
 
 class NetworkBands:
-    """Bands of the corrected image, in network detail; see `bands.BandRenderer`.
+    """Renderer of bands of the corrected image in network detail; a `bands.BandRenderer`.
 
-    For one pass over the image, by one thread.
+    An instance serves one pass over the image, in one thread.
+
+    Args:
+        scene: of the image.
+        strength: how much of the correction is applied.
+        row_shape: shape of one row of the image, W or W×C.
+        renderer: renders the windows of a band.
     """
 
     def __init__(
@@ -38,28 +46,28 @@ class NetworkBands:
         renderer: NetworkRenderer,
     ) -> None:
         self._scene, self._strength, self.row_shape = scene, strength, row_shape
-        # Windows of an image that is not stored upright do not come in the tiles' order.
+        # Only in an image that is stored upright do the windows follow the order of the tiles.
         self._renderer = renderer.in_order() if scene.orientation == 1 else renderer
         self._cut = renderer.tiling(scene.spec, wrap=scene.wrap)
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """See `BandRenderer`."""
+        """Dtype of the result, the image's own."""
         return self._scene.spec.dtype
 
     def __call__(self, pixels: npt.NDArray[Any], top: int, band: slice, out: Any) -> None:
-        """See `BandRenderer`."""
+        """Write the rows `band` of the corrected image to `out`; see `BandRenderer`."""
         scene, width = self._scene, self._scene.spec.width
         left = 0
         if scene.wrap:
-            # The turn from the scene's origin on, and as much beyond as the windows need.
+            # One full turn from the scene's origin, and the halo on both sides.
             left = scene.origin - self._renderer.halo
             turn = np.arange(left, scene.origin + width + self._renderer.halo)
             pixels = pixels[:, turn % width]
         given = Region(top, left, pixels.shape[0], pixels.shape[1])
         for first, last in self._rows(band):
             for across in range(self._cut.columns.count):
-                begin, end = self._cut.columns.shown_first(across)
+                begin, end = self._cut.columns.core(across)
                 window = Region(first, begin + scene.origin, last - first, end - begin)
                 made = self._renderer.render(
                     scene, pixels, window, given=given, strength=self._strength
@@ -72,30 +80,42 @@ class NetworkBands:
                     target[:, columns] = made
 
     def _rows(self, band: slice) -> Iterator[tuple[int, int]]:
-        """A band, cut where tiles begin."""
+        """Split a band where tiles begin."""
         for down in range(self._cut.rows.count):
-            top, bottom = self._cut.rows.shown_first(down)
+            top, bottom = self._cut.rows.core(down)
             first, last = max(top, band.start), min(bottom, band.stop)
             if first < last:
                 yield first, last
 
 
 def network_demand(spec: ImageSpec, tile: int, orientation: int = 1) -> Demand:
-    """Return what `NetworkBands` asks for with tiles of this side: bands are rows of tiles.
+    """Return what `NetworkBands` needs with tiles of this side; its bands are rows of tiles.
+
+    Args:
+        spec: of the image as stored.
+        tile: side of a tile in pixels, halo included.
+        orientation: how the image is stored, 1 to 8 as in EXIF.
 
     Raises:
         InputError: an impossible tile.
     """
     row = guided_demand(spec).row_in
     halo = NetworkRenderer.halo if orientation != 1 else NetworkRenderer.halo_in_order
-    return Demand(halo, step_of(tile), row, row, 0)
+    return Demand(halo, tile_step(tile), row, row, 0)
 
 
 def fitting_tile(spec: ImageSpec, memory: int | str | None) -> int:
-    """Return the largest usual tile whose rows fit the memory, at most `TILE`.
+    """Return the largest of the usual tiles whose rows fit the memory.
+
+    Args:
+        spec: of the image as stored.
+        memory: bytes, or a text such as "512M" or "2G"; None takes the default.
+
+    Returns:
+        Side of a tile in pixels, at most `TILE`.
 
     Raises:
-        InputError: no such memory, or one that is too small for the image's rows.
+        InputError: a memory that is no such number, or too small for the image's rows.
     """
     budget = _MEMORY if memory is None else memory
     for tile in _TILES[:-1]:
@@ -110,8 +130,11 @@ def fitting_tile(spec: ImageSpec, memory: int | str | None) -> int:
     return _TILES[-1]
 
 
-def step_of(tile: int) -> int:
-    """Return the pixels from one tile of this side to the next.
+def tile_step(tile: int) -> int:
+    """Return the distance from one tile to the next, in pixels.
+
+    Args:
+        tile: side of a tile in pixels, halo included.
 
     Raises:
         InputError: an impossible tile.

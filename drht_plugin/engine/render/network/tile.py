@@ -1,4 +1,4 @@
-"""The detail network on one tile: its planes, and as many calls as the device's memory wants."""
+"""Run the detail network on one tile, in as many parts as the device's memory requires."""
 
 from __future__ import annotations
 
@@ -18,16 +18,24 @@ FloatArray = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 Residual = Callable[[], FloatArray]
-"""Waits for what a network says guided T lacks, and gives it."""
+"""Function that waits for the network and returns its residual: T − guided T, (R/2)×(C/2)×12
+float32."""
 
 NONE_HIDDEN: Mask = np.zeros((0, 0), np.bool_)
+"""Mask of a tile without transparent pixels."""
 
 
 class Tile(NamedTuple):
-    """Pixels that the network is to see at once.
+    """Pixels that the network sees at once.
 
-    display, guided: R×C×3 float32, x and guided T. rows, columns: the R and C coordinates in the
-    scene. hidden: R×C, pixels whose colours weigh in nowhere, or empty.
+    Attributes:
+        scene: of the image, stored upright.
+        display: R×C×3 float32 in 0..1, x.
+        guided: R×C×3 float32 in 0..1, guided T.
+        rows: R row coordinates in the image.
+        columns: C column coordinates, counted from the scene's origin.
+        hidden: R×C mask of the transparent pixels, whose colours are ignored; empty if there are
+            none.
     """
 
     scene: Scene
@@ -38,7 +46,12 @@ class Tile(NamedTuple):
     hidden: Mask = NONE_HIDDEN
 
     def part(self, axis: int, span: slice) -> Tile:
-        """Its rows (axis 0) or columns (axis 1) of a span, in memory of their own."""
+        """Return a copy of some rows or columns.
+
+        Args:
+            axis: 0 for rows, 1 for columns.
+            span: which of them.
+        """
         down, across = (span, slice(None)) if axis == 0 else (slice(None), span)
         display, guided = (np.ascontiguousarray(p[down, across]) for p in self[1:3])
         hidden = np.ascontiguousarray(self.hidden[down, across])
@@ -46,14 +59,24 @@ class Tile(NamedTuple):
 
 
 class Network(Protocol):
-    """The detail network on some device; see `model.detail.DetailRunner`."""
+    """Detail network on some device; see `model.detail_network.DetailRunner`."""
 
     def room(self, shape: tuple[int, ...]) -> FloatArray:
-        """An array to be filled with planes, from where the device reads fast."""
+        """Return an array for planes, in memory that the device reads fast.
+
+        Args:
+            shape: of the planes.
+        """
         ...
 
     def begin(self, planes: FloatArray) -> Residual:
-        """Start on a tile's planes, h×w×96; what it gives is h×w×12.
+        """Start the network on the planes of a tile.
+
+        Args:
+            planes: h×w×96 float32, see `bridge.detail_planes.detail_planes`.
+
+        Returns:
+            A function that waits for the residual, h×w×12 float32.
 
         Raises:
             MemoryError, torch.OutOfMemoryError: the tile is too large for the device.
@@ -62,11 +85,14 @@ class Network(Protocol):
 
 
 class TileNetwork:
-    """The network on tiles of any size; safe to call from several threads.
+    """Detail network for tiles of any size; safe to call from several threads.
 
-    Where the device has no memory for a tile, smaller ones are given from then on, and a
-    `DrhtWarning` says so: the result stays the same. most: side of the largest square of pixels
-    that the network is given.
+    When the device has no memory for a tile, a `DrhtWarning` is issued and smaller tiles are used
+    from then on. The result stays the same.
+
+    Args:
+        network: the detail network.
+        most: side of the largest square of pixels that the network is given.
     """
 
     def __init__(self, network: Network, most: int) -> None:
@@ -74,9 +100,16 @@ class TileNetwork:
         self._lock = threading.Lock()
 
     def begin(self, tile: Tile) -> Residual:
-        """What guided T of a tile lacks.
+        """Start the network on a tile, whose sides are multiples of `DETAIL_STRIDE`.
 
-        The sides are multiples of DETAIL_STRIDE. Results within HALO of the border are invalid.
+        Args:
+            tile: its pixels.
+
+        Returns:
+            A function that waits for the residual. Results within `HALO` of the border are invalid.
+
+        Raises:
+            MemoryError, torch.OutOfMemoryError: even the smallest tile is too large for the device.
         """
         height, width = tile.display.shape[:2]
         if max(height, width) <= self._most:
@@ -98,6 +131,7 @@ class TileNetwork:
         return joined
 
     def _halve(self, side: int, error: Exception) -> None:
+        """Halve the largest side, or raise the error when it cannot be halved."""
         smaller = side // 2 // DETAIL_STRIDE * DETAIL_STRIDE
         if smaller < 2 * (2 * HALO + DETAIL_STRIDE):
             raise error
@@ -113,29 +147,39 @@ class TileNetwork:
 
 
 def planes_shape(height: int, width: int) -> tuple[int, int, int]:
-    """The shape of the planes of so many pixels."""
+    """Return the shape of the planes of a tile.
+
+    Args:
+        height: of the tile, in pixels.
+        width: of the tile, in pixels.
+    """
     return height // CELL, width // CELL, PLANES * CELL * CELL
 
 
 def network_planes(tile: Tile, planes: FloatArray) -> FloatArray:
-    """What the network sees of a tile: `planes`, filled; see `bridge.detail.detail_planes`.
+    """Fill the planes that the network sees of a tile.
 
-    planes: (R/2)×(C/2)×96 float32.
+    Args:
+        tile: its pixels.
+        planes: (R/2)×(C/2)×96 float32, written to; see `bridge.detail_planes.detail_planes`.
+
+    Returns:
+        The given planes.
     """
-    from drht_plugin.bridge.detail_planes import detail_planes, show_overview
+    from drht_plugin.bridge.detail_planes import detail_planes, fill_hidden
 
     scene, display, guided = tile.scene, tile.display, tile.guided
     spec = scene.spec
     place = tile.rows, tile.columns, scene.conditions, spec.height, spec.width, scene.wrap
     if tile.hidden.size:
         display, guided = display.copy(), guided.copy()
-        show_overview(tile.hidden, *place, display, guided)
+        fill_hidden(tile.hidden, *place, display, guided)
     detail_planes(display, guided, *place, planes)
     return planes
 
 
 def _out_of_memory() -> tuple[type[Exception], ...]:
-    """What the network raises when its device has no memory left."""
+    """Return the exceptions that mean that the device has no memory left."""
     import torch
 
     return MemoryError, torch.OutOfMemoryError

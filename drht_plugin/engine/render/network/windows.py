@@ -1,4 +1,4 @@
-"""Network detail: the detail network on overlapping tiles, each conditioned on the scene."""
+"""Render windows in network detail: blend overlapping tiles, each conditioned on the scene."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from drht_plugin.bridge.sizes import CELL, DETAIL_STRIDE, HALO
 from drht_plugin.engine.pixels import ImageSpec, as_channels, require_finite
-from drht_plugin.engine.render.guided import finish, to_display, tone
+from drht_plugin.engine.render.guided import guided_tone, mix_with_input, to_display
 from drht_plugin.engine.render.network.tile import (
     NONE_HIDDEN,
     Mask,
@@ -29,16 +29,22 @@ from drht_plugin.orientation import turned, turned_back, upright_corner, upright
 FloatArray = npt.NDArray[np.float32]
 
 TILE = 1024
-"""Side of the tiles that the network sees, halo included, unless told otherwise."""
+"""Default side of the tiles that the network sees, in pixels, halo included."""
 
 RAMP = 16
-"""Pixels over which neighbouring tiles fade into one another."""
+"""Pixels over which neighbouring tiles are blended."""
 
 
 class _Patch(NamedTuple):
-    """T of a part of a tile: guided T, what it lacks (2×2 pixels a place), and where it begins.
+    """Guided T and residual of a tile or a part of one.
 
-    Of whole tiles, what is nearer to the border than the halo is of no use.
+    Results of a whole tile within the halo of its border are invalid.
+
+    Attributes:
+        guided: R×C×3 float32, guided T.
+        residual: (R/2)×(C/2)×12 float32, the network's, 2×2 pixels to a place.
+        top: row of the first pixel on the tiling's axis.
+        left: column of the first pixel on the tiling's axis.
     """
 
     guided: FloatArray
@@ -47,7 +53,7 @@ class _Patch(NamedTuple):
     left: int
 
     def holds(self, down: Piece, across: Piece) -> bool:
-        """Whether the pieces lie inside, of a part of a tile."""
+        """Return whether a part of a tile contains these pieces."""
         rows, columns = self.guided.shape[:2]
         return (
             self.top <= down.start
@@ -57,15 +63,15 @@ class _Patch(NamedTuple):
         )
 
     def part(self, top: int, left: int) -> _Patch:
-        """A copy of what lies below `top` and right of `left`, of a whole tile; both even."""
+        """Return a copy of a tile's valid pixels below `top` and right of `left`, both even."""
         down, across = top - self.top, left - self.left
         places = slice(down // CELL, -HALO // CELL), slice(across // CELL, -HALO // CELL)
         guided = self.guided[down:-HALO, across:-HALO]
         return _Patch(guided.copy(), self.residual[places].copy(), top, left)
 
 
-class _Begun(NamedTuple):
-    """A patch that the network is at work on."""
+class _PendingPatch(NamedTuple):
+    """Patch that the network is working on; the attributes are those of `_Patch`."""
 
     guided: FloatArray
     residual: Residual
@@ -73,12 +79,19 @@ class _Begun(NamedTuple):
     left: int
 
     def patch(self) -> _Patch:
-        """The patch, once the network is done."""
+        """Wait for the network, and return the patch."""
         return _Patch(self.guided, self.residual(), self.top, self.left)
 
 
-class _Sight(NamedTuple):
-    """Pixels to make tiles from: `source` holds those of the scene's image where `given` says."""
+class _TileSource(NamedTuple):
+    """Input pixels that tiles are made from.
+
+    Attributes:
+        scene: of the image, stored upright.
+        source: R×C×K input pixels of the image's dtype.
+        given: region of the image that they are.
+        cut: how the image is cut into tiles.
+    """
 
     scene: Scene
     source: npt.NDArray[Any]
@@ -86,7 +99,7 @@ class _Sight(NamedTuple):
     cut: Tiling
 
     def holds(self, down: Piece, across: Piece) -> bool:
-        """Whether all that the network needs of a tile is there."""
+        """Return whether it contains all pixels that the network needs for these pieces."""
         scene, spec = self.scene, self.scene.spec
         first = across.start + across.shift + scene.origin
         tile = Region(down.start, first, down.stop - down.start, across.stop - across.start)
@@ -95,13 +108,19 @@ class _Sight(NamedTuple):
 
 
 class NetworkRenderer:
-    """Renders windows in network detail; safe to call from several threads.
+    """Renderer of windows in network detail; safe to call from several threads.
 
-    tile: side of the largest square of pixels that the network is given; see `TileNetwork`.
+    Args:
+        network: the detail network.
+        tile: side of the largest square of pixels that the network is given; None takes `TILE`.
 
     Attributes:
-        halo: pixels around a window that `render` needs; `halo_in_order` those of `in_order`.
-        tile: as given.
+        halo: input pixels around a window that `render` needs.
+        halo_in_order: the same for the renderer that `in_order` makes.
+        tile: the side in use.
+
+    Raises:
+        InputError: an impossible tile.
     """
 
     halo = HALO + DETAIL_STRIDE
@@ -110,12 +129,17 @@ class NetworkRenderer:
     def __init__(self, network: Network, tile: int | None = None) -> None:
         self.tile = TILE if tile is None else tile
         self._network = network
-        self._on_tile = TileNetwork(network, self.tile)
+        self._tile_network = TileNetwork(network, self.tile)
         tiling(1, 1, self.tile, halo=HALO, ramp=RAMP, stride=DETAIL_STRIDE, wrap=False)
 
     @staticmethod
     def tiling_of(spec: ImageSpec, tile: int, *, wrap: bool) -> Tiling:
-        """How an image is cut into tiles of this side.
+        """Cut an image into tiles.
+
+        Args:
+            spec: of the image.
+            tile: side of a tile in pixels, halo included.
+            wrap: whether columns are periodic.
 
         Raises:
             InputError: an impossible tile.
@@ -126,12 +150,17 @@ class NetworkRenderer:
         )
 
     def tiling(self, spec: ImageSpec, *, wrap: bool) -> Tiling:
-        """How an image is cut into the tiles that this renderer takes."""
+        """Cut an image into this renderer's tiles.
+
+        Args:
+            spec: of the image.
+            wrap: whether columns are periodic.
+        """
         return self.tiling_of(spec, self.tile, wrap=wrap)
 
     def in_order(self) -> NetworkRenderer:
-        """A renderer for the windows of a tiling in their order, which computes each tile once."""
-        return _InOrder(self._network, self.tile)
+        """Return a renderer for windows in the order of `Tiling.windows`; each tile runs once."""
+        return _OrderedRenderer(self._network, self.tile)
 
     def render(
         self,
@@ -143,27 +172,31 @@ class NetworkRenderer:
         strength: Strength = FULL,
         out: npt.NDArray[Any] | None = None,
     ) -> npt.NDArray[Any]:
-        """The corrected pixels of one window.
+        """Correct the pixels of one window.
 
         Args:
             scene: the survey of the whole image.
-            pixels: the input where `given` says; of a panorama, columns outside the image are
-                those one turn further.
-            window: what is asked for.
-            given: holds the window and `halo` pixels around it, as far as the image goes.
+            pixels: the input pixels in the region `given`. Columns outside a panorama are those one
+                turn further.
+            window: region to correct.
+            given: region that contains the window and `halo` pixels around it, clipped to the
+                image.
             strength: how much of the correction is applied.
-            out: where the result goes; a new array if absent.
+            out: array for the result; None allocates one.
+
+        Returns:
+            The corrected pixels of the window, with the dtype and channels of `pixels`.
 
         Raises:
-            InputError: `given` does not hold what is needed; NaN or infinity in the pixels.
+            InputError: `given` is too small; NaN or infinity in the pixels.
         """
         needed = window.dilated(self.halo, scene.spec.height, scene.spec.width, wrap=scene.wrap)
         if not given.holds(needed):
             raise InputError(f"{window} needs the pixels of {needed}; given are those of {given}")
         source = as_channels(pixels)
         down, left = needed.top - given.top, needed.left - given.left
-        seen = source[down : down + needed.height, left : left + needed.width]
-        require_finite(seen, needed.top, left=needed.left)
+        needed_pixels = source[down : down + needed.height, left : left + needed.width]
+        require_finite(needed_pixels, needed.top, left=needed.left)
         down, left = window.top - given.top, window.left - given.left
         own = source[down : down + window.height, left : left + window.width]
         if out is None:
@@ -173,16 +206,16 @@ class NetworkRenderer:
             as_channels(out)[...] = own
             return out
         if scene.orientation == 1:
-            corrected = self._corrected(scene, source, given, window)
+            corrected = self._blend_tiles(scene, source, given, window)
         else:
-            corrected = self._turned(scene, source, given, window)
-        finish(scene.spec, own, corrected, strength, as_channels(out))
+            corrected = self._blend_turned(scene, source, given, window)
+        mix_with_input(scene.spec, own, corrected, strength, as_channels(out))
         return out
 
-    def _turned(
+    def _blend_turned(
         self, scene: Scene, source: npt.NDArray[Any], given: Region, window: Region
     ) -> FloatArray:
-        """As `_corrected`, of an image that is not stored upright: the network sees it so."""
+        """Blend the tiles of an image that is stored turned, since the network sees it upright."""
 
         def upright(region: Region) -> Region:
             corner, size = (region.top, region.left), (region.height, region.width)
@@ -191,22 +224,22 @@ class NetworkRenderer:
             return Region(top, left, *upright_size(*size, scene.orientation))
 
         pixels = turned(source, scene.orientation)
-        made = self._corrected(scene.upright, pixels, upright(given), upright(window))
+        made = self._blend_tiles(scene.upright, pixels, upright(given), upright(window))
         return np.ascontiguousarray(turned_back(made, scene.orientation))
 
-    def _corrected(
+    def _blend_tiles(
         self, scene: Scene, source: npt.NDArray[Any], given: Region, window: Region
     ) -> FloatArray:
-        """T of a window: the tiles that show in it, weighted."""
+        """Return T of a window: the weighted sum of its tiles."""
         from drht_plugin.bridge.detail_planes import add_tile
 
         cut = self.tiling(scene.spec, wrap=scene.wrap)
-        sight = _Sight(scene, source, given, cut)
+        tiles = _TileSource(scene, source, given, cut)
         left = window.left - scene.origin
         total = np.zeros((window.height, window.width, 3), np.float32)
         for down in cut.rows.pieces(window.top, window.bottom):
             for across in cut.columns.pieces(left, left + window.width):
-                patch = self._patch(sight, down, across)
+                patch = self._patch(tiles, down, across)
                 first, begin = (
                     down.start + down.shift - window.top,
                     across.start + across.shift - left,
@@ -225,20 +258,21 @@ class NetworkRenderer:
                 )
         return total
 
-    def _patch(self, sight: _Sight, down: Piece, across: Piece) -> _Patch:
-        """The pieces of a tile, from the pixels that the network needs around them."""
-        return self._begin(sight, down, across).patch()
+    def _patch(self, tiles: _TileSource, down: Piece, across: Piece) -> _Patch:
+        """Return a patch that contains these pieces of a tile."""
+        return self._begin(tiles, down, across).patch()
 
-    def _begin(self, sight: _Sight, down: Piece, across: Piece) -> _Begun:
-        scene, source, given, cut = sight
-        top, bottom = _aligned(down.start, down.stop)
-        left, right = _aligned(across.start, across.stop)
-        rows = cut.rows.inside(np.arange(top, bottom))
+    def _begin(self, tiles: _TileSource, down: Piece, across: Piece) -> _PendingPatch:
+        """Start the network on the pieces of a tile and the pixels that it needs around them."""
+        scene, source, given, cut = tiles
+        top, bottom = _padded_span(down.start, down.stop)
+        left, right = _padded_span(across.start, across.stop)
+        rows = cut.rows.to_pixels(np.arange(top, bottom))
         first_row = rows.min()
         block_rows = slice(first_row - given.top, rows.max() + 1 - given.top)
-        columns = cut.columns.inside(np.arange(left, right))
+        columns = cut.columns.to_pixels(np.arange(left, right))
         if scene.wrap:
-            # Columns go on round the panorama, in the image's own count.
+            # The columns continue around the panorama, in the image's own coordinates.
             first_column = left + across.shift + scene.origin
             across_block = np.arange(right - left)
         else:
@@ -247,18 +281,18 @@ class NetworkRenderer:
         last_column = first_column + across_block.max()
         block = source[block_rows, first_column - given.left : last_column + 1 - given.left]
         display = to_display(block, scene.spec)[..., : scene.spec.colours].clip(0, 1)
-        guided = tone(scene, display, Window(int(first_row), int(first_column)))
+        guided = guided_tone(scene, display, Window(int(first_row), int(first_column)))
         down_block = rows - first_row
-        seen, corrected = (_taken(p, down_block, across_block) for p in (display, guided))
-        hidden = _hidden(block, scene.spec, down_block, across_block)
-        residual = self._on_tile.begin(Tile(scene, seen, corrected, rows, columns, hidden))
-        return _Begun(corrected, residual, top, left)
+        seen, corrected = (_gather(p, down_block, across_block) for p in (display, guided))
+        hidden = _transparent(block, scene.spec, down_block, across_block)
+        residual = self._tile_network.begin(Tile(scene, seen, corrected, rows, columns, hidden))
+        return _PendingPatch(corrected, residual, top, left)
 
 
-class _InOrder(NetworkRenderer):
-    """Remembers of each tile what shows in later windows; for one image and one thread.
+class _OrderedRenderer(NetworkRenderer):
+    """Renderer for one image and one thread, which keeps parts of tiles for later windows.
 
-    While the device is at work on a tile, the next one's planes are made.
+    While the device works on a tile, the planes of the next one are made.
     """
 
     halo = NetworkRenderer.halo_in_order
@@ -266,25 +300,27 @@ class _InOrder(NetworkRenderer):
     def __init__(self, network: Network, tile: int) -> None:
         super().__init__(network, tile)
         self._strips: dict[tuple[int, int], list[_Patch]] = {}
-        self._begun: dict[tuple[int, int], _Begun] = {}
+        self._pending: dict[tuple[int, int], _PendingPatch] = {}
 
-    def _patch(self, sight: _Sight, down: Piece, across: Piece) -> _Patch:
+    def _patch(self, tiles: _TileSource, down: Piece, across: Piece) -> _Patch:
         here = (down.tile, across.tile)
         for strip in self._strips.get(here, ()):
             if strip.holds(down, across):
                 return strip
-        cut = sight.cut
+        cut = tiles.cut
         (top, bottom), (left, right) = cut.rows.support(here[0]), cut.columns.support(here[1])
-        below, beside = cut.rows.shown_first(here[0])[1], cut.columns.shown_first(here[1])[1]
+        below, beside = cut.rows.core(here[0])[1], cut.columns.core(here[1])[1]
         if (down.start, down.stop, across.start, across.stop) != (top, below, left, beside):
-            return super()._patch(sight, down, across)
-        # The window's own tile: all that shows of it, for the windows to come.
+            return super()._patch(tiles, down, across)
+        # The window's own tile. Compute all of its support, which later windows show too.
         down = replace(down, stop=bottom)
-        begun = self._begun.pop(here, None) or self._begin(sight, down, replace(across, stop=right))
-        beyond = _next(cut, across)
-        if beyond is not None and sight.holds(down, beyond):
-            self._begun = {(here[0], beyond.tile): self._begin(sight, down, beyond)}
-        whole = begun.patch()
+        pending = self._pending.pop(here, None) or self._begin(
+            tiles, down, replace(across, stop=right)
+        )
+        beyond = _right_neighbour(cut, across)
+        if beyond is not None and tiles.holds(down, beyond):
+            self._pending = {(here[0], beyond.tile): self._begin(tiles, down, beyond)}
+        whole = pending.patch()
         last = (here[0], here[1] - 1)
         self._strips = {
             key: strips if key == last else strips[:1]
@@ -296,7 +332,10 @@ class _InOrder(NetworkRenderer):
 
 
 def require_tile(tile: Any) -> None:
-    """Refuse a tile that is no whole number.
+    """Refuse a tile that is not a whole number.
+
+    Args:
+        tile: side of a tile in pixels.
 
     Raises:
         InputError: says what was given and what is accepted.
@@ -305,42 +344,42 @@ def require_tile(tile: Any) -> None:
         raise InputError(f"tile is {tile!r}; expected a whole number of pixels")
 
 
-def _next(cut: Tiling, across: Piece) -> Piece | None:
-    """All that shows of the tile to the right; none at the end of a row."""
+def _right_neighbour(cut: Tiling, across: Piece) -> Piece | None:
+    """Return the whole support of the tile to the right; None at the end of a row."""
     tile = across.tile + 1
     if tile == cut.columns.count:
         return None
     return Piece(tile, *cut.columns.support(tile), across.shift)
 
 
-def _aligned(start: int, stop: int) -> tuple[int, int]:
-    """What the network sees for positions start..stop−1: whole strides, and the halo."""
+def _padded_span(start: int, stop: int) -> tuple[int, int]:
+    """Extend positions start..stop−1 to whole strides, and by the halo."""
     return start // DETAIL_STRIDE * DETAIL_STRIDE - HALO, -(
         -stop // DETAIL_STRIDE
     ) * DETAIL_STRIDE + HALO
 
 
-def _hidden(
+def _transparent(
     block: npt.NDArray[Any],
     spec: ImageSpec,
     rows: npt.NDArray[np.int64],
     columns: npt.NDArray[np.int64],
 ) -> Mask:
-    """Where a block's pixels are transparent; empty where none is."""
+    """Return the mask of a block's transparent pixels; an empty one if there are none."""
     if spec.alpha < 0:
         return NONE_HIDDEN
     mask: Mask = block[..., spec.alpha] == 0
     return mask[np.ix_(rows, columns)] if mask.any() else NONE_HIDDEN
 
 
-def _taken(
+def _gather(
     picture: FloatArray, rows: npt.NDArray[np.int64], columns: npt.NDArray[np.int64]
 ) -> FloatArray:
-    """Rows and columns of a picture, which some may be of twice; in three colours."""
-    from drht_plugin.bridge.detail_planes import take_places
+    """Return rows and columns of a picture, which may contain duplicates, in three colours."""
+    from drht_plugin.bridge.detail_planes import gather_pixels
 
     if picture.shape == (len(rows), len(columns), 3):
         return np.ascontiguousarray(picture)
     taken = np.empty((len(rows), len(columns), 3), np.float32)
-    take_places(np.ascontiguousarray(picture), rows, columns, taken)
+    gather_pixels(np.ascontiguousarray(picture), rows, columns, taken)
     return taken

@@ -1,1 +1,1 @@
-"""What T may be, whatever the networks say."""
+"""Rules that limit what the networks' T may be."""

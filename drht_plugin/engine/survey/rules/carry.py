@@ -1,9 +1,9 @@
-"""Where T lifts a shadow by much, its detail is the input's, carried by a smooth gain.
+"""Restore the input's detail in strongly lifted shadows.
 
-The networks draw what they lift anew, and blur it; fitted to that, the tone grid blurs too. So the
-gain from the input's luma to T's is smoothed by a guided filter (He, Sun, Tang, "Guided Image
-Filtering", 2013), which keeps its edges where the input has them, and applied to the input. What
-the overview still has of the input's noise is measured and left behind.
+The networks redraw what they lift and blur it, and a tone grid that is fitted to the result blurs
+too. So the gain from the input's luma to T's is smoothed by a guided filter (He, Sun, Tang, "Guided
+Image Filtering", 2013), which keeps the input's edges, and applied to the input. The noise that is
+left in the overview is measured and not carried over.
 """
 
 from __future__ import annotations
@@ -21,28 +21,35 @@ FloatArray = npt.NDArray[np.float32]
 Plane = npt.NDArray[np.float64]
 
 _FROM, _TO = 0.6, 1.4
-"""Natural logarithms of the gain of codes from which on, and at which, detail is the input's."""
+"""Gain at which blending towards the input's detail starts, and where it is complete (natural
+log)."""
 
 _RADIUS = 5
-"""Of the windows in which the gain is smoothed, in overview pixels."""
+"""Radius of the windows in which the gain is smoothed, in overview pixels."""
 
 _EDGE = 0.03
-"""Variance of log luma from which on something is an edge of the gain's."""
+"""Variance of log luma above which the gain keeps an edge."""
 
 _FINE = 2
-"""Radius of the windows in which detail is told from noise."""
+"""Radius of the windows in which detail is told from noise, in overview pixels."""
 
 _ABOVE_NOISE = 5.0
-"""How many times the noise's variance detail has where half of it is taken for detail."""
+"""Multiple of the noise variance at which half of the variation counts as detail."""
 
 _ENOUGH = 50
-"""Differences without which there is no measure."""
+"""Fewer differences than this give no noise level."""
 
 
-def carried(ldr: FloatArray, corrected: FloatArray, *, wrap: bool) -> FloatArray:
-    """T with the input's local contrast where it lifts luma by a factor of 1.8 and more.
+def carry_detail(ldr: FloatArray, corrected: FloatArray, *, wrap: bool) -> FloatArray:
+    """Give T the input's local contrast where it lifts luma by a factor of 1.8 or more.
 
-    ldr, corrected: h×w×3, display-encoded in 0..1. wrap: columns are periodic.
+    Args:
+        ldr: x, h×w×3 float32 in 0..1, display-encoded.
+        corrected: T, h×w×3 float32 in 0..1, display-encoded.
+        wrap: whether columns are periodic.
+
+    Returns:
+        T, h×w×3 float32 in 0..1; the given array where nothing is lifted that far.
     """
     before = (ldr @ LUMA).astype(np.float64)
     after = (corrected @ LUMA).astype(np.float64)
@@ -50,20 +57,21 @@ def carried(ldr: FloatArray, corrected: FloatArray, *, wrap: bool) -> FloatArray
     share = ((lifted - dark - _FROM) / (_TO - _FROM)).clip(0, 1)
     if not share.any():
         return corrected
-    variance = (_noise(before, share > 0, wrap) / (before + BLACK)) ** 2
-    clean = _without_noise(dark, variance, wrap)
+    variance = (_noise_level(before, share > 0, wrap) / (before + BLACK)) ** 2
+    clean = _denoise(dark, variance, wrap)
     gain = lifted - clean
-    smooth = _guided(clean, gain, _RADIUS, _EDGE, wrap)
+    smooth = _guided_filter(clean, gain, _RADIUS, _EDGE, wrap)
     wanted = (after + BLACK) * np.exp(share * (smooth - gain)) - BLACK
     factor = np.maximum(wanted, 0) / np.maximum(after, 1e-4)
     return (corrected * factor[..., None]).clip(0, 1).astype(np.float32)
 
 
-def _noise(luma: Plane, where: npt.NDArray[np.bool_], wrap: bool) -> float:
-    """Standard deviation of the noise, from what differs both ways between neighbours.
+def _noise_level(luma: Plane, where: npt.NDArray[np.bool_], wrap: bool) -> float:
+    """Return the standard deviation of the noise, from mixed differences of 2×2 neighbours.
 
-    0 where there are too few. Edges and slopes are seldom diagonal at that scale; what is, and
-    texture, is kept out by a low quantile (after Immerkær, "Fast Noise Variance Estimation", 1996).
+    Edges and slopes are seldom diagonal at this scale. A low quantile leaves out those that are,
+    and texture (after Immerkær, "Fast Noise Variance Estimation", 1996). Too few differences give
+    0.
     """
     if wrap:
         luma, where = (np.concatenate([p, p[:, :1]], 1) for p in (luma, where))
@@ -74,22 +82,26 @@ def _noise(luma: Plane, where: npt.NDArray[np.bool_], wrap: bool) -> float:
     return float(np.quantile(differences, QUIET)) / QUIET_DEVIATIONS
 
 
-def _without_noise(plane: Plane, noise: Plane, wrap: bool) -> Plane:
-    """The plane, smoothed where it varies by no more than its noise, given as variance."""
-    return _guided(plane, plane, _FINE, _ABOVE_NOISE * _mean(noise, _FINE, wrap) + 1e-9, wrap)
+def _denoise(plane: Plane, noise: Plane, wrap: bool) -> Plane:
+    """Smooth a plane where its variance is no larger than that of its noise."""
+    return _guided_filter(
+        plane, plane, _FINE, _ABOVE_NOISE * _box_mean(noise, _FINE, wrap) + 1e-9, wrap
+    )
 
 
-def _guided(guide: Plane, plane: Plane, radius: int, edge: float | Plane, wrap: bool) -> Plane:
-    """The plane, smoothed but for edges that the guide has too, from a variance of `edge` on."""
-    mean, wanted = _mean(guide, radius, wrap), _mean(plane, radius, wrap)
-    variance = np.maximum(_mean(guide * guide, radius, wrap) - mean**2, 0)
-    slope = (_mean(guide * plane, radius, wrap) - mean * wanted) / (variance + edge)
+def _guided_filter(
+    guide: Plane, plane: Plane, radius: int, edge: float | Plane, wrap: bool
+) -> Plane:
+    """Smooth a plane except at edges of the guide: where its variance exceeds `edge`."""
+    mean, wanted = _box_mean(guide, radius, wrap), _box_mean(plane, radius, wrap)
+    variance = np.maximum(_box_mean(guide * guide, radius, wrap) - mean**2, 0)
+    slope = (_box_mean(guide * plane, radius, wrap) - mean * wanted) / (variance + edge)
     offset = wanted - slope * mean
-    return _mean(slope, radius, wrap) * guide + _mean(offset, radius, wrap)
+    return _box_mean(slope, radius, wrap) * guide + _box_mean(offset, radius, wrap)
 
 
-def _mean(plane: Plane, radius: int, wrap: bool) -> Plane:
-    """Mean over windows of 2·radius + 1 pixels each way; mirrored at edges, or periodic."""
+def _box_mean(plane: Plane, radius: int, wrap: bool) -> Plane:
+    """Return means over windows of 2·radius + 1 pixels each way, mirrored at edges or periodic."""
     across: Literal["wrap", "symmetric"] = "wrap" if wrap else "symmetric"
     width = 2 * radius + 1
     for axis in (0, 1):

@@ -1,7 +1,7 @@
-"""What T may be, whatever the networks say: light at white, and no darker for little.
+"""Limit what T may be: clipped light stays bright, and the picture does not darken slightly.
 
-Detail of lifted shadows is the input's: see `carry`. What is exposed well is left alone: see
-`evidence`.
+Two further rules have modules of their own: `carry` restores the detail of lifted shadows, and
+`evidence` leaves well-exposed pictures alone.
 """
 
 from __future__ import annotations
@@ -12,23 +12,33 @@ import numpy as np
 import numpy.typing as npt
 
 from drht_plugin.engine.pixels import LUMA
-from drht_plugin.engine.survey.rules.carry import carried
-from drht_plugin.engine.survey.rules.evidence import exposure_change, kept, mean_luma, unseen
+from drht_plugin.engine.survey.rules.carry import carry_detail
+from drht_plugin.engine.survey.rules.evidence import (
+    exposure_change,
+    mean_luma,
+    share_to_keep,
+    unseen,
+)
 
 FloatArray = npt.NDArray[np.float32]
 
 _WHITE_FROM, _LEAST_WHITE = 0.3, 0.7
-"""T's luma, at least, where all channels of x are 1; falls to 0 where one is at `_WHITE_FROM`, in
-a curve without a step, as a step would draw the outline of what is clipped."""
+"""Least luma of T where all channels of x are 1 (second value). It falls smoothly to 0 where a
+   channel
+of x is at the first value: a step would draw the outline of what is clipped."""
 
 _ALIKE, _UNLIKE = 0.3, 0.45
-"""Lowering of mean luma in EV: below the first value none is made, above the second all of it."""
+"""Lowering of mean luma in EV: below the first value the input's mean is kept, above the second T's
+own is used."""
 
 _HALVINGS = 16
+"""Steps of the bisection for the exponent."""
+
 _LEVELS = np.linspace(0, 1, 1024)
+"""Levels of the histogram that stands for a picture during the bisection."""
 
 
-def restrained(
+def apply_rules(
     ldr: FloatArray,
     corrected: FloatArray,
     weight: FloatArray,
@@ -36,29 +46,49 @@ def restrained(
     wrap: bool,
     enlarged: bool = False,
 ) -> FloatArray:
-    """T as the networks gave it, by all the rules.
+    """Apply all rules to the networks' T.
 
-    ldr, corrected: h×w×3, display-encoded in 0..1. weight: h×w, how far each place counts. wrap:
-    columns are periodic. enlarged: the overview is larger than the picture.
+    Args:
+        ldr: x, h×w×3 float32 in 0..1, display-encoded.
+        corrected: T of the networks, h×w×3 float32 in 0..1, display-encoded.
+        weight: h×w float32 in 0..1, how much each pixel counts.
+        wrap: whether columns are periodic.
+        enlarged: whether the overview is larger than the picture.
+
+    Returns:
+        T, h×w×3 float32 in 0..1; the input bit for bit where the picture is left alone.
     """
-    corrected = carried(ldr, light_at_white(ldr, corrected), wrap=wrap)
-    share = kept(ldr, corrected, weight, wrap=wrap, enlarged=enlarged)
-    corrected = anchored(ldr, corrected, weight)
-    return towards(ldr, corrected, max(share, unseen(ldr, corrected, weight)))
+    corrected = carry_detail(ldr, brighten_clipped(ldr, corrected), wrap=wrap)
+    share = share_to_keep(ldr, corrected, weight, wrap=wrap, enlarged=enlarged)
+    corrected = anchor_mean_luma(ldr, corrected, weight)
+    return blend_with_input(ldr, corrected, max(share, unseen(ldr, corrected, weight)))
 
 
-def towards(ldr: FloatArray, corrected: FloatArray, share: float) -> FloatArray:
-    """T with a share of the input in it; from 0, T bit for bit, to 1, the input bit for bit."""
+def blend_with_input(ldr: FloatArray, corrected: FloatArray, share: float) -> FloatArray:
+    """Blend T with the input.
+
+    Args:
+        ldr: x, h×w×3 float32.
+        corrected: T, h×w×3 float32.
+        share: of the input, 0..1; 0 gives T bit for bit and 1 the input bit for bit.
+    """
     if share in (0, 1):
         return ldr.copy() if share else corrected
     return (corrected + np.float32(share) * (ldr - corrected)).astype(np.float32)
 
 
-def light_at_white(ldr: FloatArray, corrected: FloatArray) -> FloatArray:
-    """T, where the input is clipped, no darker than the eye takes for light.
+def brighten_clipped(ldr: FloatArray, corrected: FloatArray) -> FloatArray:
+    """Keep T bright where the input is clipped.
 
-    There the networks expect a mean of all that might lie behind the white, which shows as a grey
-    patch in the sky, with an outline.
+    There the networks expect the mean of all that may lie behind the white, which shows as a grey
+    patch with an outline, in the sky for example.
+
+    Args:
+        ldr: x, h×w×3 float32 in 0..1, display-encoded.
+        corrected: T, h×w×3 float32 in 0..1, display-encoded.
+
+    Returns:
+        T, h×w×3 float32 in 0..1.
     """
     after = np.maximum(corrected @ LUMA, 1e-4)
     whiteness = ((ldr.min(-1) - _WHITE_FROM) / (1 - _WHITE_FROM)).clip(0, 1)
@@ -66,12 +96,20 @@ def light_at_white(ldr: FloatArray, corrected: FloatArray) -> FloatArray:
     return (corrected * gain[..., None]).clip(0, 1).astype(np.float32)
 
 
-def anchored(ldr: FloatArray, corrected: FloatArray, weight: FloatArray) -> FloatArray:
-    """T with the input's mean luma, where it would lower that by little.
+def anchor_mean_luma(ldr: FloatArray, corrected: FloatArray, weight: FloatArray) -> FloatArray:
+    """Keep the input's mean luma where T would lower it slightly.
 
-    How bright a scene is to be shown, a single picture does not tell that exactly, and a little
-    less light is as likely to be wrong. Between `_ALIKE` and `_UNLIKE` T's own mean comes in. The
-    tone is moved by a power of T, which leaves black and white in place.
+    A single picture does not tell exactly how bright its scene should look, and slightly darker is
+    as likely to be wrong. Between `_ALIKE` and `_UNLIKE` T's own mean is blended in. T is raised to
+    a power, which keeps black and white in place.
+
+    Args:
+        ldr: x, h×w×3 float32 in 0..1, display-encoded.
+        corrected: T, h×w×3 float32 in 0..1, display-encoded.
+        weight: h×w float32 in 0..1, how much each pixel counts.
+
+    Returns:
+        T, h×w×3 float32 in 0..1; the given array where its mean stays.
     """
     change = exposure_change(ldr, corrected, weight)
     held = float(np.clip((_UNLIKE + change) / (_UNLIKE - _ALIKE), 0, 1))
@@ -89,7 +127,7 @@ def anchored(ldr: FloatArray, corrected: FloatArray, weight: FloatArray) -> Floa
 
 
 def _levels(picture: FloatArray, share: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """How much of the picture's luma lies at each of `_LEVELS`, interpolated between them."""
+    """Return how much of the picture's luma lies at each of `_LEVELS`, interpolated in between."""
     place = picture.clip(0, 1) * (len(_LEVELS) - 1)
     low = np.minimum(place.astype(np.int64), len(_LEVELS) - 2)
     upper = share * (place - low)

@@ -53,7 +53,7 @@ def reverses_columns(orientation: int) -> bool:
     return orientation in _COLUMNS_REVERSED
 
 
-def turned(pixels: Pixels, orientation: int) -> Pixels:
+def to_upright(pixels: Pixels, orientation: int) -> Pixels:
     """A view of stored pixels H×W×C as they are seen upright."""
     if transposes(orientation):
         pixels = pixels.swapaxes(0, 1)
@@ -64,9 +64,9 @@ def turned(pixels: Pixels, orientation: int) -> Pixels:
     return pixels
 
 
-def turned_back(pixels: Pixels, orientation: int) -> Pixels:
-    """A view of upright pixels as they are stored: undoes `turned`."""
-    return turned(pixels, _BACK.get(orientation, orientation))
+def to_stored(pixels: Pixels, orientation: int) -> Pixels:
+    """A view of upright pixels as they are stored: undoes `to_upright`."""
+    return to_upright(pixels, _BACK.get(orientation, orientation))
 
 
 def upright_size(height: int, width: int, orientation: int) -> tuple[int, int]:

@@ -54,9 +54,9 @@ def as_half(pixels: Pixels) -> Pixels:
     return np.where(np.isfinite(pixels), np.clip(pixels, -top, top), pixels).astype(np.float16)
 
 
-def turned(pixels: Pixels, orientation: int) -> Pixels:
+def turn_upright(pixels: Pixels, orientation: int) -> Pixels:
     """Turn H×W×C pixels the way that a viewer would, by an EXIF orientation of 1 to 8."""
-    return np.ascontiguousarray(_orientation.turned(pixels, orientation))
+    return np.ascontiguousarray(_orientation.to_upright(pixels, orientation))
 
 
 def widened(pixels: Pixels, bits: int) -> Pixels:

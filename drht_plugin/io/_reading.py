@@ -23,7 +23,7 @@ from drht_plugin.io._formats import (
     sniff,
 )
 from drht_plugin.io._picture import Picture, backend_of, called
-from drht_plugin.io._pixels import turned
+from drht_plugin.io._pixels import turn_upright
 from drht_plugin.io._rows import Reader, Shrinkable
 from drht_plugin.io.metadata.types import Carrier, orientation, sound
 
@@ -152,4 +152,4 @@ def _recognised(path: Path, header: bytes) -> Format:
 
 def upright(picture: Picture) -> NDArray[Any]:
     """Return the pixels as a viewer shows them: turned by the orientation tag, H×W×C."""
-    return turned(picture.pixels, orientation(picture.carrier.metadata))
+    return turn_upright(picture.pixels, orientation(picture.carrier.metadata))

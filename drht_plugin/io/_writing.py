@@ -14,7 +14,7 @@ from drht_plugin.errors import InputError, WriteError
 from drht_plugin.io._codec import CodecError
 from drht_plugin.io._formats import Format, by_suffix, holders, holds, writable_suffixes
 from drht_plugin.io._picture import Described, Picture, backend_of, called
-from drht_plugin.io._pixels import Pixels, turned
+from drht_plugin.io._pixels import Pixels, turn_upright
 from drht_plugin.io._rows import Shape, Whole, Writer
 from drht_plugin.io.metadata import ifd
 from drht_plugin.io.metadata.types import Metadata, orientation
@@ -74,7 +74,7 @@ def create_picture(
 
         def encode(pixels: Pixels) -> None:
             if turns:
-                pixels = turned(pixels, turn)
+                pixels = turn_upright(pixels, turn)
             if row.whole:
                 backend.write(temporary, row.name, pixels, carrier, quality)
                 return

@@ -18,8 +18,8 @@ from drht_plugin.engine.pixels import as_channels, require_finite
 from drht_plugin.orientation import (
     reverses_columns,
     reverses_rows,
+    to_upright,
     transposes,
-    turned,
     upright_size,
 )
 
@@ -85,7 +85,7 @@ def _down(image: Any, rows: range, orientation: int, origin: int) -> Iterator[Sa
         part = stored[start : start + band]
         pixels = as_channels(image[part.start : part[-1] + 1 : part.step])
         require_finite(pixels, part.start, step=part.step)
-        pixels = turned(pixels, orientation)
+        pixels = to_upright(pixels, orientation)
         if origin:
             pixels = np.roll(pixels, -origin, axis=1)
         done = start + len(part)
@@ -115,4 +115,4 @@ def _across(image: Any, rows: range, orientation: int, lap: int) -> Iterator[Sam
             left, fresh = width - bottom, slice(0, count)
         else:
             left, fresh = top - lapped, slice(lapped, lapped + count)
-        yield Sampled(turned(pixels, orientation), 0, left, fresh, (bottom, stored_height))
+        yield Sampled(to_upright(pixels, orientation), 0, left, fresh, (bottom, stored_height))

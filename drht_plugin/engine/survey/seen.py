@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from drht_plugin.bridge import transfer
-from drht_plugin.colour.primaries import applied
+from drht_plugin.colour.primaries import apply_matrix
 from drht_plugin.colour.spaces import SRGB, ColourSpace
 from drht_plugin.engine.pixels import LUMA
 
@@ -47,7 +47,7 @@ class Seen:
         if self.space is SRGB:
             return corrected
         light = self._own(transfer.srgb_decode(corrected.astype(np.float64)))
-        return _three(self.space.codes(light.clip(0, 1)))
+        return _three(self.space.encode(light.clip(0, 1)))
 
     def back_y(self, y: FloatArray) -> FloatArray:
         """Y of linear sRGB to y of the picture's own light; both h×w×3 float32."""
@@ -58,7 +58,7 @@ class Seen:
 
     def _own(self, linear: Light) -> Light:
         """Linear sRGB, what is outside added, to own light."""
-        before, after = (applied(LUMA[None], each) for each in (self.inside, linear))
+        before, after = (apply_matrix(LUMA[None], each) for each in (self.inside, linear))
         gain = (after + _BLACK) / (before + _BLACK)
         return self.space.from_srgb(linear + gain * self.outside, self.light)
 
@@ -74,7 +74,7 @@ def seen(ldr: FloatArray, space: ColourSpace, *, colours: int) -> Seen:
     if space is SRGB:
         nothing = np.zeros((0, 0, 3))
         return Seen(space, nothing, ldr, nothing, nothing)
-    light = space.light(ldr[..., :colours].astype(np.float64))
+    light = space.decode(ldr[..., :colours].astype(np.float64))
     linear = space.to_srgb(light)
     inside = linear.clip(0, 1)
     codes = transfer.srgb_encode(inside).astype(np.float32)

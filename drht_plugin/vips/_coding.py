@@ -98,7 +98,7 @@ def _profile_of(image: pyvips.Image, coding: ValueCoding) -> bytes | None:
         colours = image.bands - coding.alpha
         space_of(profile, colours=colours, linear=coding.transfer == "linear")
     except InputError as error:
-        warnings.warn(f"the image is taken for sRGB: {error}", DrhtWarning, stacklevel=4)
+        warnings.warn(f"sRGB is assumed for the image: {error}", DrhtWarning, stacklevel=4)
         return None
     return profile
 

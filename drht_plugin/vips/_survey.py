@@ -20,7 +20,7 @@ from drht_plugin.engine.scene import Scene
 from drht_plugin.errors import Cancelled, InputError
 from drht_plugin.libvips.c import address
 from drht_plugin.libvips.lazy import DTYPES, check_kill, current_work
-from drht_plugin.libvips.smaller import holds_one_picture, level, shrink_factor
+from drht_plugin.libvips.smaller import holds_one_picture, pyramid_level, shrink_factor
 from drht_plugin.vips._coding import ValueCoding, as_rgb
 
 _SEQUENTIAL = "vips-sequential"
@@ -214,7 +214,7 @@ def _copies_of(image: pyvips.Image) -> Callable[[int], Opener | None]:
             return None  # the file is gone, and the image may be in memory
         if _facts(again) != _facts(image) or not _is_one_picture(again):
             return None
-        options = level(Path(name), most) if loader == "tiffload" else _shrunk(most)
+        options = pyramid_level(Path(name), most) if loader == "tiffload" else _shrunk(most)
         return Opener(lambda: as_rgb(_opened(name, **options))[0]) if options else None
 
     return smaller

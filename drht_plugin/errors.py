@@ -1,48 +1,48 @@
-"""Every exception that the library raises on purpose, as one tree.
+"""Exceptions and warnings of the library, as one tree.
 
 ::
 
     DrhtError
-    ├── InputError       an argument or array outside the contract (also a ValueError)
-    ├── FileError        a file that cannot be read or written
+    ├── InputError       an argument or array is not accepted (also a ValueError)
+    ├── FileError        a file cannot be read or written
     │   ├── ReadError
     │   └── WriteError
-    ├── WeightsError     weights that are missing, damaged or of another architecture
-    ├── DependencyError  an optional package that is not installed; names the extra
+    ├── WeightsError     weights are missing, damaged or of another architecture
+    ├── DependencyError  a package is missing or does not fit (also an ImportError)
     └── Cancelled        the caller asked to stop
 
-    DrhtWarning          the work goes on, but not as the caller may expect (a UserWarning)
+    DrhtWarning          the work continues, but not as the caller may expect (a UserWarning)
 
 Messages say what was given and what is accepted.
 """
 
 
 class DrhtError(Exception):
-    """Base of every exception that the library raises on purpose."""
+    """Base class of the library's exceptions."""
 
 
 class InputError(DrhtError, ValueError):
-    """An argument or array outside the contract; says what was given and what is accepted."""
+    """An argument or array is not accepted; the message says what was given and what is."""
 
 
 class FileError(DrhtError):
-    """A file that cannot be used; the message starts with its name."""
+    """A file cannot be used; the message starts with its name."""
 
 
 class ReadError(FileError):
-    """A file that cannot be read: missing, empty, truncated, or of a kind not understood."""
+    """A file cannot be read: it is missing, empty, truncated or of an unsupported kind."""
 
 
 class WriteError(FileError):
-    """A file that cannot be written; nothing is left under the target's name."""
+    """A file cannot be written; nothing new is left under the target's name."""
 
 
 class WeightsError(DrhtError):
-    """Weights that are missing, damaged, or made for another architecture."""
+    """Weights are missing, damaged or made for another architecture."""
 
 
 class DependencyError(DrhtError, ImportError):
-    """An optional package is missing; the message names the extra that brings it."""
+    """A package is missing or does not fit; the message says what to install."""
 
 
 class Cancelled(DrhtError):
@@ -50,10 +50,10 @@ class Cancelled(DrhtError):
 
 
 class DrhtWarning(UserWarning):
-    """The work goes on, but not quite as the caller may expect; says how."""
+    """The work continues, but not as the caller may expect; the message says how."""
 
 
 def first_line(text: str) -> str:
-    """Return the first line of what a library said."""
+    """Return the first non-empty line of a library's error message."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines[0] if lines else "no reason given"

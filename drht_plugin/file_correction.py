@@ -1,4 +1,4 @@
-"""One picture file to another, with profile, metadata, bit depth and alpha kept."""
+"""Correct one picture file into another, keeping profile, metadata, bit depth and alpha."""
 
 from __future__ import annotations
 
@@ -26,22 +26,31 @@ from drht_plugin.io import PictureFile, create_hdr, create_picture, open_picture
 from drht_plugin.orientation import require_orientation
 from drht_plugin.resume import ResumableRows, open_resumable, source_identity
 
-_HELD = 128 << 20
-"""Pixels up to this size are decoded once and held, unless a memory is given."""
+_MAX_LOADED_BYTES = 128 << 20
+"""Pictures up to this size are loaded as a whole, unless `memory` is given (bytes of pixels)."""
 
-_COPIED = 8 << 20
+_COPY_BYTES = 8 << 20
+"""Size of the bands in which stored rows are copied to the target."""
 
 
 @dataclass(frozen=True)
 class FileReport:
-    """What was done to one file.
+    """Result of `correct_file`.
 
-    target, hdr: the files written, hdr None where none was asked for; height, width, channels,
-    dtype: of the picture; lifted_noise: in codes of 255, how noisy guided detail makes it, see
-    `Scene.lifted_noise`; left_alone: whether nothing was wrong with the exposure, so that the
-    picture stays as it is; seconds: time of each part: load (networks), read (of pictures that are
-    held), survey, render (reading and writing by rows included), hdr, write (what remains to be
-    coded, and the file's way to the disk).
+    Attributes:
+        source: the file read.
+        target: the file written.
+        hdr: the file of the HDR estimate; None if not requested.
+        height: rows of the picture, as stored.
+        width: columns of the picture, as stored.
+        channels: 1 to 4.
+        dtype: of the pixels.
+        lifted_noise: standard deviation of the noise that guided detail leaves in lifted shadows,
+            in codes of 255; see `Scene.lifted_noise`.
+        left_alone: whether nothing was wrong with the exposure, so that the picture is unchanged.
+        seconds: time of each step: load (networks), read (where the picture is loaded as a whole),
+            survey, render (with reading and writing of rows), hdr, write (encoding what remains,
+            and flushing to the disk).
     """
 
     source: str
@@ -73,41 +82,53 @@ def correct_file(
     resume: bool = False,
     progress: ProgressCallback | None = None,
 ) -> FileReport:
-    """Correct one picture file; what the source holds beside its pixels goes with them.
+    """Correct one picture file into another, keeping its metadata.
 
-    The picture is looked at upright and in sRGB, as the file's orientation tag and its ICC profile,
-    nclx or cICP say.
+    The networks see the picture upright and in sRGB, according to the file's orientation tag and
+    its ICC profile, nclx or cICP.
 
-    Files of any size are read, corrected and written by rows, in bounded memory. Some formats are
-    coded as a whole by their libraries: WebP, AVIF, HEIC, JPEG XL and JPEG 2000, read or written;
-    and the pixels of a picture that must be turned are held, because its source says by a tag how
-    it is to be turned, and the target's format cannot.
+    Files of any size are read, corrected and written by rows, in bounded memory. There are two
+    exceptions. The libraries for WebP, AVIF, HEIC, JPEG XL and JPEG 2000 need the whole picture at
+    once, to read as to write. And if the source has an orientation tag and the target's format has
+    none, the pixels are turned, which needs them all in memory.
 
     Args:
-        source, target: the target's suffix names its format; it appears only when it is whole.
-        corrector: loaded networks to use; one with defaults if absent.
-        hdr: also write the HDR estimate, as half-float OpenEXR; linear, 1.0 = the clip point.
-        transfer: "srgb" or "linear"; None goes by the format: OpenEXR and Radiance are linear.
+        source: file to read.
+        target: file to write; its suffix names the format. It appears only when it is complete.
+        corrector: loaded networks; None loads the default ones.
+        strength: see `drht_plugin.correct`.
+        shadows: see `drht_plugin.correct`.
+        highlights: see `drht_plugin.correct`.
+        detail: see `drht_plugin.correct`.
+        transfer: "srgb" or "linear"; None goes by the format: OpenEXR, Radiance HDR and PFM are
+            linear.
+        wrap: see `drht_plugin.correct`.
+        hdr: also write the HDR estimate to this file, as half-float OpenEXR, linear, 1.0 at the
+            clip point.
         quality: of lossy formats, 1..100; None keeps the source's where it is known.
-        memory: for the pixels on their way, see `Corrector.stream`.
-        resume: keep finished rows in a folder `.TARGET.drht-resume` beside the target until that
-            is whole; of a killed run, the same call goes on from there. The result is the same.
-            It takes room on the disk for the picture's pixels, and time to write them twice.
-        strength, shadows, highlights, detail, wrap, progress: see `drht_plugin.correct`.
+        memory: for pixels in flight, see `Corrector.stream`.
+        resume: store finished rows in a folder `.TARGET.drht-resume` beside the target until it is
+            complete. After a killed run, the same call continues from there, with the same
+            result. This needs disk space for the picture's pixels, and time to write them twice.
+        progress: see `drht_plugin.correct`.
+
+    Returns:
+        What was done, and how long each step took.
 
     Raises:
-        ReadError, WriteError: names the file and what is wrong; nothing is left half-written.
-            With `resume`, finished rows are left, and a note on any exception says so; what holds
-            the rows of another job is refused.
-        InputError: an argument out of range, a target format that cannot hold the picture, `wrap`
-            of a picture that lies on its side.
+        ReadError: the source is missing, damaged or not supported.
+        WriteError: the target cannot be written; no unfinished file is left. With `resume`,
+            finished rows are left, and a note on any exception says so. Rows of another job are
+            refused.
+        InputError: an argument is out of range, the target's format cannot hold the picture, or
+            `wrap` is set for a picture that is stored on its side.
 
     Warns:
-        DrhtWarning: the file's profile cannot be used, and it is taken for sRGB.
+        DrhtWarning: the file's profile cannot be used, so sRGB is assumed.
     """
     applied = Strength(strength, shadows, highlights)
     if hdr is not None and Path(hdr).suffix.lower() != ".exr":
-        raise InputError(f"the HDR estimate is to go to {hdr}; expected a name ending in .exr")
+        raise InputError(f"the HDR estimate's file is {hdr}; expected a name ending in .exr")
     corrector = corrector or Corrector()
     seconds: dict[str, float] = {}
     first, second = split(progress, SURVEY_SHARE)
@@ -119,30 +140,30 @@ def correct_file(
         with ExitStack() as targets:
             if hdr is not None:
                 hdr_sink = targets.enter_context(create_hdr(hdr, spec.height, spec.width))
-            kept = None
+            finished = None
             if resume:
                 job = {
                     "version": __version__,
                     "source": source_identity(picture.path),
                     "model": corrector.model_digest(),
                     "settings": [*astuple(applied), detail, transfer, wrap],
-                    "memory": memory,  # it picks the tile of network detail
+                    "memory": memory,  # decides the tile size of network detail
                     "rows": [picture.dtype.name, *picture.shape],
                 }
-                kept = targets.enter_context(
+                finished = targets.enter_context(
                     open_resumable(Path(target), job, picture.shape, picture.dtype)
                 )
             sink = targets.enter_context(
                 create_picture(
-                    target, picture, quality=quality, folder=kept.folder if kept else None
+                    target, picture, quality=quality, folder=finished.folder if finished else None
                 )
             )
             with _timed(seconds, "load"):
                 _ = corrector.runner
             with _timed(seconds, "read"):
-                pixels = _held(picture, memory)
+                pixels = _load_if_small(picture, memory)
             with _timed(seconds, "survey"):
-                scene = kept.scene if kept else None
+                scene = finished.scene if finished else None
                 if scene is None:
                     scene = corrector.survey(
                         pixels,
@@ -152,14 +173,14 @@ def correct_file(
                         wrap=wrap,
                         progress=first,
                     )
-                    if kept:
-                        kept.keep_scene(scene)
+                    if finished:
+                        finished.store_scene(scene)
             with _timed(seconds, "render"):
                 corrector.render_planned(
                     scene,
                     pixels,
-                    kept or sink,
-                    plan.from_row(kept.done if kept else 0),
+                    finished or sink,
+                    plan.from_row(finished.done if finished else 0),
                     strength=applied,
                     progress=second,
                 )
@@ -167,8 +188,8 @@ def correct_file(
                 with _timed(seconds, "hdr"):
                     corrector.render_hdr_into(scene, pixels, hdr_sink, memory=memory)
             with _timed(seconds, "write"):
-                if kept:
-                    _copy_rows(kept, sink)
+                if finished:
+                    _copy_rows(finished, sink)
                 picture.close()
                 targets.close()
     return FileReport(
@@ -186,45 +207,46 @@ def correct_file(
 
 
 def _profile(picture: PictureFile, spec: ImageSpec) -> Profile | None:
-    """What the file says of its colours; nothing, with a warning, where that cannot be used."""
+    """Return the file's profile or code points; warn and return None if they cannot be used."""
     metadata = picture.carrier.metadata
     try:
         profile = metadata.icc if metadata.cicp is None else Cicp(*metadata.cicp)
         space_of(profile, colours=spec.colours, linear=spec.linear)
     except InputError as error:
-        warnings.warn(f"{picture.path}: is taken for sRGB: {error}", DrhtWarning, stacklevel=2)
+        warnings.warn(f"{picture.path}: sRGB is assumed: {error}", DrhtWarning, stacklevel=2)
         return None
     return profile
 
 
-def _held(picture: PictureFile, memory: int | str | None) -> Source:
-    """The picture's pixels, where they are better held than decoded twice; else the file itself.
+def _load_if_small(picture: PictureFile, memory: int | str | None) -> Source:
+    """Load the pixels if they are few or decoded as a whole anyway; else return the open file.
 
-    That is so where they are small, and where the format is decoded as a whole anyway.
+    Loaded pixels need not be decoded a second time after the survey.
 
     Raises:
-        ReadError: a damaged file, or one of such a format that is too large for the memory.
+        ReadError: the file is damaged, or is decoded as a whole and too large for the memory.
     """
     size = math.prod(picture.shape) * picture.dtype.itemsize
-    if not picture.whole and size > (_HELD if memory is None else parse_memory(memory) // 2):
+    limit = _MAX_LOADED_BYTES if memory is None else parse_memory(memory) // 2
+    if not picture.whole and size > limit:
         return picture
     try:
         pixels = picture[:]
     except MemoryError as error:
         raise ReadError(
-            f"{picture.path.name}: is of a format that is decoded as a whole, and its pixels, "
-            f"{format_bytes(size)}, are too large for the memory"
+            f"{picture.path.name}: has {format_bytes(size)} of pixels, too many for the memory; "
+            "its format must be decoded as a whole"
         ) from error
     picture.close()
     return pixels
 
 
-def _copy_rows(kept: ResumableRows, sink: Sink) -> None:
-    height = kept.shape[0]
-    rows = max(1, _COPIED // (math.prod(kept.shape[1:]) * kept.dtype.itemsize))
+def _copy_rows(finished: ResumableRows, sink: Sink) -> None:
+    height = finished.shape[0]
+    rows = max(1, _COPY_BYTES // (math.prod(finished.shape[1:]) * finished.dtype.itemsize))
     for top in range(0, height, rows):
         bottom = min(top + rows, height)
-        sink[top:bottom] = kept[top:bottom]
+        sink[top:bottom] = finished[top:bottom]
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Regions and windows of an image: places only, no pixels."""
+"""Regions and windows of an image: positions only, no pixels."""
 
 from __future__ import annotations
 
@@ -7,7 +7,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Region:
-    """Rows top..bottom−1 and columns left..right−1; columns of a panorama may lie outside it."""
+    """Rectangle of rows top..bottom−1 and columns left..right−1.
+
+    In a panorama, columns may lie outside the image: they wrap around.
+
+    Attributes:
+        top: first row.
+        left: first column.
+        height: number of rows.
+        width: number of columns.
+    """
 
     top: int
     left: int
@@ -16,16 +25,16 @@ class Region:
 
     @property
     def bottom(self) -> int:
-        """The row after the last."""
+        """The row below the last one."""
         return self.top + self.height
 
     @property
     def right(self) -> int:
-        """The column after the last."""
+        """The column right of the last one."""
         return self.left + self.width
 
     def holds(self, other: Region) -> bool:
-        """Whether all of `other` lies inside."""
+        """Return whether all of `other` lies inside."""
         return (
             self.top <= other.top
             and self.left <= other.left
@@ -34,7 +43,14 @@ class Region:
         )
 
     def dilated(self, margin: int, height: int, width: int, *, wrap: bool) -> Region:
-        """With `margin` pixels around it, cut at the image's borders; not sideways if `wrap`."""
+        """Return the region with a margin around it, cut at the image's borders.
+
+        Args:
+            margin: pixels on each side.
+            height: of the image.
+            width: of the image.
+            wrap: whether the image is a panorama. Then the sides are not cut.
+        """
         top, bottom = max(0, self.top - margin), min(height, self.bottom + margin)
         left, right = self.left - margin, self.right + margin
         if not wrap:
@@ -44,11 +60,16 @@ class Region:
 
 @dataclass(frozen=True)
 class Window:
-    """Where a window lies: `top` and `left` of its first pixel in the image."""
+    """Position of a window in the image.
+
+    Attributes:
+        top: row of its first pixel.
+        left: column of its first pixel.
+    """
 
     top: int = 0
     left: int = 0
 
 
 ORIGIN = Window()
-"""The window that begins at the image's first pixel."""
+"""The window that starts at the image's first pixel."""

@@ -1,4 +1,4 @@
-"""EXIF orientations: how a stored picture is turned to be seen upright. Geometry only; numpy."""
+"""EXIF orientations: turn a stored picture upright and back. Geometry only."""
 
 from __future__ import annotations
 
@@ -14,47 +14,56 @@ Pixels = npt.NDArray[Any]
 _TRANSPOSED_FROM = 5
 _ROWS_REVERSED = (3, 4, 7, 8)
 _COLUMNS_REVERSED = (2, 3, 6, 7)
-_BACK = {6: 8, 8: 6}
+_INVERSE = {6: 8, 8: 6}
 
 
 def require_orientation(orientation: Any, *, wrap: bool = False) -> int:
-    """The orientation as an int.
+    """Check an orientation and return it as an int.
 
     Args:
         orientation: as in EXIF, 1 to 8; 1 is upright.
-        wrap: whether the stored columns are to be periodic, which they are not upright from 5 on.
+        wrap: whether the picture is a panorama. From 5 on, its stored columns are the upright
+            picture's rows, which do not wrap.
 
     Raises:
-        InputError: no such orientation, or one that does not go with `wrap`.
+        InputError: no such orientation, or one above 4 together with `wrap`.
     """
     whole = isinstance(orientation, (int, np.integer)) and not isinstance(orientation, bool)
     if not whole or not 1 <= orientation <= 8:
         raise InputError(f"orientation is {orientation!r}; expected a whole number from 1 to 8")
     if wrap and transposes(orientation):
         raise InputError(
-            f"orientation is {orientation} and wrap is set; expected 1 to 4 for a panorama, whose "
-            "left and right edges are the picture's sides when it is upright"
+            f"orientation is {orientation} and wrap is set; expected 1 to 4 for a panorama: "
+            "its rows must be stored as rows"
         )
     return int(orientation)
 
 
 def transposes(orientation: int) -> bool:
-    """Whether stored rows are columns of the upright picture."""
+    """Return whether stored rows are columns of the upright picture."""
     return orientation >= _TRANSPOSED_FROM
 
 
 def reverses_rows(orientation: int) -> bool:
-    """Whether the upright picture's rows go the other way (after transposition)."""
+    """Return whether turning upright reverses the rows, after any transposition."""
     return orientation in _ROWS_REVERSED
 
 
 def reverses_columns(orientation: int) -> bool:
-    """Whether the upright picture's columns go the other way (after transposition)."""
+    """Return whether turning upright reverses the columns, after any transposition."""
     return orientation in _COLUMNS_REVERSED
 
 
-def turned(pixels: Pixels, orientation: int) -> Pixels:
-    """A view of stored pixels H×W×C as they are seen upright."""
+def to_upright(pixels: Pixels, orientation: int) -> Pixels:
+    """Turn stored pixels upright.
+
+    Args:
+        pixels: H×W×C, as stored.
+        orientation: as in EXIF, 1 to 8.
+
+    Returns:
+        A view of `pixels`, W×H×C for orientations from 5 on.
+    """
     if transposes(orientation):
         pixels = pixels.swapaxes(0, 1)
     if reverses_rows(orientation):
@@ -64,23 +73,37 @@ def turned(pixels: Pixels, orientation: int) -> Pixels:
     return pixels
 
 
-def turned_back(pixels: Pixels, orientation: int) -> Pixels:
-    """A view of upright pixels as they are stored: undoes `turned`."""
-    return turned(pixels, _BACK.get(orientation, orientation))
+def to_stored(pixels: Pixels, orientation: int) -> Pixels:
+    """Turn upright pixels back as they are stored: the inverse of `to_upright`.
+
+    Args:
+        pixels: H×W×C, upright.
+        orientation: of the stored picture, as in EXIF, 1 to 8.
+
+    Returns:
+        A view of `pixels`.
+    """
+    return to_upright(pixels, _INVERSE.get(orientation, orientation))
 
 
 def upright_size(height: int, width: int, orientation: int) -> tuple[int, int]:
-    """Height and width of a stored picture when it is upright."""
+    """Return the upright height and width of a picture stored as height×width."""
     return (width, height) if transposes(orientation) else (height, width)
 
 
 def upright_corner(
     corner: tuple[int, int], size: tuple[int, int], whole: tuple[int, int], orientation: int
 ) -> tuple[int, int]:
-    """Top and left, in the upright picture, of a window of the stored one.
+    """Return where a window of the stored picture lies in the upright one.
 
-    corner: top and left of the window. size, whole: height and width of the window and the
-    picture, all as stored.
+    Args:
+        corner: top and left of the window, as stored.
+        size: height and width of the window, as stored.
+        whole: height and width of the picture, as stored.
+        orientation: as in EXIF, 1 to 8.
+
+    Returns:
+        Top and left of the window in the upright picture.
     """
     if transposes(orientation):
         corner, size, whole = corner[::-1], size[::-1], whole[::-1]

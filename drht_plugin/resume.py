@@ -1,15 +1,16 @@
-"""Finished rows of a long job, kept beside its target, so that a killed job can go on.
+"""Store finished rows of a long job beside its target, so that a killed job can be resumed.
 
 A folder `.TARGET.drht-resume` holds:
 
-- `job.json`: what the job is;
+- `job.json`: the job's source, model and settings;
 - `scene.safetensors`: the survey;
-- `rows`: the pixels, raw;
-- `journal`: lines of "rows crc": so many rows are on the disk, and the checksum of those since the
-  line before;
-- for a while, the target that is being written.
+- `rows`: raw pixels;
+- `journal`: lines of "rows crc": the number of rows on the disk, and the CRC-32 of those added
+  since the line before;
+- the unfinished target, while it is written.
 
-Rows are on the disk before the journal says so, whatever ends the process or the machine.
+Rows reach the disk before the journal counts them, so that the journal holds after a crash of the
+process or the machine.
 """
 
 from __future__ import annotations
@@ -35,15 +36,15 @@ from drht_plugin.storage import replacing, reserve
 
 Job = dict[str, Any]
 
-_SECONDS = 1.0
-"""Between two lines of the journal, at least: each waits for the disk."""
+_JOURNAL_SECONDS = 1.0
+"""Least time between two lines of the journal, as each waits for the disk (seconds)."""
 
 _HEAD_BYTES = 1 << 20
 _CHUNK_BYTES = 1 << 23
 
 
 def source_identity(path: Path) -> Job:
-    """What tells one state of a file from another: size, time of change, digest of its head."""
+    """Return what identifies a state of a file: size, modification time, SHA-256 of its head."""
     with open(path, "rb") as file:
         status = os.fstat(file.fileno())
         head = hashlib.sha256(file.read(_HEAD_BYTES)).hexdigest()
@@ -51,13 +52,16 @@ def source_identity(path: Path) -> Job:
 
 
 class ResumableRows:
-    """The rows of one job: a sink for them, a source of what is finished; see `open_resumable`.
+    """Stored rows of one job: a sink for new rows, a source of finished ones.
+
+    Made by `open_resumable`.
 
     Attributes:
-        folder: where it is.
-        shape, dtype: of the whole picture.
-        done: rows from the first on that are finished.
-        scene: the job's survey, if it was made already.
+        folder: where the rows are stored.
+        shape: H×W×C of the whole picture.
+        dtype: of the pixels.
+        done: number of finished rows, counted from the first.
+        scene: the job's survey; None until it is made.
     """
 
     def __init__(
@@ -65,28 +69,28 @@ class ResumableRows:
     ) -> None:
         self._target, self._job = target, job
         self.shape, self.dtype = shape, dtype
-        self.folder = folder_of(target)
-        self.done = self._given = 0
+        self.folder = resume_folder(target)
+        self.done = self._stored = 0
         self.scene: Scene | None = None
         self._row_bytes = int(np.prod(shape[1:], dtype=np.int64)) * dtype.itemsize
         self._crc = 0
-        self._told = time.monotonic()
+        self._journal_time = time.monotonic()
         self._files = ExitStack()
         fresh = not self.folder.exists()
         try:
-            with self._storing():
+            with self._named_errors():
                 self.folder.mkdir(exist_ok=True)
-                self._journal = self._opened("journal")
-                self._rows = self._opened("rows")
+                self._journal = self._open_file("journal")
+                self._rows = self._open_file("rows")
                 self._lock()
-                self._begin()
+                self._resume_or_start()
         except BaseException:
             self.close()
             if fresh:
                 shutil.rmtree(self.folder, ignore_errors=True)
             raise
 
-    def _opened(self, name: str) -> FileIO:
+    def _open_file(self, name: str) -> FileIO:
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
         file = os.open(self.folder / name, flags, 0o666)
         return self._files.enter_context(FileIO(file, "r+b"))
@@ -103,19 +107,19 @@ class ResumableRows:
                 f"{self._target.name}: another process is working on it, in {self.folder}"
             ) from error
 
-    def _begin(self) -> None:
-        """Take over what is there, or start the job."""
+    def _resume_or_start(self) -> None:
+        """Recover what an earlier run has stored, or start the job."""
         for leftover in self.folder.glob(".drht-*"):  # of a killed run
             leftover.unlink()
-        described = self.folder / "job.json"
-        if not described.exists():
-            with replacing(described) as partial:
+        job_file = self.folder / "job.json"
+        if not job_file.exists():
+            with replacing(job_file) as partial:
                 partial.write_text(json.dumps(self._job, indent=1))
-        self._require_same(json.loads(described.read_text()))
+        self._require_same(json.loads(job_file.read_text()))
         try:
             self.scene = Scene.load(self.folder / "scene.safetensors")
-            self._take_over()
-        except ReadError:  # killed before its survey was made: no row can be there
+            self._recover_rows()
+        except ReadError:  # the earlier run ended before its survey: there are no rows
             self._journal.truncate(0)
             reserve(self._rows.fileno(), self.shape[0] * self._row_bytes)
 
@@ -125,11 +129,11 @@ class ResumableRows:
         if differ:
             raise WriteError(
                 f"{self._target.name}: {self.folder} holds rows of another job (another "
-                f"{', '.join(differ)}); finish that one, or remove the folder"
+                f"{', '.join(differ)}); finish that job, or remove the folder"
             )
 
-    def _take_over(self) -> None:
-        """Find the rows that are whole: those that the journal names and whose checksums hold."""
+    def _recover_rows(self) -> None:
+        """Count the rows that the journal names and whose checksums are right."""
         good = 0
         for line in self._journal.readall().splitlines(keepends=True):
             try:
@@ -142,7 +146,7 @@ class ResumableRows:
             self.done, good = bottom, good + len(line)
         self._journal.truncate(good)
         self._journal.seek(good)
-        self._given = self.done
+        self._stored = self.done
 
     def _checksum(self, top: int, bottom: int) -> int:
         crc, left = 0, (bottom - top) * self._row_bytes
@@ -154,77 +158,82 @@ class ResumableRows:
             crc, left = zlib.crc32(data, crc), left - len(data)
         return crc
 
-    def keep_scene(self, scene: Scene) -> None:
+    def store_scene(self, scene: Scene) -> None:
         """Store the job's survey.
 
         Raises:
-            WriteError: it cannot be stored.
+            WriteError: the survey cannot be stored.
         """
         scene.save(self.folder / "scene.safetensors")
         self.scene = scene
 
     def __setitem__(self, rows: slice, pixels: npt.NDArray[Any]) -> None:
-        """Store the next rows; those that are stored already are left out.
+        """Store the next rows; rows that are already stored are skipped.
+
+        Args:
+            rows: `top:bottom`, with `top` at most the number of rows stored so far.
+            pixels: R×W×C of the picture's dtype.
 
         Raises:
-            WriteError: they cannot be stored.
+            WriteError: the rows cannot be stored.
         """
-        fresh = np.ascontiguousarray(pixels[max(self._given - rows.start, 0) :])
+        fresh = np.ascontiguousarray(pixels[max(self._stored - rows.start, 0) :])
         if not len(fresh):
             return
         data = memoryview(fresh.data).cast("B")
-        with self._storing():
-            self._rows.seek(self._given * self._row_bytes)
+        with self._named_errors():
+            self._rows.seek(self._stored * self._row_bytes)
             self._crc = zlib.crc32(data, self._crc)
             while len(data):
                 data = data[self._rows.write(data) or 0 :]
-            self._given = rows.stop
-            if self._given == self.shape[0] or time.monotonic() - self._told >= _SECONDS:
+            self._stored = rows.stop
+            waited = time.monotonic() - self._journal_time
+            if self._stored == self.shape[0] or waited >= _JOURNAL_SECONDS:
                 os.fsync(self._rows.fileno())
-                self._journal.write(b"%d %d\n" % (self._given, self._crc))
+                self._journal.write(b"%d %d\n" % (self._stored, self._crc))
                 os.fsync(self._journal.fileno())
-                self.done, self._crc, self._told = self._given, 0, time.monotonic()
+                self.done, self._crc, self._journal_time = self._stored, 0, time.monotonic()
 
     def __getitem__(self, rows: slice) -> npt.NDArray[Any]:
-        """Finished rows `top:bottom`.
+        """Return finished rows `top:bottom`, R×W×C.
 
         Raises:
-            WriteError: they cannot be read any more.
+            WriteError: the rows can no longer be read.
         """
         top, bottom, _ = rows.indices(self.done)
         out = np.empty((bottom - top, *self.shape[1:]), self.dtype)
         view = memoryview(out.data).cast("B")
-        with self._storing():
+        with self._named_errors():
             self._rows.seek(top * self._row_bytes)
             while len(view):
                 count = self._rows.readinto(view)
                 if not count:
-                    raise OSError("its rows have become fewer")
+                    raise OSError("rows are missing from the file")
                 view = view[count:]
         return out
 
     def remove(self) -> None:
-        """Remove all of it."""
+        """Close the files and remove the folder."""
         self.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def close(self) -> None:
-        """Let it go as it is."""
+        """Close the files and leave them for a later run."""
         self._files.close()
 
     @contextmanager
-    def _storing(self) -> Iterator[None]:
+    def _named_errors(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
             raise WriteError(
-                f"{self._target.name}: its rows cannot be kept in {self.folder}: "
+                f"{self._target.name}: finished rows cannot be stored in {self.folder}: "
                 f"{error.strerror or error}"
             ) from error
 
 
-def folder_of(target: Path) -> Path:
-    """Where the rows of a target are kept."""
+def resume_folder(target: Path) -> Path:
+    """Return the folder that stores the rows of a target."""
     real = Path(os.path.realpath(target))
     return real.with_name(f".{real.name}.drht-resume")
 
@@ -233,31 +242,36 @@ def folder_of(target: Path) -> Path:
 def open_resumable(
     target: Path, job: Job, shape: tuple[int, ...], dtype: np.dtype[Any]
 ) -> Iterator[ResumableRows]:
-    """Open the rows of a job, of an earlier run where there was one.
+    """Open the stored rows of a job, including those of an earlier run.
+
+    When the body ends well, the rows are removed. When it raises, finished rows are left for the
+    next run, and a note on the exception says so.
 
     Args:
-        target: what the job writes.
-        job: what it is, as JSON can hold it: of another one no row may be used.
-        shape, dtype: of the picture.
+        target: file that the job writes.
+        job: source, model and settings, as JSON can hold them. Rows of a job that differs are
+            refused.
+        shape: H×W×C of the picture.
+        dtype: of the picture.
 
     Yields:
-        The scratch. What ends the body otherwise than well leaves finished rows for the next run,
-        and a note on the exception says so.
+        The stored rows.
 
     Raises:
-        WriteError: the folder holds another job, or belongs to a running one; no room on the disk.
+        WriteError: the folder holds another job or is in use by a running one, or the disk is
+            full.
     """
-    scratch = ResumableRows(target, job, shape, dtype)
+    rows = ResumableRows(target, job, shape, dtype)
     try:
-        yield scratch
+        yield rows
     except BaseException as error:
-        if scratch.done:
+        if rows.done:
             error.add_note(
-                f"{scratch.done} of {shape[0]} rows are kept in {scratch.folder}; the same call "
-                "goes on from there"
+                f"{rows.done} of {shape[0]} rows are stored in {rows.folder}; repeat the same "
+                "call to continue from there"
             )
-            scratch.close()
+            rows.close()
         else:
-            scratch.remove()
+            rows.remove()
         raise
-    scratch.remove()
+    rows.remove()

@@ -34,5 +34,5 @@ def run(options: argparse.Namespace) -> int:
         model=options.model,
         device=options.device,
         threads=options.threads,
-        most=options.max_bytes,
+        max_bytes=options.max_bytes,
     )

@@ -1,11 +1,11 @@
-"""Code points of ITU-T H.273, by which nclx boxes and PNG's cICP name colour spaces."""
+"""Colour spaces named by code points of ITU-T H.273, as in nclx boxes and PNG's cICP chunk."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from drht_plugin.colour import icc
-from drht_plugin.colour.curves import SRGB_PARAMETERS, Curve, Parametric, SrgbCurve
+from drht_plugin.colour.curves import SRGB_PARAMETERS, Curve, ParametricCurve, SrgbCurve
 from drht_plugin.colour.primaries import BT709, D65, Chromaticities, to_d50
 from drht_plugin.errors import InputError
 
@@ -25,16 +25,16 @@ _PRIMARIES: dict[int, Chromaticities] = {
     22: ((0.630, 0.340), (0.295, 0.605), (0.155, 0.077), D65),
 }
 _SRGB = SrgbCurve()
-# Pictures of BT.709 and its kin are made for displays near sRGB's curve, not for the inverse of
-# the camera's.
+# BT.709 and the other video transfers describe cameras. Their pictures are made for displays, whose
+# curve is close to sRGB's.
 _TRANSFERS: dict[int, Curve] = {
     1: _SRGB,
     _UNSPECIFIED: _SRGB,
-    4: Parametric(2.2),
-    5: Parametric(2.8),
+    4: ParametricCurve(2.2),
+    5: ParametricCurve(2.8),
     6: _SRGB,
     7: _SRGB,
-    8: Parametric(1.0),
+    8: ParametricCurve(1.0),
     13: _SRGB,
     14: _SRGB,
     15: _SRGB,
@@ -43,15 +43,14 @@ _TRANSFERS: dict[int, Curve] = {
 
 @dataclass(frozen=True)
 class Cicp:
-    """A colour space by code points of ITU-T H.273, as in AVIF's nclx and PNG's cICP.
+    """Colour space named by code points of ITU-T H.273, as in AVIF's nclx and PNG's cICP.
 
     Attributes:
         primaries: ColourPrimaries, such as 1 (BT.709, sRGB), 9 (BT.2020), 12 (Display P3).
         transfer: TransferCharacteristics, such as 13 (sRGB), 8 (linear), 4 (gamma 2.2).
 
     Raises:
-        InputError: code points that are not known here; PQ and HLG, which go beyond white, among
-            them.
+        InputError: an unknown code point. PQ and HLG are refused too, as they go beyond white.
     """
 
     primaries: int
@@ -66,16 +65,16 @@ class Cicp:
 
     @property
     def chromaticities(self) -> Chromaticities:
-        """Of red, green, blue and white."""
+        """Chromaticities x, y of red, green, blue and white."""
         return _PRIMARIES[self.primaries]
 
     def profile(self) -> bytes:
-        """An ICC profile of the same space."""
+        """Return the bytes of an ICC profile of the same space."""
         curve = self.curve
-        values = (curve.gamma,) if isinstance(curve, Parametric) else SRGB_PARAMETERS
-        return icc.written(to_d50(self.chromaticities), icc.parametric(*values))
+        values = (curve.gamma,) if isinstance(curve, ParametricCurve) else SRGB_PARAMETERS
+        return icc.matrix_profile(to_d50(self.chromaticities), icc.parametric_tag(*values))
 
     @property
     def curve(self) -> Curve:
-        """From codes to light, of each channel."""
+        """Transfer curve of each channel."""
         return _TRANSFERS[self.transfer]

@@ -1,4 +1,4 @@
-"""Curves from display codes to light, both in 0..1, and back."""
+"""Transfer curves: display codes to linear light and back, both in 0..1."""
 
 from __future__ import annotations
 
@@ -14,39 +14,39 @@ Array = npt.NDArray[Any]
 
 
 SRGB_PARAMETERS = (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, transfer.SRGB_CODED_END)
-"""Gamma, a, b, c and d of sRGB's curve, as `Parametric` has them."""
+"""Gamma, a, b, c and d of sRGB's curve, in the order of `ParametricCurve`."""
 
 
 class Curve(Protocol):
-    """One channel's curve; hashable."""
+    """Transfer curve of one channel; hashable."""
 
-    def light(self, codes: Array) -> Array:
-        """Light of codes, both in 0..1."""
+    def decode(self, codes: Array) -> Array:
+        """Return the linear light of display codes, both in 0..1 and of the same shape."""
         ...
 
-    def codes(self, light: Array) -> Array:
-        """Codes of light, both in 0..1."""
+    def encode(self, light: Array) -> Array:
+        """Return the display codes of linear light, both in 0..1 and of the same shape."""
         ...
 
 
 @dataclass(frozen=True)
 class SrgbCurve:
-    """The curve of sRGB."""
+    """Transfer curve of sRGB (IEC 61966-2-1)."""
 
-    def light(self, codes: Array) -> Array:
+    def decode(self, codes: Array) -> Array:
         """See `Curve`."""
         return transfer.srgb_decode(codes)
 
-    def codes(self, light: Array) -> Array:
+    def encode(self, light: Array) -> Array:
         """See `Curve`."""
         return transfer.srgb_encode(light)
 
 
 @dataclass(frozen=True)
-class Parametric:
-    """ICC's parametric curve: (a·x + b)^gamma + e from x = d on, c·x + f below.
+class ParametricCurve:
+    """ICC's parametric curve: (a·x + b)^gamma + e for x ≥ d, c·x + f below.
 
-    A plain power needs gamma alone.
+    With gamma alone it is a power curve.
     """
 
     gamma: float
@@ -57,12 +57,12 @@ class Parametric:
     e: float = 0.0
     f: float = 0.0
 
-    def light(self, codes: Array) -> Array:
+    def decode(self, codes: Array) -> Array:
         """See `Curve`."""
         power = np.maximum(self.a * codes + self.b, 0) ** self.gamma + self.e
         return np.where(codes >= self.d, power, self.c * codes + self.f).clip(0, 1)
 
-    def codes(self, light: Array) -> Array:
+    def encode(self, light: Array) -> Array:
         """See `Curve`."""
         begin = max(self.a * self.d + self.b, 0.0) ** self.gamma + self.e
         power = (np.maximum(light - self.e, 0) ** (1 / self.gamma) - self.b) / self.a
@@ -71,15 +71,19 @@ class Parametric:
 
 
 @dataclass(frozen=True)
-class Sampled:
-    """Light of evenly spaced codes, in ascending order, and straight lines between them."""
+class SampledCurve:
+    """Curve of samples, interpolated linearly.
+
+    Attributes:
+        samples: light in 0..1 of evenly spaced codes, in ascending order.
+    """
 
     samples: tuple[float, ...]
 
-    def light(self, codes: Array) -> Array:
+    def decode(self, codes: Array) -> Array:
         """See `Curve`."""
         return np.interp(codes, np.linspace(0, 1, len(self.samples)), self.samples)
 
-    def codes(self, light: Array) -> Array:
+    def encode(self, light: Array) -> Array:
         """See `Curve`."""
         return np.interp(light, self.samples, np.linspace(0, 1, len(self.samples)))

@@ -1,4 +1,4 @@
-"""Matrices between spaces of red, green and blue, all adapted to D50 as in ICC profiles."""
+"""Matrices between linear RGB spaces and XYZ, adapted to D50 as in ICC profiles."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ D65 = (0.3127, 0.3290)
 BT709: Chromaticities = ((0.640, 0.330), (0.300, 0.600), (0.150, 0.060), D65)
 
 D50_XYZ = np.array([0.9642, 1.0, 0.8249])
-"""White of the profile connection space."""
+"""XYZ of white in ICC's profile connection space."""
 
 _BRADFORD = np.array(
     [[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]]
@@ -29,7 +29,14 @@ def _xyz(place: tuple[float, float]) -> Matrix:
 
 
 def to_d50(places: Chromaticities) -> Matrix:
-    """Linear red, green and blue to XYZ, white adapted to D50 (Bradford)."""
+    """Return the matrix from linear RGB to XYZ, white adapted to D50 (Bradford).
+
+    Args:
+        places: chromaticities of red, green, blue and white.
+
+    Returns:
+        3×3 float64.
+    """
     *colours, white = (_xyz(place) for place in places)
     columns = np.stack(colours, 1)
     own = columns * np.linalg.solve(columns, white)
@@ -42,9 +49,15 @@ _SRGB = np.linalg.inv(to_d50(BT709))
 
 
 def to_srgb(matrix: npt.NDArray[Any]) -> Matrix:
-    """From linear values to linear sRGB, given the way from there to XYZ (D50).
+    """Return the matrix from a linear RGB space to linear sRGB.
 
-    White is that of sRGB exactly where it is so but for rounding.
+    A white that differs from sRGB's by rounding only is made exactly sRGB's.
+
+    Args:
+        matrix: from the space to XYZ (D50), 3×3.
+
+    Returns:
+        3×3 float64.
     """
     found: Matrix = _SRGB @ matrix
     white = found.sum(1)
@@ -54,14 +67,21 @@ def to_srgb(matrix: npt.NDArray[Any]) -> Matrix:
 
 
 def xyz_to_srgb(xyz: npt.NDArray[Any]) -> Matrix:
-    """XYZ (D50), …×3, to linear sRGB, unbounded."""
-    return applied(_SRGB, xyz)
+    """Convert XYZ (D50), …×3, to linear sRGB, …×3, unbounded."""
+    return apply_matrix(_SRGB, xyz)
 
 
-def applied(matrix: npt.NDArray[Any], values: npt.NDArray[Any]) -> Matrix:
-    """Values …×3 through a matrix n×3: …×n.
+def apply_matrix(matrix: npt.NDArray[Any], values: npt.NDArray[Any]) -> Matrix:
+    """Apply a matrix to each pixel.
 
-    Written out, since a library's product rounds by the number of its threads.
+    The sums are written out, as BLAS may round differently with another number of threads.
+
+    Args:
+        matrix: n×3.
+        values: …×3.
+
+    Returns:
+        …×n.
     """
     x, y, z = (values[..., k] for k in range(3))
     return np.stack([a * x + b * y + c * z for a, b, c in matrix.tolist()], -1)

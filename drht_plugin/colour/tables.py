@@ -1,4 +1,4 @@
-"""Profiles of tables, which LittleCMS looks up, by way of libvips."""
+"""ICC profiles of look-up tables, evaluated by LittleCMS through libvips."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from drht_plugin.errors import InputError
 
 Array = npt.NDArray[np.floating]
 
-_STEPS, _FARTHEST, _DAMPING = 8, 0.25, 1e-4
-"""Of the way back: steps, how far each may go, and what holds them where a table is flat."""
+_STEPS, _MAX_STEP, _DAMPING = 8, 0.25, 1e-4
+"""Newton iteration of the inverse: steps, largest change of a code in one step, and damping."""
 
-_MOVE = 1 / 128
-"""How far apart codes are that slopes are taken from."""
+_DIFFERENCE = 1 / 128
+"""Finite difference for slopes (display codes)."""
 
 _LUMA = np.array([[0.2126, 0.7152, 0.0722]])
 _LAB_END = 6 / 29
@@ -26,15 +26,20 @@ _LAB_END = 6 / 29
 
 @dataclass(frozen=True)
 class TableSpace:
-    """A space that is known by looking it up; see `spaces.ColourSpace`.
+    """Space of an ICC profile's look-up tables; see `spaces.ColourSpace`.
 
-    Its own light is only near to light: codes by sRGB's curve. Colours end where the library's
-    CIELAB does, at ±128. profile: bytes of an ICC profile. relative: it has tables of the relative
-    colorimetric intent, not the perceptual one alone.
-    linear: pixels are linear, and their display codes are not what the tables are of.
+    A table has no transfer curve, so own light is an approximation: codes decoded by sRGB's curve.
+    Colours are limited by the library's CIELAB, whose a and b end at ±128.
+
+    Attributes:
+        profile: bytes of an ICC profile.
+        relative: whether there is a table for the relative colorimetric intent. Otherwise the
+            perceptual one is used.
+        linear: whether the picture's values are linear. That is refused, as the tables are for
+            display codes.
 
     Raises:
-        InputError: the profile cannot be used, or not with linear pixels.
+        InputError: the profile cannot be used, or the picture is linear.
     """
 
     profile: bytes
@@ -47,51 +52,51 @@ class TableSpace:
                 "the profile consists of tables for display codes; expected one with a matrix, as "
                 "the image's values are linear"
             )
-        self._looked_up(np.full((1, 1, 3), 0.5))
+        self._look_up(np.full((1, 1, 3), 0.5))
 
-    def light(self, codes: npt.NDArray[Any]) -> Array:
+    def decode(self, codes: npt.NDArray[Any]) -> Array:
         """See `ColourSpace`."""
         return transfer.srgb_decode(codes)
 
-    def codes(self, light: npt.NDArray[Any]) -> Array:
+    def encode(self, light: npt.NDArray[Any]) -> Array:
         """See `ColourSpace`."""
         return transfer.srgb_encode(light)
 
     def to_srgb(self, light: npt.NDArray[Any]) -> Array:
-        """See `ColourSpace`; of light in 0..1."""
-        return self._looked_up(self.codes(light.clip(0, 1)))
+        """See `ColourSpace`; light is clipped to 0..1."""
+        return self._look_up(self.encode(light.clip(0, 1)))
 
-    def from_srgb(self, linear: npt.NDArray[Any], near: npt.NDArray[Any]) -> Array:
-        """See `ColourSpace`; found by Newton's steps, as many profiles have no tables for it.
+    def from_srgb(self, linear: npt.NDArray[Any], start: npt.NDArray[Any]) -> Array:
+        """See `ColourSpace`; found by Newton iteration, as many profiles lack inverse tables.
 
-        What is brighter than white is found at white's brightness.
+        Colours brighter than white are scaled down to white's luminance first, and back after.
         """
-        above = np.maximum(primaries.applied(_LUMA, linear), 1)
+        above = np.maximum(primaries.apply_matrix(_LUMA, linear), 1)
         wanted = transfer.srgb_encode(linear / above)
-        codes = self.codes(near.clip(0, 1))
+        codes = self.encode(start.clip(0, 1))
         for _ in range(_STEPS):
-            seen, slopes = self._slopes(codes)
-            # Damped (Levenberg), since a table may be flat.
+            srgb, slopes = self._slopes(codes)
+            # Damped as by Levenberg, since a table may be flat.
             across = np.swapaxes(slopes, -1, -2)
             normal = across @ slopes + _DAMPING * np.eye(3)
-            step = np.linalg.solve(normal, across @ (wanted - seen)[..., None])[..., 0]
-            codes = (codes + step.clip(-_FARTHEST, _FARTHEST)).clip(0, 1)
-        return self.light(codes) * above
+            step = np.linalg.solve(normal, across @ (wanted - srgb)[..., None])[..., 0]
+            codes = (codes + step.clip(-_MAX_STEP, _MAX_STEP)).clip(0, 1)
+        return self.decode(codes) * above
 
     def _slopes(self, codes: Array) -> tuple[Array, Array]:
-        """Unbounded sRGB codes of codes …×3, and how they change with each of these: …×3×3."""
-        seen = transfer.srgb_encode(self._looked_up(codes))
+        """Return the unbounded sRGB codes of codes …×3, and their Jacobian, …×3×3."""
+        srgb = transfer.srgb_encode(self._look_up(codes))
         columns = []
         for channel in range(3):
             moved = codes.copy()
-            towards = np.where(codes[..., channel] < 0.5, _MOVE, -_MOVE)
+            towards = np.where(codes[..., channel] < 0.5, _DIFFERENCE, -_DIFFERENCE)
             moved[..., channel] += towards
-            change = transfer.srgb_encode(self._looked_up(moved)) - seen
+            change = transfer.srgb_encode(self._look_up(moved)) - srgb
             columns.append(change / towards[..., None])
-        return seen, np.stack(columns, -1)
+        return srgb, np.stack(columns, -1)
 
-    def _looked_up(self, codes: Array) -> Array:
-        """Linear sRGB, unbounded, of codes …×3 in 0..1."""
+    def _look_up(self, codes: Array) -> Array:
+        """Convert codes …×3 in 0..1 to linear sRGB, unbounded."""
         import pyvips
 
         flat = np.rint(codes.reshape(1, -1, 3) * 65535).astype(np.uint16)
@@ -102,11 +107,11 @@ class TableSpace:
             lab = image.icc_import(embedded=True, intent=intent, pcs="lab").numpy()
         except pyvips.Error as error:
             raise InputError(f"the profile cannot be used: {error}") from error
-        return primaries.xyz_to_srgb(_xyz(lab.astype(np.float64))).reshape(codes.shape)
+        return primaries.xyz_to_srgb(_lab_to_xyz(lab.astype(np.float64))).reshape(codes.shape)
 
 
-def _xyz(lab: Array) -> Array:
-    """CIELAB to XYZ, both of D50."""
+def _lab_to_xyz(lab: Array) -> Array:
+    """Convert CIELAB to XYZ, both relative to D50."""
     middle = (lab[..., 0] + 16) / 116
     places = np.stack([middle + lab[..., 1] / 500, middle, middle - lab[..., 2] / 200], -1)
     straight = 3 * _LAB_END**2 * (places - 4 / 29)

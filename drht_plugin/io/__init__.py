@@ -1,7 +1,7 @@
-"""Picture files in and out, with bit depth, alpha, profile, metadata and orientation kept.
+"""Read and write picture files, keeping bit depth, alpha, profile, metadata and orientation.
 
-Importing this package is quick: pyvips and OpenImageIO are loaded by the first file that needs
-them.
+pyvips and OpenImageIO are loaded by the first file that needs them, so that importing the package
+is quick.
 """
 
 from drht_plugin.io._formats import readable_suffixes, writable_suffixes

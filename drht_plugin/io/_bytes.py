@@ -1,4 +1,4 @@
-"""A file's bytes by place, without holding them."""
+"""Random access to a file's bytes without loading them."""
 
 import os
 from pathlib import Path
@@ -6,10 +6,10 @@ from typing import overload
 
 
 class FileBytes:
-    """Bytes of a file, as `_ifd.Buffer`.
+    """Bytes of a file, indexed and sliced like `bytes`; see `metadata.ifd.Buffer`.
 
-    A memory map would count the pages that a search through the file touches as memory, and a
-    file that is cut short meanwhile would kill the process.
+    Unlike a memory map, it does not count the pages it reads as the process's memory, and a file
+    that is truncated meanwhile does not kill the process.
     """
 
     def __init__(self, path: Path) -> None:

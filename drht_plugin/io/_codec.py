@@ -1,9 +1,9 @@
-"""How the backends say no; `_files` adds the file's name."""
+"""Exceptions of the backends; `_reading` and `_writing` add the file's name."""
 
 
 class CodecError(Exception):
-    """A library could not do it; the message is what it said, in one line."""
+    """A library failed; the message is the first line of its own."""
 
 
 class UnsupportedError(Exception):
-    """The file is sound, but of a kind that is not read; the message says of which."""
+    """The file is undamaged, but of an unsupported kind, which the message names."""

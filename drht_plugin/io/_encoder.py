@@ -1,4 +1,4 @@
-"""libvips' encoders, given rows: they ask for theirs, from threads of their own."""
+"""Feed rows to libvips' encoders, which pull them from their own threads."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ from drht_plugin.io._rows import Shape
 from drht_plugin.libvips.lazy import Header, generate
 
 _HEAD = 1 << 16
-"""More bytes than come before a file's pixels, when libvips writes no metadata."""
+"""More bytes than precede the pixels in a file that libvips writes without metadata."""
 
 Embed = Callable[[bytes], list[bytes]]
-"""From the first bytes that libvips made to those of the file."""
+"""(first bytes made by libvips) → the file's first bytes, in parts, with metadata."""
 
 
 class _Stopped(Exception):
-    """The picture is not to be finished."""
+    """The caller has given up the picture."""
 
 
 class Encoder:
-    """A picture file that libvips codes while its rows are given.
+    """Writer of a picture file that libvips encodes while rows arrive; see `_rows.Writer`.
 
     Args:
-        path: Of the new file.
+        path: of the new file.
         shape: H×W×C.
         dtype: uint8 or uint16.
-        save: Codes an image into a target.
-        embed: Puts metadata into the file's head.
+        save: encodes an image into a pyvips target.
+        embed: puts metadata into the file's first bytes.
 
     Raises:
-        OSError: The file cannot be made.
+        OSError: the file cannot be made.
     """
 
     def __init__(
@@ -54,8 +54,8 @@ class Encoder:
         self._shape, self._dtype, self._embed = shape, dtype, embed
         self._changed = threading.Condition()
         self._rows: deque[Pixels] = deque()
-        self._first = self._given = 0  # rows that are held: first, and where they end
-        self._hungry = self._done = self._stopped = False
+        self._first = self._given = 0  # range of the rows held
+        self._wants_rows = self._done = self._stopped = False
         self._error: BaseException | None = None
         self._head: bytearray | None = bytearray()
         self._file = open(path, "xb")  # noqa: SIM115 (closed by `close`)
@@ -63,17 +63,17 @@ class Encoder:
         deep, gray = dtype == np.uint16, channels < 3
         space = ("grey16" if gray else "rgb16") if deep else ("b-w" if gray else "srgb")
         header = Header(width, height, channels, "ushort" if deep else "uchar", space)
-        image = generate(header, self._asked).copy()
-        # One worker: rows are asked for in order, and need not be kept.
+        image = generate(header, self._supply_rows).copy()
+        # With one worker, libvips asks for rows in order, and old ones can be dropped.
         image.set_type(pyvips.GValue.gint_type, "concurrency", 1)
         target = pyvips.TargetCustom()
-        target.on_write(self._coded)
+        target.on_write(self._store)
         self._thread = threading.Thread(
-            target=self._work, args=(save, image, target), name="drht encode", daemon=True
+            target=self._encode, args=(save, image, target), name="drht encode", daemon=True
         )
         self._thread.start()
 
-    def _work(self, save: Callable[[pyvips.Image, Any], None], image: Any, target: Any) -> None:
+    def _encode(self, save: Callable[[pyvips.Image, Any], None], image: Any, target: Any) -> None:
         error: BaseException | None = None
         try:
             save(image, target)
@@ -86,12 +86,12 @@ class Encoder:
             self._done = True
             self._changed.notify_all()
 
-    def _asked(self, window: Region, _around: Region, _source: Pixels | None) -> Pixels:
-        """Give the encoder its rows when they have come."""
+    def _supply_rows(self, window: Region, _around: Region, _source: Pixels | None) -> Pixels:
+        """Return the rows of a window, waiting until they have been given."""
         top, bottom = window.top, window.top + window.height
         with self._changed:
             while self._given < bottom and not self._stopped:
-                self._hungry = True
+                self._wants_rows = True
                 self._changed.notify_all()
                 self._changed.wait()
             if self._stopped:
@@ -109,8 +109,8 @@ class Encoder:
         columns = slice(window.left, window.left + window.width)
         return (parts[0] if len(parts) == 1 else np.concatenate(parts))[:, columns]
 
-    def _coded(self, data: bytes) -> int:
-        """Store what the encoder made; libvips cannot carry exceptions."""
+    def _store(self, data: bytes) -> int:
+        """Write encoded bytes to the file; keep exceptions, as libvips cannot pass them on."""
         try:
             if self._head is not None:
                 self._head += data
@@ -130,36 +130,46 @@ class Encoder:
         self._file.writelines(self._embed(head))
 
     def write(self, rows: Pixels) -> None:
-        """Take the next rows; comes back when they are coded, but for the last few."""
+        """Encode the next rows; returns when all but the last few are encoded.
+
+        Raises:
+            CodecError: libvips cannot encode them.
+            OSError: the file cannot be written.
+        """
         rows = rows.copy()
         with self._changed:
             self._rows.append(rows)
             self._given += len(rows)
-            self._hungry = False
+            self._wants_rows = False
             self._changed.notify_all()
-            while not (self._hungry or self._done):
+            while not (self._wants_rows or self._done):
                 self._changed.wait()
-            self._raise()
+            self._raise_error()
 
-    def _raise(self) -> None:
+    def _raise_error(self) -> None:
         if self._error is not None:
             raise self._error
 
     def finish(self) -> None:
-        """Wait for the encoder, and store its last bytes."""
+        """Wait for the encoder, write its last bytes and close the file.
+
+        Raises:
+            CodecError: libvips cannot encode the picture.
+            OSError: the file cannot be written.
+        """
         self._thread.join()
-        self._raise()
+        self._raise_error()
         if self._head is not None:
             self._store_head()
         self._file.close()
 
     def close(self) -> None:
-        """Stop an unfinished file."""
+        """Stop the encoder and close the file; does nothing to a finished one."""
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
         self._thread.join()
         try:
             self._file.close()
-        except OSError:  # a full disk, where what was left in the buffer has no room
+        except OSError:  # the disk is full, so that the buffer cannot be flushed
             self._file.raw.close()

@@ -1,4 +1,4 @@
-"""What each file format is called, recognised by, and able to hold: one table, no pixels."""
+"""Table of file formats: names, suffixes, magic numbers, and what each can hold."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -11,19 +11,19 @@ class Format:
     """One file format.
 
     Attributes:
-        name: Key of the table.
-        label: What messages call it.
-        suffixes: Lower-case file name endings, the usual one first.
-        backend: Module of this package that reads and writes it.
-        dtypes: Names of the pixel types that it holds; none where it is only read.
-        channels: Numbers of channels that it holds.
-        transfer: How its values are encoded.
-        orients: Whether viewers obey the orientation tag of such a file. Where they do not, the
-            pixels are turned when a turned picture of another format is written to it.
-        lossless: Whether its pixels are always stored exactly.
-        unwritten: Suffixes that are read but never written.
-        side: Most pixels of a side, where there is such a limit.
-        whole: Whether its codec needs all pixels of a picture at once. Others go by rows.
+        name: key of the table.
+        label: name used in messages.
+        suffixes: lower-case file name endings, the usual one first.
+        backend: module of this package that reads and writes it.
+        dtypes: names of the pixel types that it can hold; empty for a format that is only read.
+        channels: numbers of channels that it can hold.
+        transfer: encoding of its values.
+        has_orientation: whether viewers obey its orientation tag. If not, pixels are turned
+            upright when a picture with such a tag is written to it.
+        lossless: whether its pixels are always stored exactly.
+        read_only: suffixes that are read but never written.
+        max_side: greatest height or width in pixels; None for no limit.
+        whole: whether its codec needs all pixels of a picture at once, rather than by rows.
     """
 
     name: str
@@ -33,10 +33,10 @@ class Format:
     dtypes: tuple[str, ...] = ()
     channels: tuple[int, ...] = ()
     transfer: Transfer = "srgb"
-    orients: bool = False
+    has_orientation: bool = False
     lossless: bool = False
-    unwritten: tuple[str, ...] = ()
-    side: int | None = None
+    read_only: tuple[str, ...] = ()
+    max_side: int | None = None
     whole: bool = False
 
 
@@ -54,10 +54,12 @@ FORMATS = {
             "vips",
             ("uint8",),
             (1, 3),
-            orients=True,
-            side=65500,
+            has_orientation=True,
+            max_side=65500,
         ),
-        Format("png", "PNG", (".png",), "vips", _INTEGERS, _ANY, orients=True, lossless=True),
+        Format(
+            "png", "PNG", (".png",), "vips", _INTEGERS, _ANY, has_orientation=True, lossless=True
+        ),
         Format(
             "webp",
             "WebP",
@@ -65,12 +67,12 @@ FORMATS = {
             "vips",
             ("uint8",),
             (3, 4),
-            orients=True,
-            side=16383,
+            has_orientation=True,
+            max_side=16383,
             whole=True,
         ),
-        # uint16 stands for 10 and 12 bits here; `check_target` lets only such a source through.
-        Format("avif", "AVIF", (".avif",), "vips", _INTEGERS, (3, 4), side=16384, whole=True),
+        # uint16 means 10 or 12 bits here; `_writing` accepts such sources only.
+        Format("avif", "AVIF", (".avif",), "vips", _INTEGERS, (3, 4), max_side=16384, whole=True),
         Format("heic", "HEIC", (".heic", ".heif", ".hif"), "vips", whole=True),
         Format(
             "tiff",
@@ -79,7 +81,7 @@ FORMATS = {
             "oiio",
             _INTEGERS + _FLOATS,
             _ANY,
-            orients=True,
+            has_orientation=True,
             lossless=True,
         ),
         Format(
@@ -92,7 +94,7 @@ FORMATS = {
             lossless=True,
             whole=True,
         ),
-        # A bare codestream (.j2k, .j2c) has no place for metadata.
+        # A bare codestream (.j2k, .j2c) cannot hold metadata.
         Format(
             "jp2",
             "JPEG 2000",
@@ -101,7 +103,7 @@ FORMATS = {
             _INTEGERS,
             (1, 3, 4),
             lossless=True,
-            unwritten=(".j2k", ".j2c"),
+            read_only=(".j2k", ".j2c"),
             whole=True,
         ),
         Format("exr", "OpenEXR", (".exr",), "oiio", _FLOATS, _ANY, "linear", lossless=True),
@@ -115,7 +117,7 @@ FORMATS = {
             _INTEGERS,
             (1, 3),
             lossless=True,
-            unwritten=(".pbm",),
+            read_only=(".pbm",),
         ),
     )
 }
@@ -123,7 +125,7 @@ FORMATS = {
 _BY_SUFFIX = {suffix: row for row in FORMATS.values() for suffix in row.suffixes}
 
 HEADER_BYTES = 64
-"""How much of a file `sniff` wants to see."""
+"""How many bytes of a file `sniff` needs."""
 
 _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"\xff\xd8\xff", "jpeg"),
@@ -149,10 +151,13 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
 
 
 def sniff(header: bytes) -> str | None:
-    """Name the format of a file by its first `HEADER_BYTES` bytes.
+    """Recognise the format of a file.
+
+    Args:
+        header: the file's first `HEADER_BYTES` bytes.
 
     Returns:
-        A key of `FORMATS`, the label of a picture format that is not read, or None.
+        A key of `FORMATS`, the label of an unsupported picture format, or None.
     """
     for magic, name in _MAGIC:
         if header.startswith(magic):
@@ -170,8 +175,8 @@ def sniff(header: bytes) -> str | None:
     return None
 
 
-def by_suffix(suffix: str) -> Format | None:
-    """Return the format that a file name's ending, in any case, stands for."""
+def format_of_suffix(suffix: str) -> Format | None:
+    """Return the format of a file name's suffix, dot included, in any case; None if unknown."""
     return _BY_SUFFIX.get(suffix.lower())
 
 
@@ -183,15 +188,22 @@ def readable_suffixes() -> frozenset[str]:
 def writable_suffixes() -> frozenset[str]:
     """Return the lower-case suffixes, dot included, of the files that can be written."""
     return frozenset(
-        suffix for suffix, row in _BY_SUFFIX.items() if row.dtypes and suffix not in row.unwritten
+        suffix for suffix, row in _BY_SUFFIX.items() if row.dtypes and suffix not in row.read_only
     )
 
 
-def holders(dtype: str, channels: int, transfer: str) -> list[str]:
-    """Return the usual suffixes of the formats that hold such pixels."""
-    return [row.suffixes[0] for row in FORMATS.values() if holds(row, dtype, channels, transfer)]
+def suffixes_for(dtype: str, channels: int, transfer: str) -> list[str]:
+    """Return the usual suffix of each format that can hold such pixels; see `can_hold`."""
+    return [row.suffixes[0] for row in FORMATS.values() if can_hold(row, dtype, channels, transfer)]
 
 
-def holds(row: Format, dtype: str, channels: int, transfer: str) -> bool:
-    """Say whether a format can store such pixels as they are."""
+def can_hold(row: Format, dtype: str, channels: int, transfer: str) -> bool:
+    """Return whether a format can store such pixels unchanged.
+
+    Args:
+        row: the format.
+        dtype: name of the pixel type.
+        channels: 1 to 4.
+        transfer: "srgb" or "linear".
+    """
     return dtype in row.dtypes and channels in row.channels and transfer == row.transfer

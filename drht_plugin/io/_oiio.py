@@ -1,7 +1,7 @@
-"""TIFF, OpenEXR, Radiance HDR, JPEG XL, JPEG 2000 and PNM pixels, by OpenImageIO.
+"""Read and write TIFF, OpenEXR, Radiance HDR, JPEG XL, JPEG 2000, PFM and PNM with OpenImageIO.
 
-OpenImageIO does not notice a disk that fills up as a file is closed (measured for every one of
-these formats), so what was written is read once more before it counts.
+OpenImageIO does not notice a disk that fills up while a file is closed (measured for each of these
+formats). So every file is read back after it is written.
 """
 
 import math
@@ -16,82 +16,88 @@ import OpenImageIO as oiio
 from drht_plugin.errors import first_line
 from drht_plugin.io import _plain_tiff
 from drht_plugin.io._codec import CodecError, UnsupportedError
-from drht_plugin.io._pixels import Pixels, as_half, associated, straight
+from drht_plugin.io._pixels import Pixels, as_half, premultiply, unpremultiply
 from drht_plugin.io._pyramid import Pyramid
-from drht_plugin.io._rows import Blocks, Reader, Regrouped, Shape, Writer
+from drht_plugin.io._rows import BlockReader, BlockWriter, Reader, Shape, Writer
 from drht_plugin.io.metadata import boxes, ifd, tiff
 from drht_plugin.io.metadata.types import Carrier
 
 BIG_TIFF_BYTES = 0xF0000000
-"""Pixels above this size get 64-bit offsets, so that metadata too ends below 4 GB."""
+"""Pixels larger than this get 64-bit offsets, so that metadata still ends below 4 GB (bytes)."""
 
 _NAMES = {"uint8": "uint8", "uint16": "uint16", "float16": "half", "float32": "float"}
 _DTYPES = {name: dtype for dtype, name in _NAMES.items()}
 _EXR_CHANNELS = (("Y",), ("Y", "A"), ("R", "G", "B"), ("R", "G", "B", "A"))
-_ASSOCIATED = 1
-_BAND = 32
-_WRITTEN_BAND = 256  # a multiple of the rows that any of the codecs puts together
-_JP2_SIDE = 32  # below, OpenImageIO writes a file without pixels and calls it done
+_ASSOCIATED_ALPHA = 1
+_READ_ROWS = 32
+_WRITE_ROWS = 256  # a multiple of the rows that any of the codecs groups
+_JP2_SIDE = 32  # OpenImageIO writes smaller pictures without pixels, and reports success
 
 
 @dataclass(frozen=True)
 class SpecCoding:
-    """The header of an OpenEXR or Radiance file, and the pixel type that is stored."""
+    """How an OpenEXR or Radiance file is stored.
+
+    Attributes:
+        spec: OpenImageIO's description of the file.
+        dtype: name of the stored pixel type.
+    """
 
     spec: Any
     dtype: str
 
 
 def reader(path: Path, name: str, buffer: ifd.Buffer) -> tuple[Reader, Carrier]:
-    """Open a file whose format, by content, is `name`; `buffer` holds its bytes.
+    """Open a file; see `_picture.Backend`.
 
     Raises:
-        CodecError: The file is damaged.
-        UnsupportedError: The file is of a kind that is not read.
+        CodecError: the file is damaged.
+        UnsupportedError: the file is of an unsupported kind.
     """
-    facts = tiff.parse(buffer) if name == "tiff" else None
+    contents = tiff.parse(buffer) if name == "tiff" else None
     if name == "hdr" and b"32-bit_rle_xyze" in bytes(buffer[:4096]):
         raise UnsupportedError("is an XYZ picture; only RGB is read")
-    if facts:
-        carrier = Carrier(name, facts.metadata, facts.coding)
-        alpha_tied = facts.coding.extra == _ASSOCIATED
-        where = _plain_tiff.pixel_places(buffer, facts.dtype)
-        if where is not None:
-            plain: Reader = _plain_tiff.PlainReader(path, where)
-            return (_Straight(plain) if alpha_tied else Pyramid(plain, path)), carrier
-        found: Reader = _Reader(path, name, facts.dtype)
-        return (_Straight(found) if alpha_tied else Pyramid(found, path)), carrier
-    source = _Reader(path, name)
+    if contents:
+        carrier = Carrier(name, contents.metadata, contents.coding)
+        premultiplied = contents.coding.extra == _ASSOCIATED_ALPHA
+        blocks = _plain_tiff.find_pixels(buffer, contents.dtype)
+        if blocks is not None:
+            plain: Reader = _plain_tiff.PlainReader(path, blocks)
+            return (_Unpremultiplied(plain) if premultiplied else Pyramid(plain, path)), carrier
+        found: Reader = _OiioReader(path, name, contents.dtype)
+        return (_Unpremultiplied(found) if premultiplied else Pyramid(found, path)), carrier
+    source = _OiioReader(path, name)
     if name in ("exr", "hdr"):
-        # Alpha is associated in OpenEXR, by convention.
-        return _Straight(source), Carrier(name, coding=SpecCoding(source.spec, source.dtype.name))
+        # By convention, OpenEXR stores premultiplied alpha.
+        coding = SpecCoding(source.spec, source.dtype.name)
+        return _Unpremultiplied(source), Carrier(name, coding=coding)
     profile = source.spec.getattribute("ICCProfile")
     metadata = boxes.parse(buffer)
     if profile is not None:
         metadata = replace(metadata, icc=bytes(profile))
     if metadata.exif:
-        metadata = replace(metadata, exif=ifd.upright(metadata.exif))
+        metadata = replace(metadata, exif=ifd.reset_orientation(metadata.exif))
     return source, Carrier(name, metadata)
 
 
-class _Reader(Blocks):
-    """Rows by OpenImageIO."""
+class _OiioReader(BlockReader):
+    """Reader of rows by OpenImageIO; see `_rows.Reader`."""
 
     def __init__(self, path: Path, name: str, dtype: str | None = None) -> None:
-        self._source = _opened(path)
+        self._source = _open_file(path)
         try:
             self.spec = spec = self._source.spec()
             dtype = dtype or _DTYPES.get(str(spec.format), str(spec.format))
-            _check(self._source, name, dtype)
+            _require_supported(self._source, name, dtype)
         except BaseException:
             self._source.close()
             raise
         self._type = _NAMES[dtype]
-        rows = spec.tile_height or spec.getattribute("tiff:RowsPerStrip") or _BAND
+        rows = spec.tile_height or spec.getattribute("tiff:RowsPerStrip") or _READ_ROWS
         shape = (spec.height, spec.width, spec.nchannels)
-        super().__init__(shape, np.dtype(dtype), rows, self._rows_of_file)
+        super().__init__(shape, np.dtype(dtype), rows, self._decode_rows)
 
-    def _rows_of_file(self, top: int, bottom: int) -> Pixels:
+    def _decode_rows(self, top: int, bottom: int) -> Pixels:
         spec, source = self.spec, self._source
         top, bottom = spec.y + top, spec.y + bottom
         if spec.tile_width:
@@ -106,12 +112,12 @@ class _Reader(Blocks):
         return pixels.reshape(bottom - top, *self.shape[1:])
 
     def close(self) -> None:
-        """Let the file go."""
+        """Close the file."""
         self._source.close()
 
 
-class _Straight:
-    """Rows of another reader, their colours divided by alpha where there is one."""
+class _Unpremultiplied:
+    """Reader that divides the colours of another reader by alpha, where there is alpha."""
 
     def __init__(self, source: Reader) -> None:
         self._source = source
@@ -123,23 +129,23 @@ class _Straight:
     def read(self, top: int, bottom: int, step: int) -> Pixels:
         """Return rows ``top:bottom:step``."""
         rows = self._source.read(top, bottom, step)
-        return straight(rows) if self._has_alpha else rows
+        return unpremultiply(rows) if self._has_alpha else rows
 
     def close(self) -> None:
-        """Let the file go."""
+        """Close the file."""
         self._source.close()
 
 
-def _opened(path: Path) -> Any:
+def _open_file(path: Path) -> Any:
     config = oiio.ImageSpec()
-    config.attribute("oiio:UnassociatedAlpha", 1)  # alpha as the file has it
+    config.attribute("oiio:UnassociatedAlpha", 1)  # do not premultiply on reading
     source = oiio.ImageInput.open(str(path), config)
     if source is None:
         raise CodecError(first_line(oiio.geterror()))
     return source
 
 
-def _check(source: Any, name: str, dtype: str) -> None:
+def _require_supported(source: Any, name: str, dtype: str) -> None:
     spec = source.spec()
     names = tuple(spec.channelnames)
     if spec.deep:
@@ -165,61 +171,71 @@ def writer(
     carrier: Carrier,
     quality: int | None,
 ) -> Writer:
-    """Begin a file of the format `name`, stored exactly: `quality` is not used.
+    """Start a file that is written by rows; see `_picture.Backend`. `quality` is not used.
 
     Raises:
         CodecError: OpenImageIO cannot write such a file.
-        OSError: The file cannot be made.
-        ValueError: The metadata does not fit.
+        OSError: the file cannot be made.
+        ValueError: the metadata does not fit.
     """
     if name == "tiff":
         return _tiff_writer(path, shape, dtype, carrier)
     if name in ("exr", "hdr"):
         return _linear_writer(path, name, shape, dtype, carrier)
-    return _Writer(path, _spec(shape, dtype), dtype)
+    return _OiioWriter(path, _spec(shape, dtype), dtype)
 
 
 def write(path: Path, name: str, pixels: Pixels, carrier: Carrier, quality: int | None) -> None:
-    """Write H×W×C pixels to `path` as JPEG XL or JPEG 2000, exactly: `quality` is not used.
+    """Write a JPEG XL or JPEG 2000 file losslessly; see `_picture.Backend`. `quality` is not used.
 
-    JPEG XL could be lossy, but then does not keep a profile's bytes.
+    Lossy JPEG XL would not keep the bytes of a profile.
 
     Raises:
-        CodecError: OpenImageIO could not write them, or not whole.
-        OSError: The file could not be written.
+        CodecError: OpenImageIO cannot write the file, or not completely.
+        OSError: the file cannot be written.
     """
     height, width, channels = pixels.shape
     if name == "jp2" and min(height, width) < _JP2_SIDE:
-        raise CodecError(f"JPEG 2000 is written from {_JP2_SIDE}×{_JP2_SIDE} pixels on")
+        raise CodecError(
+            f"the picture has {height}×{width} pixels; JPEG 2000 files need at "
+            f"least {_JP2_SIDE}×{_JP2_SIDE}"
+        )
     spec = _spec((height, width, channels), pixels.dtype)
     spec.attribute("oiio:UnassociatedAlpha", 1)
     if carrier.metadata.icc:
         profile = np.frombuffer(carrier.metadata.icc, np.uint8)
         spec.attribute("ICCProfile", f"uint8[{profile.size}]", profile)
-    target = _created(path, spec)
+    target = _create_file(path, spec)
     try:
-        done = target.write_image(np.ascontiguousarray(pixels))
+        succeeded = target.write_image(np.ascontiguousarray(pixels))
     finally:
-        done = target.close() and done
-    if not done:
+        succeeded = target.close() and succeeded
+    if not succeeded:
         raise CodecError(first_line(target.geterror()))
     boxes.append(str(path), carrier.metadata)
     _verify(path)
 
 
 def hdr_writer(path: Path, height: int, width: int, note: str) -> Writer:
-    """Begin an OpenEXR file of half floats that takes float32 H×W×3 scene-linear pixels.
+    """Start a half-float OpenEXR file that takes float32 R×W×3 rows of scene-linear pixels.
 
-    Values beyond the half-float range become its ends; `note` goes into the header.
+    Args:
+        path: of the new file.
+        height: in pixels.
+        width: in pixels.
+        note: comment for the header.
+
+    Returns:
+        A writer that clips values to the half-float range, ±65504.
 
     Raises:
-        CodecError: OpenImageIO cannot write it.
+        CodecError: OpenImageIO cannot write the file.
     """
     half = np.dtype(np.float16)
     spec = _spec((height, width, 3), half)
     spec.attribute("compression", "zip")
     spec.attribute("comments", note)
-    return _Changed(_Writer(path, spec, half), _clamped_half)
+    return _Converting(_OiioWriter(path, spec, half), _clamped_half)
 
 
 def _clamped_half(pixels: Pixels) -> Pixels:
@@ -230,7 +246,7 @@ def _clamped_half(pixels: Pixels) -> Pixels:
 def _spec(shape: Shape, dtype: np.dtype[Any]) -> Any:
     height, width, channels = shape
     spec = oiio.ImageSpec(width, height, channels, _NAMES[dtype.name])
-    if channels == 2:  # named R and G otherwise
+    if channels == 2:  # OpenImageIO would name them R and G
         spec.channelnames = ("Y", "A")
         spec.alpha_channel = 1
     return spec
@@ -240,14 +256,14 @@ def _tiff_writer(path: Path, shape: Shape, dtype: np.dtype[Any], carrier: Carrie
     same = carrier.coding if isinstance(carrier.coding, tiff.TiffCoding) else None
     coding = same or tiff.TiffCoding()
     tree = tiff.metadata_tree(carrier.metadata, same)
-    tie = None
+    convert = None
     if shape[2] in (2, 4):
-        tree = tree.with_main({ifd.EXTRA_SAMPLES: ifd.short(coding.extra)})
-        tie = _associated if coding.extra == _ASSOCIATED else None
+        tree = tree.with_main({ifd.EXTRA_SAMPLES: ifd.short_field(coding.extra)})
+        convert = _premultiply_rows if coding.extra == _ASSOCIATED_ALPHA else None
     big = coding.big or math.prod(shape) * dtype.itemsize > BIG_TIFF_BYTES
     if coding.compression == "none":
         plain = _plain_tiff.PlainWriter(path, shape, dtype, tile=coding.tile, big=big, tree=tree)
-        return _Changed(plain, tie) if tie else plain
+        return _Converting(plain, convert) if convert else plain
     spec = _spec(shape, dtype)
     spec.attribute("compression", coding.compression)
     spec.attribute("oiio:UnassociatedAlpha", 1)
@@ -255,34 +271,34 @@ def _tiff_writer(path: Path, shape: Shape, dtype: np.dtype[Any], carrier: Carrie
     spec.attribute("tiff:bigtiff", int(big))
     if coding.tile:
         spec.tile_width, spec.tile_height = coding.tile
-    stored = _Writer(path, spec, dtype, lambda: ifd.append_to_tiff(str(path), tree))
-    return _Changed(stored, tie) if tie else stored
+    stored = _OiioWriter(path, spec, dtype, lambda: ifd.append_to_tiff(str(path), tree))
+    return _Converting(stored, convert) if convert else stored
 
 
-def _associated(rows: Pixels) -> Pixels:
-    return associated(rows).astype(rows.dtype)
+def _premultiply_rows(rows: Pixels) -> Pixels:
+    return premultiply(rows).astype(rows.dtype)
 
 
 def _linear_writer(
     path: Path, name: str, shape: Shape, dtype: np.dtype[Any], carrier: Carrier
 ) -> Writer:
-    """Write OpenEXR or Radiance HDR, with the source's header where that was of the same kind."""
+    """Start an OpenEXR or Radiance HDR file, with the source's header if the format is the same."""
     stored, spec = dtype, _spec(shape, dtype)
     if isinstance(carrier.coding, SpecCoding):
         stored = np.dtype(carrier.coding.dtype)
         if carrier.format == name:
             spec = oiio.ImageSpec(carrier.coding.spec)
 
-    def coded(rows: Pixels) -> Pixels:
+    def convert(rows: Pixels) -> Pixels:
         if shape[2] in (2, 4):
-            rows = associated(rows)
+            rows = premultiply(rows)
         return as_half(rows) if stored == np.float16 else rows
 
     given = np.dtype(np.float32) if shape[2] in (2, 4) else dtype
-    return _Changed(_Writer(path, spec, stored if stored == np.float16 else given), coded)
+    return _Converting(_OiioWriter(path, spec, stored if stored == np.float16 else given), convert)
 
 
-def _created(path: Path, spec: Any) -> Any:
+def _create_file(path: Path, spec: Any) -> Any:
     target: Any = oiio.ImageOutput.create(str(path))
     if target is None:
         raise CodecError(first_line(oiio.geterror()))
@@ -291,26 +307,26 @@ def _created(path: Path, spec: Any) -> Any:
     return target
 
 
-class _Changed:
-    """A writer that is given other values than those it stores."""
+class _Converting:
+    """Writer that converts rows before another writer stores them."""
 
-    def __init__(self, target: Writer, change: Callable[[Pixels], Pixels]) -> None:
-        self._target, self._change = target, change
+    def __init__(self, target: Writer, convert: Callable[[Pixels], Pixels]) -> None:
+        self._target, self._convert = target, convert
         self.finish, self.close = target.finish, target.close
 
     def write(self, rows: Pixels) -> None:
-        """Take the next rows."""
-        self._target.write(self._change(rows))
+        """Convert and write the next rows."""
+        self._target.write(self._convert(rows))
 
 
-class _Writer(Regrouped):
-    """Rows by OpenImageIO.
+class _OiioWriter(BlockWriter):
+    """Writer of rows by OpenImageIO; see `_rows.Writer`.
 
     Args:
-        path: Of the new file.
+        path: of the new file.
         spec: OpenImageIO's description of it.
-        dtype: Of the rows that are given.
-        embed: What is done to the file when its pixels are stored.
+        dtype: of the rows.
+        embed: adds metadata to the file once its pixels are stored.
     """
 
     def __init__(
@@ -322,22 +338,28 @@ class _Writer(Regrouped):
     ) -> None:
         self._path, self._spec, self._embed = path, spec, embed
         shape = (spec.height, spec.width, spec.nchannels)
-        super().__init__(shape, dtype, spec.tile_height or _WRITTEN_BAND, self._store)
-        self._target = _created(path, spec)
+        super().__init__(shape, dtype, spec.tile_height or _WRITE_ROWS, self._store)
+        self._target = _create_file(path, spec)
 
     def _store(self, top: int, rows: Pixels) -> None:
         spec = self._spec
         top += spec.y
         if spec.tile_width:
             right = spec.x + spec.width
-            done = self._target.write_tiles(spec.x, right, top, top + len(rows), 0, 1, rows)
+            succeeded = self._target.write_tiles(spec.x, right, top, top + len(rows), 0, 1, rows)
         else:
-            done = self._target.write_scanlines(top, top + len(rows), 0, rows)
-        if not done:
+            succeeded = self._target.write_scanlines(top, top + len(rows), 0, rows)
+        if not succeeded:
             raise CodecError(first_line(self._target.geterror()))
 
     def finish(self) -> None:
-        """Close the file, give it its metadata, and see that it is whole."""
+        """Close the file, embed its metadata and read it back.
+
+        Raises:
+            CodecError: the file is not complete.
+            OSError: the metadata cannot be written.
+            ValueError: the metadata does not fit.
+        """
         target, self._target = self._target, None
         if not target.close():
             raise CodecError(first_line(target.geterror()))
@@ -346,18 +368,18 @@ class _Writer(Regrouped):
         _verify(self._path)
 
     def close(self) -> None:
-        """Let an unfinished file go."""
+        """Close an unfinished file."""
         target, self._target = self._target, None
         if target is not None:
             target.close()
 
 
 def _verify(path: Path) -> None:
-    """Decode a file that was just written, in bands, so that memory stays small."""
-    source = _opened(path)
+    """Decode a file that was just written, in bands to save memory."""
+    source = _open_file(path)
     try:
         spec = source.spec()
-        step = spec.tile_height or _WRITTEN_BAND
+        step = spec.tile_height or _WRITE_ROWS
         for top in range(spec.y, spec.y + spec.height, step):
             bottom = min(top + step, spec.y + spec.height)
             if spec.tile_width:
@@ -368,6 +390,6 @@ def _verify(path: Path) -> None:
             else:
                 band = source.read_scanlines(0, 0, top, bottom, 0, 0, spec.nchannels, spec.format)
             if band is None:
-                raise CodecError(f"not stored whole ({first_line(source.geterror())})")
+                raise CodecError(f"not stored completely ({first_line(source.geterror())})")
     finally:
         source.close()

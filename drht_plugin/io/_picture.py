@@ -1,4 +1,4 @@
-"""A picture: its pixels, what lies beside them, and the modules that code them."""
+"""A picture and its metadata, and the interface of the modules that read and write them."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,15 +16,15 @@ from drht_plugin.io.metadata.types import Carrier
 
 @dataclass(frozen=True)
 class Picture:
-    """One picture file's pixels, and all that must survive beside them.
+    """Pixels and metadata of one picture file.
 
     Attributes:
-        pixels: H×W×C, C-contiguous; uint8, uint16, float16 or float32; 1 channel is gray, 2 gray
-            and alpha, 3 RGB, 4 RGB and alpha. Alpha is straight. As coded in the file: not turned
-            by the orientation tag, not converted by the profile.
+        pixels: H×W×C, C-contiguous; uint8, uint16, float16 or float32; gray, gray + alpha, RGB or
+            RGB + alpha (C = 1…4). Alpha is straight (not premultiplied). Values are as stored in
+            the file: not turned by the orientation tag, not converted by the profile.
         transfer: "srgb" for display-encoded values, "linear" for scene-linear ones (OpenEXR,
             Radiance HDR, PFM).
-        carrier: What `write_picture` needs to give back metadata and manner of storing.
+        carrier: metadata and coding, which `write_picture` carries over to the new file.
     """
 
     pixels: NDArray[Any]
@@ -39,12 +39,12 @@ class Picture:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of the pixels."""
+        """Pixel type."""
         return self.pixels.dtype
 
 
-class Described(Protocol):
-    """What a target needs to know of the picture that it is made from."""
+class PictureLike(Protocol):
+    """Properties of a source picture that a new file takes over."""
 
     @property
     def shape(self) -> Shape:
@@ -53,24 +53,35 @@ class Described(Protocol):
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of the pixels."""
+        """Pixel type."""
         ...
 
     @property
     def transfer(self) -> Transfer:
-        """How they are encoded."""
+        """Encoding of the values, "srgb" or "linear"."""
         ...
 
     @property
     def carrier(self) -> Carrier:
-        """What lies beside them."""
+        """Metadata and coding."""
         ...
 
 
 class Backend(Protocol):
-    """A module that reads and writes some of the formats."""
+    """Module that reads and writes some of the formats."""
 
-    def reader(self, path: Path, name: str, buffer: ifd.Buffer) -> tuple[Reader, Carrier]: ...
+    def reader(self, path: Path, name: str, buffer: ifd.Buffer) -> tuple[Reader, Carrier]:
+        """Open a file.
+
+        Args:
+            path: of the file.
+            name: key of its format, according to its content.
+            buffer: the file's bytes.
+
+        Returns:
+            A reader of its rows, and its metadata and coding.
+        """
+        ...
 
     def writer(
         self,
@@ -80,15 +91,36 @@ class Backend(Protocol):
         dtype: np.dtype[Any],
         carrier: Carrier,
         quality: int | None,
-    ) -> Writer: ...
+    ) -> Writer:
+        """Start a file that is written by rows.
+
+        Args:
+            path: of the new file.
+            name: key of its format.
+            shape: H×W×C.
+            dtype: of the rows.
+            carrier: metadata and coding of the source.
+            quality: 1 to 100, for lossy formats; None for the default.
+        """
+        ...
 
     def write(
         self, path: Path, name: str, pixels: Pixels, carrier: Carrier, quality: int | None
-    ) -> None: ...
+    ) -> None:
+        """Write a file of a format that is encoded as a whole.
+
+        Args:
+            path: of the new file.
+            name: key of its format.
+            pixels: H×W×C.
+            carrier: metadata and coding of the source.
+            quality: 1 to 100, for lossy formats; None for the default.
+        """
+        ...
 
 
 def backend_of(row: Format) -> Backend:
-    """Return the module that reads and writes a format, loaded when first needed."""
+    """Import and return the module that reads and writes a format."""
     if row.backend == "vips":
         from drht_plugin.io import _vips
 
@@ -98,6 +130,6 @@ def backend_of(row: Format) -> Backend:
     return _oiio
 
 
-def called(path: Path) -> str:
-    """Return the name that messages give a file."""
+def name_of(path: Path) -> str:
+    """Return the name of a file for messages."""
     return path.name or str(path)

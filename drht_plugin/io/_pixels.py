@@ -1,4 +1,4 @@
-"""What happens to pixel values and places on their way in and out; numpy only."""
+"""Convert pixels between files and arrays: alpha, half floats, bit depths, orientation."""
 
 from typing import Any
 
@@ -9,17 +9,21 @@ from drht_plugin import orientation as _orientation
 
 Pixels = NDArray[Any]
 
-# At or below the smallest half float a pixel counts as having no alpha: its colours are kept as
-# they are, for dividing them could overflow.
-_NO_ALPHA = 2.0**-24
+# Smallest half float. Where alpha is less, colours stay as they are, as dividing could overflow.
+_MIN_ALPHA = 2.0**-24
 
 
-def straight(pixels: Pixels) -> Pixels:
-    """Divide colours by alpha, in H×W×C pixels whose last channel is alpha.
+def unpremultiply(pixels: Pixels) -> Pixels:
+    """Divide colours by alpha.
 
-    `associated` gives the same values back: exactly for half floats (which come out as float32,
-    so that they can) and for integers, to one unit in the last place for float32. Colours under
-    an alpha of 0 stay as they are.
+    `premultiply` restores the values: exactly for half floats and integers, to one unit in the last
+    place for float32. Colours under an alpha of 0 are not changed.
+
+    Args:
+        pixels: H×W×C, the last channel alpha.
+
+    Returns:
+        H×W×C of the same dtype; float32 for half floats, so that they can be restored.
     """
     colours, alpha = pixels[..., :-1], pixels[..., -1:]
     if np.issubdtype(pixels.dtype, np.integer):
@@ -30,12 +34,19 @@ def straight(pixels: Pixels) -> Pixels:
     result = pixels.astype(np.float32)
     divisor = result[..., -1:]
     with np.errstate(all="ignore"):  # infinities are the file's own
-        np.divide(result[..., :-1], divisor, out=result[..., :-1], where=divisor >= _NO_ALPHA)
+        np.divide(result[..., :-1], divisor, out=result[..., :-1], where=divisor >= _MIN_ALPHA)
     return result
 
 
-def associated(pixels: Pixels) -> Pixels:
-    """Multiply colours by alpha, in H×W×C pixels whose last channel is alpha: undo `straight`."""
+def premultiply(pixels: Pixels) -> Pixels:
+    """Multiply colours by alpha: the inverse of `unpremultiply`.
+
+    Args:
+        pixels: H×W×C, the last channel alpha.
+
+    Returns:
+        H×W×C: of the same dtype for integers, float32 for floats.
+    """
     colours, alpha = pixels[..., :-1], pixels[..., -1:]
     if np.issubdtype(pixels.dtype, np.integer):
         top = np.iinfo(pixels.dtype).max
@@ -44,29 +55,29 @@ def associated(pixels: Pixels) -> Pixels:
     result = pixels.astype(np.float32)
     factor = result[..., -1:]
     with np.errstate(all="ignore"):
-        np.multiply(result[..., :-1], factor, out=result[..., :-1], where=factor >= _NO_ALPHA)
+        np.multiply(result[..., :-1], factor, out=result[..., :-1], where=factor >= _MIN_ALPHA)
     return result
 
 
 def as_half(pixels: Pixels) -> Pixels:
-    """Return float16 values; what is finite stays finite, at most ±65504."""
+    """Convert to float16; finite values are clipped to ±65504, so that they stay finite."""
     top = np.finfo(np.float16).max
     return np.where(np.isfinite(pixels), np.clip(pixels, -top, top), pixels).astype(np.float16)
 
 
-def turned(pixels: Pixels, orientation: int) -> Pixels:
-    """Turn H×W×C pixels the way that a viewer would, by an EXIF orientation of 1 to 8."""
-    return np.ascontiguousarray(_orientation.turned(pixels, orientation))
+def turn_upright(pixels: Pixels, orientation: int) -> Pixels:
+    """Turn H×W×C pixels as a viewer would, by an EXIF orientation of 1 to 8; C-contiguous."""
+    return np.ascontiguousarray(_orientation.to_upright(pixels, orientation))
 
 
-def widened(pixels: Pixels, bits: int) -> Pixels:
-    """Spread values of 10 or 12 bits, held in the high bits of uint16, over all of 0..65535."""
+def expand_bits(pixels: Pixels, bits: int) -> Pixels:
+    """Stretch 10- or 12-bit values, stored in the high bits of uint16, to 0..65535."""
     spread: Pixels = pixels | (pixels >> bits)
     return spread
 
 
-def narrowed(pixels: Pixels, bits: int) -> Pixels:
-    """Round uint16 values to so many bits, held in the high bits: undo `widened`."""
+def reduce_bits(pixels: Pixels, bits: int) -> Pixels:
+    """Round uint16 values to `bits` bits, stored in the high bits: the inverse of `expand_bits`."""
     top = (1 << bits) - 1
     rounded = (pixels.astype(np.uint32) * top + 32767) // 65535
     return (rounded << (16 - bits)).astype(np.uint16)

@@ -1,7 +1,7 @@
-"""Uncompressed TIFF: rows straight from and to their place in the file.
+"""Read and write rows of uncompressed TIFF files in place.
 
-Libraries copy such pixels through buffers of their own, and must read a whole strip where a
-survey wants one row of it.
+Libraries copy such pixels through buffers of their own, and read a whole strip where a survey needs
+one row of it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from drht_plugin.io._codec import CodecError
 from drht_plugin.io._pixels import Pixels
-from drht_plugin.io._rows import Regrouped, Shape
+from drht_plugin.io._rows import BlockWriter, Shape
 from drht_plugin.io.metadata import ifd
 from drht_plugin.storage.direct_file import DirectFile
 
@@ -29,14 +29,14 @@ _ORDER: ifd.Order = "<" if sys.byteorder == "little" else ">"
 
 
 @dataclass(frozen=True)
-class PixelPlaces:
-    """Where the pixels lie.
+class PixelBlocks:
+    """Positions of the pixel blocks (strips or tiles) in a file.
 
     Attributes:
-        shape: H×W×C.
-        dtype: As stored, byte order included.
-        block: Rows and columns of a strip or tile.
-        offsets: Of the blocks in the file, row by row of blocks.
+        shape: H×W×C of the picture.
+        dtype: as stored, byte order included.
+        block: rows and columns of a block.
+        offsets: of each block in the file (bytes), in row-major order.
     """
 
     shape: Shape
@@ -46,20 +46,23 @@ class PixelPlaces:
 
     @property
     def across(self) -> int:
-        """Blocks beside each other."""
+        """Number of blocks side by side."""
         return -(-self.shape[1] // self.block[1])
 
 
-def pixel_places(buffer: ifd.Buffer, dtype: str) -> PixelPlaces | None:
-    """Say where the pixels of a TIFF file lie; None where they are not plainly there.
+def find_pixels(buffer: ifd.Buffer, dtype: str) -> PixelBlocks | None:
+    """Locate the pixels of an uncompressed TIFF file.
 
     Args:
-        buffer: The file.
-        dtype: Of the pixels, as `_tiff.parse` gives it.
+        buffer: the file's bytes.
+        dtype: of the pixels, as `tiff.parse` returns it.
+
+    Returns:
+        None where the pixels are compressed, or stored in another unusual way.
 
     Raises:
-        CodecError: They should lie where the file has ended.
-        ValueError: The file's structure is damaged.
+        CodecError: the file ends before its pixels do.
+        ValueError: the file's structure is damaged.
     """
     fields, order = ifd.parse(buffer).main, ifd.parse(buffer).order
 
@@ -72,7 +75,7 @@ def pixel_places(buffer: ifd.Buffer, dtype: str) -> PixelPlaces | None:
         stored = stored.newbyteorder(order)
     bits = fields[_BITS].integers() if _BITS in fields else ()
     channels = number(_SAMPLES, 1)
-    usual = {
+    conditions = {
         number(_COMPRESSION, 1) == 1,
         number(_PHOTOMETRIC, 0) == (2 if channels >= 3 else 1),
         number(_PLANES, 1) == 1 or channels == 1,
@@ -88,10 +91,10 @@ def pixel_places(buffer: ifd.Buffer, dtype: str) -> PixelPlaces | None:
     else:
         block = (min(number(_ROWS, height), height), width)
     tag = _TILE_OFFSETS if tiled else _OFFSETS
-    if not all(usual) or min(height, width, *block) < 1 or tag not in fields:
+    if not all(conditions) or min(height, width, *block) < 1 or tag not in fields:
         return None
     offsets = np.array(fields[tag].numbers(), np.uint64)
-    found = PixelPlaces((height, width, channels), stored, block, offsets)
+    found = PixelBlocks((height, width, channels), stored, block, offsets)
     rows_of_blocks = -(-height // block[0])
     if len(offsets) != rows_of_blocks * found.across:
         return None
@@ -109,30 +112,30 @@ def pixel_places(buffer: ifd.Buffer, dtype: str) -> PixelPlaces | None:
 
 
 class PlainReader:
-    """Rows of an uncompressed TIFF file."""
+    """Reader of rows of an uncompressed TIFF file; see `_rows.Reader`."""
 
-    def __init__(self, path: Path, where: PixelPlaces) -> None:
-        self.shape, self.dtype = where.shape, np.dtype(where.dtype.name)
-        self._where = where
+    def __init__(self, path: Path, blocks: PixelBlocks) -> None:
+        self.shape, self.dtype = blocks.shape, np.dtype(blocks.dtype.name)
+        self._pixel_blocks = blocks
         self._file = open(path, "rb", buffering=0)  # noqa: SIM115 (closed by `close`)
 
     def read(self, top: int, bottom: int, step: int) -> Pixels:
         """Return rows ``top:bottom:step``."""
         wanted = range(top, bottom, step)
-        out = np.empty((len(wanted), *self.shape[1:]), self._where.dtype)
-        if self._where.across > 1 or self._where.block[1] != self.shape[1]:
+        out = np.empty((len(wanted), *self.shape[1:]), self._pixel_blocks.dtype)
+        if self._pixel_blocks.across > 1 or self._pixel_blocks.block[1] != self.shape[1]:
             self._read_tiles(wanted, out)
         else:
-            for first, count, offset in self._extents(wanted):
-                self._fill(out[first : first + count], offset)
+            for first, count, offset in self._runs(wanted):
+                self._read_into(out[first : first + count], offset)
         return out.astype(self.dtype, copy=False)
 
-    def _extents(self, wanted: range) -> Iterator[tuple[int, int, int]]:
-        """Yield which of the wanted rows lie one after the other, how many, and where."""
-        rows, row_bytes = self._where.block[0], self.shape[1] * self._pixel
+    def _runs(self, wanted: range) -> Iterator[tuple[int, int, int]]:
+        """Yield runs of rows stored one after the other: first index, number, file offset."""
+        rows, row_bytes = self._pixel_blocks.block[0], self.shape[1] * self._pixel
         start = count = place = 0
         for index, row in enumerate(wanted):
-            at = int(self._where.offsets[row // rows]) + row % rows * row_bytes
+            at = int(self._pixel_blocks.offsets[row // rows]) + row % rows * row_bytes
             if count and at == place + count * row_bytes:
                 count += 1
                 continue
@@ -144,21 +147,21 @@ class PlainReader:
 
     @property
     def _pixel(self) -> int:
-        return self.shape[2] * self._where.dtype.itemsize
+        return self.shape[2] * self._pixel_blocks.dtype.itemsize
 
     def _read_tiles(self, wanted: range, out: Pixels) -> None:
-        where = self._where
-        rows, columns = where.block
-        tile = np.empty((rows, columns, self.shape[2]), where.dtype)
+        blocks = self._pixel_blocks
+        rows, columns = blocks.block
+        tile = np.empty((rows, columns, self.shape[2]), blocks.dtype)
         done = 0
         while done < len(wanted):
             row = wanted[done]
             band, inside = divmod(row, rows)
             part = wanted[done : done + 1 + (rows - 1 - inside) // wanted.step]
             last = part[-1] - band * rows + 1
-            for column in range(where.across):
-                offset = int(where.offsets[band * where.across + column])
-                self._fill(tile[inside:last], offset + inside * columns * self._pixel)
+            for column in range(blocks.across):
+                offset = int(blocks.offsets[band * blocks.across + column])
+                self._read_into(tile[inside:last], offset + inside * columns * self._pixel)
                 left = column * columns
                 width = min(columns, self.shape[1] - left)
                 out[done : done + len(part), left : left + width] = tile[
@@ -166,7 +169,7 @@ class PlainReader:
                 ]
             done += len(part)
 
-    def _fill(self, out: Pixels, offset: int) -> None:
+    def _read_into(self, out: Pixels, offset: int) -> None:
         view = memoryview(out.data).cast("B")
         self._file.seek(offset)
         done = 0
@@ -177,23 +180,23 @@ class PlainReader:
             done += count
 
     def close(self) -> None:
-        """Let the file go."""
+        """Close the file."""
         self._file.close()
 
 
 class PlainWriter:
-    """An uncompressed TIFF file, written from its first byte to its last.
+    """Writer of an uncompressed TIFF file, from first byte to last; see `_rows.Writer`.
 
     Args:
-        path: Of the new file.
+        path: of the new file.
         shape: H×W×C.
-        dtype: Of the pixels.
-        tile: Width and height of a tile, or None for strips.
-        big: Whether offsets have 64 bits.
-        tree: What the file says beside how its pixels are stored.
+        dtype: of the pixels.
+        tile: width and height of a tile; None for strips.
+        big: whether offsets have 64 bits.
+        tree: metadata; fields that describe the storage are added.
 
     Raises:
-        OSError: There is no room for the pixels, or the file cannot be made.
+        OSError: the disk is full, or the file cannot be made.
     """
 
     def __init__(
@@ -215,11 +218,11 @@ class PlainWriter:
         else:
             self._rows = min(max(_STRIP_BYTES // row_bytes, 1), height)
         self._at = 16 if big else 8
-        head = ifd.head(0, _ORDER, big)
+        head = ifd.tiff_header(0, _ORDER, big)
         self._file = DirectFile(path, len(head) + self._blocks * self._block_bytes)
         self._file.write(memoryview(head))
-        # Strips follow each other without a gap, so that only tiles must come in whole rows.
-        self._regrouped = Regrouped(shape, dtype, tile[1] if tile else 1, self._encode)
+        # Strips are contiguous, so that only tiles need a whole row of blocks at once.
+        self._block_writer = BlockWriter(shape, dtype, tile[1] if tile else 1, self._write_blocks)
 
     @property
     def _across(self) -> int:
@@ -235,17 +238,17 @@ class PlainWriter:
         return self._rows * columns * self._shape[2] * self._dtype.itemsize
 
     def write(self, rows: Pixels) -> None:
-        """Take the next rows."""
-        self._regrouped.write(rows)
+        """Write the next rows."""
+        self._block_writer.write(rows)
 
-    def _encode(self, _top: int, rows: Pixels) -> None:
+    def _write_blocks(self, _top: int, rows: Pixels) -> None:
         if self._tile:
             for at in range(0, len(rows), self._rows):
-                self._put(self._tiled(rows[at : at + self._rows]))
+                self._append(self._cut_tiles(rows[at : at + self._rows]))
         else:
-            self._put(rows)
+            self._append(rows)
 
-    def _tiled(self, rows: Pixels) -> Pixels:
+    def _cut_tiles(self, rows: Pixels) -> Pixels:
         assert self._tile
         columns, height = self._tile
         _, width, channels = self._shape
@@ -254,21 +257,26 @@ class PlainWriter:
         tiles = padded.reshape(height, self._across, columns, channels).swapaxes(0, 1)
         return np.ascontiguousarray(tiles)
 
-    def _put(self, pixels: Pixels) -> None:
+    def _append(self, pixels: Pixels) -> None:
         self._file.write(memoryview(pixels.data).cast("B"))
         self._at += pixels.nbytes
 
     def finish(self) -> None:
-        """Write the directory, and its place into the header."""
+        """Write the directory, and its offset into the header; close the file.
+
+        Raises:
+            OSError: the file cannot be written.
+            ValueError: the file is too large for 32-bit offsets.
+        """
         at = self._at + self._at % 2
-        tree = replace(self._tree, main={**self._structure(), **self._tree.main})
-        data = ifd.serialised(tree, at, _ORDER, self._big)
+        tree = replace(self._tree, main={**self._storage_fields(), **self._tree.main})
+        data = ifd.serialise(tree, at, _ORDER, self._big)
         if not self._big and at + len(data) > 0xFFFFFFFF:
             raise ValueError("the file outgrew 4 GB")
         self._file.write(memoryview(bytes(at - self._at) + data))
-        self._file.finish(at + len(data), ifd.head(at, _ORDER, self._big))
+        self._file.finish(at + len(data), ifd.tiff_header(at, _ORDER, self._big))
 
-    def _structure(self) -> dict[int, ifd.Field]:
+    def _storage_fields(self) -> dict[int, ifd.Field]:
         height, width, channels = self._shape
         start = 16 if self._big else 8
         offsets = start + np.arange(self._blocks, dtype=np.uint64) * np.uint64(self._block_bytes)
@@ -279,28 +287,28 @@ class PlainWriter:
         form = np.full(channels, 3 if self._dtype.kind == "f" else 1)
         wide = 16 if self._big else 4
         fields = {
-            _WIDTH: ifd.numbers(4, [width]),
-            _LENGTH: ifd.numbers(4, [height]),
-            _BITS: ifd.numbers(3, bits),
-            _COMPRESSION: ifd.short(1),
-            _PHOTOMETRIC: ifd.short(2 if channels >= 3 else 1),
-            _SAMPLES: ifd.short(channels),
-            _PLANES: ifd.short(1),
-            _FORMAT: ifd.numbers(3, form),
+            _WIDTH: ifd.integer_field(4, [width]),
+            _LENGTH: ifd.integer_field(4, [height]),
+            _BITS: ifd.integer_field(3, bits),
+            _COMPRESSION: ifd.short_field(1),
+            _PHOTOMETRIC: ifd.short_field(2 if channels >= 3 else 1),
+            _SAMPLES: ifd.short_field(channels),
+            _PLANES: ifd.short_field(1),
+            _FORMAT: ifd.integer_field(3, form),
         }
         if self._tile:
             return fields | {
-                _TILE_WIDTH: ifd.numbers(4, [self._tile[0]]),
-                _TILE_LENGTH: ifd.numbers(4, [self._tile[1]]),
-                _TILE_OFFSETS: ifd.numbers(wide, offsets),
-                _TILE_COUNTS: ifd.numbers(wide, counts),
+                _TILE_WIDTH: ifd.integer_field(4, [self._tile[0]]),
+                _TILE_LENGTH: ifd.integer_field(4, [self._tile[1]]),
+                _TILE_OFFSETS: ifd.integer_field(wide, offsets),
+                _TILE_COUNTS: ifd.integer_field(wide, counts),
             }
         return fields | {
-            _ROWS: ifd.numbers(4, [self._rows]),
-            _OFFSETS: ifd.numbers(wide, offsets),
-            _COUNTS: ifd.numbers(wide, counts),
+            _ROWS: ifd.integer_field(4, [self._rows]),
+            _OFFSETS: ifd.integer_field(wide, offsets),
+            _COUNTS: ifd.integer_field(wide, counts),
         }
 
     def close(self) -> None:
-        """Let the file go."""
+        """Close the file."""
         self._file.close()

@@ -1,14 +1,14 @@
-"""Smaller copies of a TIFF file's picture: pyramids, as further pages or as sub-directories."""
+"""Read the levels of pyramid TIFF files, stored as further pages or sub-directories."""
 
 from pathlib import Path
 
 from drht_plugin.io._pixels import Pixels
 from drht_plugin.io._rows import Reader
-from drht_plugin.libvips.smaller import level
+from drht_plugin.libvips.smaller import pyramid_level
 
 
 class Pyramid:
-    """A TIFF file's reader, and its smaller copies where it has any."""
+    """Reader of a TIFF file that also opens its pyramid levels; see `_rows.Shrinkable`."""
 
     def __init__(self, source: Reader, path: Path) -> None:
         self._source, self._path = source, path
@@ -18,13 +18,13 @@ class Pyramid:
         """Return rows ``top:bottom:step``."""
         return self._source.read(top, bottom, step)
 
-    def reduced(self, most: int) -> Reader | None:
-        """Return a reader of a smaller copy, see `Shrinkable`."""
+    def reduced(self, max_factor: int) -> Reader | None:
+        """Return a reader of a pyramid level; see `_rows.Shrinkable`."""
         from drht_plugin.io._vips import VipsReader
 
-        options = level(self._path, most)
+        options = pyramid_level(self._path, max_factor)
         return VipsReader(self._path, "tiff", options) if options else None
 
     def close(self) -> None:
-        """Let the file go."""
+        """Close the file."""
         self._source.close()

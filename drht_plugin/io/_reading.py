@@ -1,4 +1,4 @@
-"""Reading picture files: what is accepted, what is refused, and by which words."""
+"""Read picture files, as a whole or by rows, and refuse what is not supported."""
 
 import struct
 from collections.abc import Iterator
@@ -18,27 +18,31 @@ from drht_plugin.io._formats import (
     FORMATS,
     HEADER_BYTES,
     Format,
-    by_suffix,
+    format_of_suffix,
     readable_suffixes,
     sniff,
 )
-from drht_plugin.io._picture import Picture, backend_of, called
-from drht_plugin.io._pixels import turned
+from drht_plugin.io._picture import Picture, backend_of, name_of
+from drht_plugin.io._pixels import turn_upright
 from drht_plugin.io._rows import Reader, Shrinkable
-from drht_plugin.io.metadata.types import Carrier, orientation, sound
+from drht_plugin.io.metadata.types import Carrier, orientation, sanitise
 
 
 class PictureFile:
-    """An open picture file, read by rows: ``file[top:bottom:step]``; close it when done.
+    """Open picture file that is read by rows: ``file[top:bottom:step]``.
 
-    Rows are decoded as they are asked for, best from top to bottom.
+    Rows are decoded when they are read, which is fastest from top to bottom. Close the file when
+    done, or use it as a context manager.
 
     Attributes:
-        path: As given to `open_picture`.
-        shape, dtype, transfer, carrier: As of `Picture`.
-        whole: Whether the format is decoded as a whole, whatever rows are asked for: WebP, AVIF,
-            HEIC, JPEG XL, JPEG 2000. (So are interlaced PNG and progressive JPEG files, which
-            their libraries hold in a form of their own.)
+        path: as given to `open_picture`.
+        shape: H×W×C.
+        dtype: of the pixels; see `Picture`.
+        transfer: "srgb" or "linear"; see `Picture`.
+        carrier: metadata and coding; see `Picture`.
+        whole: whether the format is decoded as a whole, whatever rows are read: WebP, AVIF, HEIC,
+            JPEG XL and JPEG 2000. (Interlaced PNG and progressive JPEG files are too, but their
+            libraries hold them in a form of their own.)
     """
 
     def __init__(self, path: Path, reader: Reader, row: Format, carrier: Carrier) -> None:
@@ -48,34 +52,37 @@ class PictureFile:
         self._reader, self._row = reader, row
 
     def __getitem__(self, rows: slice) -> NDArray[Any]:
-        """Return rows, R×W×C.
+        """Return rows ``top:bottom:step``, R×W×C.
 
         Raises:
-            ReadError: The file is damaged or ends early there.
+            ReadError: the file is damaged or ends early.
         """
         top, bottom, step = rows.indices(self.shape[0])
         if bottom <= top:
             return np.empty((0, *self.shape[1:]), self.dtype)
-        with _reading(self.path):
+        with _read_errors(self.path):
             return self._reader.read(top, bottom, step)
 
-    def reduced(self, most: int) -> "PictureFile | None":
-        """Return the file as its decoder makes it smaller or as a level, at most `most` times.
+    def reduced(self, max_factor: int) -> "PictureFile | None":
+        """Open a smaller copy of the picture: a JPEG's shrink-on-load, or a TIFF pyramid's level.
+
+        Args:
+            max_factor: how many times smaller the copy may be in each direction.
 
         Returns:
-            None where the format has no cheap way to.
+            The smallest copy that is allowed; None where there is none.
 
         Raises:
-            ReadError: The file is damaged or gone.
+            ReadError: the file is damaged or has been removed.
         """
         if not isinstance(self._reader, Shrinkable):
             return None
-        with _reading(self.path):
-            reader = self._reader.reduced(most)
+        with _read_errors(self.path):
+            reader = self._reader.reduced(max_factor)
         return PictureFile(self.path, reader, self._row, self.carrier) if reader else None
 
     def close(self) -> None:
-        """Let the file go."""
+        """Close the file."""
         self._reader.close()
 
     def __enter__(self) -> "PictureFile":
@@ -86,70 +93,79 @@ class PictureFile:
 
 
 def open_picture(path: str | PathLike[str]) -> PictureFile:
-    """Open one picture file to be read by rows.
+    """Open a picture file to read it by rows.
 
     Args:
-        path: A file whose suffix is among `readable_suffixes` and says what it really is.
+        path: a file whose suffix is one of `readable_suffixes` and fits its content.
 
     Raises:
-        ReadError: The file is missing, empty, damaged, of another format than its name says, or of
-            a kind that is not read: CMYK, Lab, camera raw, 32-bit integers, more than 4 channels,
-            several pages. The message starts with the file's name. Damage to its pixels shows
+        ReadError: the file is missing, empty, damaged, of another format than its suffix says, or
+            of an unsupported kind: CMYK, Lab, camera raw, 32-bit integers, more than 4 channels,
+            several pages. The message starts with the file's name. Damaged pixels are noticed
             when they are read.
     """
     path = Path(path)
-    with _reading(path), FileBytes(path) as buffer:
-        row = _recognised(path, buffer[:HEADER_BYTES])
+    with _read_errors(path), FileBytes(path) as buffer:
+        row = _recognise(path, buffer[:HEADER_BYTES])
         reader, carrier = backend_of(row).reader(path, row.name, buffer)
-    carrier = replace(carrier, metadata=sound(carrier.metadata))
+    carrier = replace(carrier, metadata=sanitise(carrier.metadata))
     return PictureFile(path, reader, row, carrier)
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    """Give failures to read the project's words."""
+def _read_errors(path: Path) -> Iterator[None]:
+    """Turn errors of backends and the system into `ReadError`."""
     try:
         yield
     except UnsupportedError as error:
-        raise ReadError(f"{called(path)}: {error}") from error
+        raise ReadError(f"{name_of(path)}: {error}") from error
     except (CodecError, ValueError, IndexError, struct.error) as error:
-        raise ReadError(f"{called(path)}: is damaged or ends early ({error})") from error
+        raise ReadError(f"{name_of(path)}: is damaged or ends early ({error})") from error
     except OSError as error:
-        raise ReadError(f"{called(path)}: cannot be read: {error.strerror or error}") from error
+        raise ReadError(f"{name_of(path)}: cannot be read: {error.strerror or error}") from error
 
 
 def read_picture(path: str | PathLike[str]) -> Picture:
-    """Read one picture file as a whole.
+    """Read a picture file as a whole.
+
+    Args:
+        path: see `open_picture`.
 
     Returns:
-        The pixels as coded in the file, and what must survive beside them. Palettes and 1, 2 and
-        4 bits come as uint8; 10, 12 and 14 bits as uint16 over its whole range; half-float
-        OpenEXR with alpha as float32, so that its alpha can be undone exactly.
+        Pixels as stored in the file, and their metadata. Palettes and 1, 2 and 4 bits become
+        uint8; 10, 12 and 14 bits become uint16, stretched to its range. Half-float OpenEXR with
+        alpha becomes float32, so that premultiplying restores its values exactly.
 
     Raises:
-        ReadError: As `open_picture`; the file is damaged or cut short.
+        ReadError: see `open_picture`; or pixels are damaged or missing.
     """
     with open_picture(path) as file:
         pixels = np.ascontiguousarray(file[:])
     return Picture(pixels, file.transfer, file.carrier)
 
 
-def _recognised(path: Path, header: bytes) -> Format:
-    """Return the format of a file; refuse one whose name or content is not understood."""
+def _recognise(path: Path, header: bytes) -> Format:
+    """Return the format of a file; refuse unknown ones, and a suffix that does not fit."""
     if not header:
-        raise ReadError(f"{called(path)}: is empty (0 bytes)")
-    named, found = by_suffix(path.suffix), sniff(header)
+        raise ReadError(f"{name_of(path)}: is empty (0 bytes)")
+    named, found = format_of_suffix(path.suffix), sniff(header)
     label = FORMATS[found].label if found in FORMATS else found
     if named is None:
         known = ", ".join(sorted(readable_suffixes()))
-        raise ReadError(f"{called(path)}: suffix '{path.suffix}' is not read; these are: {known}")
+        raise ReadError(f"{name_of(path)}: suffix '{path.suffix}' is not read; these are: {known}")
     if found is None:
-        raise ReadError(f"{called(path)}: is not a {named.label} picture")
+        raise ReadError(f"{name_of(path)}: is not a {named.label} picture")
     if found != named.name:
-        raise ReadError(f"{called(path)}: is a {label} picture, not {named.label} as its name says")
+        raise ReadError(
+            f"{name_of(path)}: is a {label} picture, not {named.label} as its name says"
+        )
     return named
 
 
 def upright(picture: Picture) -> NDArray[Any]:
-    """Return the pixels as a viewer shows them: turned by the orientation tag, H×W×C."""
-    return turned(picture.pixels, orientation(picture.carrier.metadata))
+    """Return a picture's pixels as a viewer shows them, H×W×C.
+
+    Args:
+        picture: from `read_picture`. Its pixels are turned by its orientation tag.
+    """
+    return turn_upright(picture.pixels, orientation(picture.carrier.metadata))

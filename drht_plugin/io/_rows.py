@@ -1,4 +1,4 @@
-"""Pixels in and out by rows: what every format's reader and writer offers to `_files`."""
+"""Read and write pixels by rows: the interface of backends, and adapters for codecs."""
 
 from __future__ import annotations
 
@@ -13,60 +13,67 @@ Shape = tuple[int, int, int]
 
 
 class Reader(Protocol):
-    """An open picture file; errors are those of `_codec`.
+    """Open picture file; raises the errors of `_codec`.
 
     Attributes:
         shape: H×W×C.
-        dtype: Of the pixels that `read` gives.
+        dtype: of the pixels that `read` returns.
     """
 
     shape: Shape
     dtype: np.dtype[Any]
 
     def read(self, top: int, bottom: int, step: int) -> Pixels:
-        """Return rows ``top:bottom:step``, an array that is the caller's."""
+        """Return rows ``top:bottom:step``, R×W×C, as an array that the caller owns."""
         ...
 
     def close(self) -> None:
-        """Let the file go; may be called twice."""
+        """Close the file; may be called twice."""
         ...
 
 
 @runtime_checkable
 class Shrinkable(Protocol):
-    """A reader whose codec can give the picture made smaller, for less than the cost of it all."""
+    """Reader that has smaller copies of the picture, which are cheaper to read."""
 
-    def reduced(self, most: int) -> Reader | None:
-        """Return a reader of it, at most `most` times smaller each way; None where none is."""
+    def reduced(self, max_factor: int) -> Reader | None:
+        """Open the smallest copy that is allowed.
+
+        Args:
+            max_factor: how many times smaller the copy may be in each direction.
+
+        Returns:
+            None where there is no copy.
+        """
         ...
 
 
 class Writer(Protocol):
-    """A picture file that is being written; errors are those of `_codec`."""
+    """Picture file that is being written; raises the errors of `_codec`."""
 
     def write(self, rows: Pixels) -> None:
-        """Take the next rows."""
+        """Write the next rows, R×W×C."""
         ...
 
     def finish(self) -> None:
-        """Write what remains when all rows were given; the file is whole then, and closed."""
+        """Complete and close the file, after all rows are written."""
         ...
 
     def close(self) -> None:
-        """Let an unfinished file go; nothing happens to a finished one."""
+        """Close an unfinished file; does nothing to a finished one."""
         ...
 
 
-class Blocks:
-    """Rows out of a decoder that gives whole blocks of rows: strips, rows of tiles.
+class BlockReader:
+    """Reader for a decoder that yields blocks of rows: strips, or rows of tiles.
 
-    The last block is kept, so that a block which two requests share is decoded once.
+    The last block is cached, so that two reads which share it decode it once.
 
     Args:
         shape: H×W×C.
-        dtype: Of the pixels.
-        rows: To a block.
-        decode: Gives the rows from `top` to `bottom`, both at the borders of blocks.
+        dtype: of the pixels.
+        rows: per block.
+        decode: (top, bottom) → rows ``top:bottom``, both at borders of blocks.
     """
 
     def __init__(
@@ -93,7 +100,7 @@ class Blocks:
         return out
 
     def _decoded(self, row: int, bottom: int) -> tuple[int, Pixels]:
-        """Return rows that hold `row` and what follows: up to `bottom`, or their block's end."""
+        """Return blocks that contain `row`, up to `bottom` or one block, and their first row."""
         first, rows = self._kept
         if first <= row < first + len(rows):
             return first, rows
@@ -105,33 +112,39 @@ class Blocks:
         return first, rows
 
 
-class Whole:
-    """A writer for formats that are coded as a whole: gathers the rows."""
+class WholeWriter:
+    """Writer for formats that are encoded as a whole: collects the rows.
+
+    Args:
+        shape: H×W×C.
+        dtype: of the pixels.
+        encode: writes all pixels to the file.
+    """
 
     def __init__(self, shape: Shape, dtype: np.dtype[Any], encode: Callable[[Pixels], None]):
         self._pixels, self._row, self._encode = np.empty(shape, dtype), 0, encode
 
     def write(self, rows: Pixels) -> None:
-        """Take the next rows."""
+        """Collect the next rows."""
         self._pixels[self._row : self._row + len(rows)] = rows
         self._row += len(rows)
 
     def finish(self) -> None:
-        """Code the picture."""
+        """Encode the picture."""
         self._encode(self._pixels)
 
     def close(self) -> None:
-        """There is nothing to let go."""
+        """Do nothing: no file is open before `finish`."""
 
 
-class Regrouped:
-    """Rows for an encoder that wants whole blocks of them, but for the last.
+class BlockWriter:
+    """Groups rows for an encoder that needs whole blocks; only the last may be smaller.
 
     Args:
         shape: H×W×C.
-        dtype: Of the pixels.
-        rows: To a block.
-        encode: Takes whole blocks, and the row that they begin at.
+        dtype: of the pixels.
+        rows: per block.
+        encode: (top, rows) → None; writes whole blocks that start at row `top`.
     """
 
     def __init__(
@@ -147,7 +160,7 @@ class Regrouped:
         self._held = self._row = 0
 
     def write(self, rows: Pixels) -> None:
-        """Take the next rows; as many as make whole blocks are coded."""
+        """Write the next rows; those that complete no block wait for the next call."""
         while len(rows):
             last = self._row + self._held + len(rows) == self._height
             whole = len(rows) if last else len(rows) // self._block * self._block

@@ -1,4 +1,4 @@
-"""Writing picture files: what a format can hold, and how a file appears whole or not at all."""
+"""Write picture files, complete or not at all, and refuse what a format cannot hold."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,10 +12,16 @@ from numpy.typing import NDArray
 
 from drht_plugin.errors import InputError, WriteError
 from drht_plugin.io._codec import CodecError
-from drht_plugin.io._formats import Format, by_suffix, holders, holds, writable_suffixes
-from drht_plugin.io._picture import Described, Picture, backend_of, called
-from drht_plugin.io._pixels import Pixels, turned
-from drht_plugin.io._rows import Shape, Whole, Writer
+from drht_plugin.io._formats import (
+    Format,
+    can_hold,
+    format_of_suffix,
+    suffixes_for,
+    writable_suffixes,
+)
+from drht_plugin.io._picture import Picture, PictureLike, backend_of, name_of
+from drht_plugin.io._pixels import Pixels, turn_upright
+from drht_plugin.io._rows import Shape, WholeWriter, Writer
 from drht_plugin.io.metadata import ifd
 from drht_plugin.io.metadata.types import Metadata, orientation
 from drht_plugin.storage import replacing
@@ -27,54 +33,55 @@ _HEIF = ("avif", "heic")
 @contextmanager
 def create_picture(
     path: str | PathLike[str],
-    like: Described,
+    like: PictureLike,
     *,
     quality: int | None = None,
     folder: Path | None = None,
 ) -> Iterator["PictureSink"]:
-    """Write a picture by rows, with the metadata of the picture that it is made from.
+    """Write a picture by rows, with the metadata of its source.
 
-    The file appears under its name when the body has ended well, and is whole then; a failure
-    leaves nothing behind, and a file that was there untouched.
+    The file appears under its name, complete, when the body ends well. When it fails, nothing is
+    left behind, and an existing file is not changed.
 
-    WebP, AVIF, JPEG XL and JPEG 2000 are coded as a whole, so that their pixels are held in memory
-    until then. So are those of a picture that must be turned, because its source says by a tag how
-    it is to be turned and the target's format cannot.
+    WebP, AVIF, JPEG XL and JPEG 2000 are encoded as a whole, so that all pixels are held in memory.
+    The same goes for a picture with an orientation tag whose target format has none: its pixels are
+    turned upright.
 
     Args:
-        path: Target; its suffix, among `writable_suffixes`, names the format.
-        like: The source, from `open_picture` or `read_picture`.
-        quality: 1 to 100, for JPEG, WebP and AVIF; others are stored exactly and ignore it. By
-            default a JPEG source's own quality, 95 for other lossy sources, and exact
-            storage of exact sources where the format can.
-        folder: Where the unfinished file is; beside the target if absent. Must be on its disk.
+        path: target; its suffix, one of `writable_suffixes`, names the format.
+        like: the source, from `open_picture` or `read_picture`.
+        quality: 1 to 100, for JPEG, WebP and AVIF; other formats are lossless and ignore it. None
+            keeps a JPEG source's quality, stores lossless sources losslessly where the format can,
+            and takes 95 otherwise.
+        folder: where the unfinished file goes, on the target's disk; None puts it beside the
+            target.
 
     Yields:
-        What takes the rows: ``sink[top:bottom] = rows``, in order, of the source's dtype.
+        A sink that takes rows: ``sink[top:bottom] = rows``, in order, of the source's dtype.
 
     Raises:
-        InputError: The format cannot hold such pixels, or as many.
-        WriteError: The file cannot be written. The message starts with the target's name.
+        InputError: the format cannot hold such pixels, or not as many.
+        WriteError: the file cannot be written. The message starts with the target's name.
     """
     path = Path(path)
-    row = _target(path, like)
+    row = _target_format(path, like)
     if quality is not None and not 1 <= quality <= 100:
         raise InputError(f"quality is {quality}; it goes from 1 to 100")
     carrier = like.carrier
     turn = orientation(carrier.metadata)
-    turns = turn != 1 and not row.orients
-    if row.name != "png" or carrier.format != "png":  # that keeps its code points as they are
+    turns = turn != 1 and not row.has_orientation
+    if row.name != "png" or carrier.format != "png":  # from PNG to PNG, code points are kept
         carrier = replace(carrier, metadata=_with_profile(carrier.metadata))
     if carrier.metadata.exif and turns:
-        exif = ifd.upright(carrier.metadata.exif)
+        exif = ifd.reset_orientation(carrier.metadata.exif)
         carrier = replace(carrier, metadata=replace(carrier.metadata, exif=exif))
 
-    def begin(temporary: Path) -> Writer:
+    def start_writer(temporary: Path) -> Writer:
         backend = backend_of(row)
 
         def encode(pixels: Pixels) -> None:
             if turns:
-                pixels = turned(pixels, turn)
+                pixels = turn_upright(pixels, turn)
             if row.whole:
                 backend.write(temporary, row.name, pixels, carrier, quality)
                 return
@@ -88,17 +95,17 @@ def create_picture(
                 writer.close()
 
         if row.whole or turns:
-            return Whole(like.shape, like.dtype, encode)
+            return WholeWriter(like.shape, like.dtype, encode)
         return backend.writer(temporary, row.name, like.shape, like.dtype, carrier, quality)
 
-    with _stored(path, begin, folder) as target:
+    with _replacing_file(path, start_writer, folder) as target:
         sink = PictureSink(path, target, like.shape, like.dtype)
         yield sink
         sink.require_all()
 
 
 def _with_profile(metadata: Metadata) -> Metadata:
-    """Return metadata with a profile in place of code points, which most formats cannot hold."""
+    """Replace code points by a profile, as most formats cannot hold code points."""
     if metadata.cicp is None:
         return metadata
     from drht_plugin.colour.cicp import Cicp
@@ -111,12 +118,12 @@ def _with_profile(metadata: Metadata) -> Metadata:
 
 
 class PictureSink:
-    """A picture file that is being written, by `create_picture` or `create_hdr`.
+    """Sink for the rows of a picture file, made by `create_picture` or `create_hdr`.
 
     Attributes:
-        path: The target.
+        path: the target.
         shape: H×W×C.
-        dtype: Of the rows that it takes.
+        dtype: of the rows.
     """
 
     def __init__(self, path: Path, target: Writer, shape: Shape, dtype: np.dtype[Any]) -> None:
@@ -124,34 +131,38 @@ class PictureSink:
         self._target, self._row = target, 0
 
     def __setitem__(self, rows: slice, pixels: NDArray[Any]) -> None:
-        """Take the next rows.
+        """Write the next rows.
+
+        Args:
+            rows: ``top:bottom``, starting where the last rows ended.
+            pixels: R×W×C of the sink's dtype.
 
         Raises:
-            InputError: Rows that are not the next ones, or of another shape or dtype.
-            WriteError: They cannot be written.
+            InputError: the rows are not the next ones, or are of another shape or dtype.
+            WriteError: the rows cannot be written.
         """
         top, bottom, step = rows.indices(self.shape[0])
         expected = (bottom - top, *self.shape[1:])
         if (top, step) != (self._row, 1) or pixels.shape != expected or pixels.dtype != self.dtype:
             raise InputError(
-                f"{called(self.path)}: given {pixels.dtype} {pixels.shape} as rows {top} to "
+                f"{name_of(self.path)}: given {pixels.dtype} {pixels.shape} as rows {top} to "
                 f"{bottom}; expected {self.dtype} rows of {self.shape[1:]} from {self._row} on"
             )
         try:
             self._target.write(pixels)
         except (OSError, CodecError, ValueError) as error:
-            raise _unwritten(self.path, error) from error
+            raise _write_error(self.path, error) from error
         self._row = bottom
 
     def require_all(self) -> None:
-        """Refuse to end before the last row.
+        """Check that all rows have been written.
 
         Raises:
-            InputError: Rows are missing.
+            InputError: rows are missing.
         """
         if self._row != self.shape[0]:
             raise InputError(
-                f"{called(self.path)}: given {self._row} of {self.shape[0]} rows; expected all"
+                f"{name_of(self.path)}: given {self._row} of {self.shape[0]} rows; expected all"
             )
 
 
@@ -162,46 +173,49 @@ def write_picture(
     *,
     quality: int | None = None,
 ) -> None:
-    """Write pixels with the metadata of the picture that they were made from.
+    """Write pixels with the metadata of their source.
 
     Args:
-        path, quality: As of `create_picture`.
-        pixels: Same shape and dtype as ``picture.pixels``.
-        picture: The source, as `read_picture` gave it.
+        path: see `create_picture`.
+        pixels: of the same shape and dtype as ``picture.pixels``.
+        picture: the source, from `read_picture`.
+        quality: see `create_picture`.
 
     Raises:
-        InputError: Shape or dtype differ from the picture's, or the format cannot hold them.
-        WriteError: The file cannot be written. The message starts with the target's name.
+        InputError: shape or dtype differ from the picture's, or the format cannot hold them.
+        WriteError: the file cannot be written. The message starts with the target's name.
     """
     if pixels.shape != picture.shape or pixels.dtype != picture.dtype:
         raise InputError(
-            f"{called(Path(path))}: pixels are {pixels.dtype} {pixels.shape}; "
+            f"{name_of(Path(path))}: pixels are {pixels.dtype} {pixels.shape}; "
             f"the picture's are {picture.dtype} {picture.shape}"
         )
     with create_picture(path, picture, quality=quality) as sink:
         sink[:] = pixels
 
 
-def _target(path: Path, picture: Described) -> Format:
-    """Return the format to write; refuse what it cannot hold."""
-    name = called(path)
-    row = by_suffix(path.suffix)
+def _target_format(path: Path, picture: PictureLike) -> Format:
+    """Return the format of a target; refuse a picture that it cannot hold."""
+    name = name_of(path)
+    row = format_of_suffix(path.suffix)
     if row is None or path.suffix.lower() not in writable_suffixes():
         known = ", ".join(sorted(writable_suffixes()))
         raise InputError(f"{name}: suffix '{path.suffix}' is not written; these are: {known}")
     dtype, (height, width, channels) = picture.dtype.name, picture.shape
     # AVIF holds 10 and 12 bits, not the 16 of other uint16 pictures.
     too_deep = row.name == "avif" and dtype == "uint16" and picture.carrier.format not in _HEIF
-    if too_deep or not holds(row, dtype, channels, picture.transfer):
-        fitting = (s for s in holders(dtype, channels, picture.transfer) if s not in row.suffixes)
+    if too_deep or not can_hold(row, dtype, channels, picture.transfer):
+        fitting = (
+            s for s in suffixes_for(dtype, channels, picture.transfer) if s not in row.suffixes
+        )
         kind = {1: "gray", 2: "gray with alpha", 3: "RGB", 4: "RGB with alpha"}[channels]
         raise InputError(
             f"{name}: {row.label} cannot hold {_encoding(picture.transfer)} {dtype} {kind} "
             f"pixels; {', '.join(fitting)} can"
         )
-    if row.side is not None and max(height, width) > row.side:
+    if row.max_side is not None and max(height, width) > row.max_side:
         raise InputError(
-            f"{name}: {row.label} holds at most {row.side} pixels a side; the picture has "
+            f"{name}: {row.label} holds at most {row.max_side} pixels a side; the picture has "
             f"{height}×{width}"
         )
     return row
@@ -213,33 +227,36 @@ def _encoding(transfer: str) -> str:
 
 @contextmanager
 def create_hdr(path: str | PathLike[str], height: int, width: int) -> Iterator[PictureSink]:
-    """Write scene-linear radiance by rows, as half-float OpenEXR, all or nothing.
+    """Write scene-linear radiance by rows, as half-float OpenEXR, complete or not at all.
+
+    A comment in the file says that 1.0 is the clip point of the input.
 
     Args:
-        path: Target; its suffix must be ``.exr``.
-        height, width: In pixels.
+        path: target; its suffix must be ``.exr``.
+        height: in pixels.
+        width: in pixels.
 
     Yields:
-        What takes float32 rows R×W×3, in order; 1.0 is the input's clip point, which a comment in
-        the file says. Values beyond the half-float range, infinity included, become its ends
-        (±65504).
+        A sink that takes float32 rows R×W×3, in order. Values are clipped to the half-float range,
+        ±65504; infinity too.
 
     Raises:
-        InputError: Another suffix, no pixels; other rows than these, or a NaN in them.
-        WriteError: The file cannot be written. The message starts with the target's name.
+        InputError: the suffix is another one, there are no pixels, or rows are of another shape or
+            dtype or contain NaN.
+        WriteError: the file cannot be written. The message starts with the target's name.
     """
     path = Path(path)
     if path.suffix.lower() != ".exr":
-        raise InputError(f"{called(path)}: radiance is written as .exr, not '{path.suffix}'")
+        raise InputError(f"{name_of(path)}: radiance is written as .exr, not '{path.suffix}'")
     if height < 1 or width < 1:
         raise InputError(f"radiance has {height}×{width} pixels; at least 1×1 is accepted")
 
-    def begin(temporary: Path) -> Writer:
+    def start_writer(temporary: Path) -> Writer:
         from drht_plugin.io import _oiio
 
         return _oiio.hdr_writer(temporary, height, width, _HDR_NOTE)
 
-    with _stored(path, begin) as target:
+    with _replacing_file(path, start_writer) as target:
         sink = _HdrSink(path, target, (height, width, 3), np.dtype(np.float32))
         yield sink
         sink.require_all()
@@ -256,11 +273,12 @@ def write_hdr(path: str | PathLike[str], hdr: NDArray[np.float32]) -> None:
     """Write scene-linear radiance as a whole; see `create_hdr`.
 
     Args:
-        path: Target.
-        hdr: float32 H×W×3.
+        path: target; its suffix must be ``.exr``.
+        hdr: float32 H×W×3; 1.0 is the clip point of the input.
 
     Raises:
-        InputError, WriteError: As `create_hdr`.
+        InputError: `hdr` or the suffix is another one, or `hdr` contains NaN.
+        WriteError: the file cannot be written.
     """
     if hdr.dtype != np.float32 or hdr.ndim != 3 or hdr.shape[2] != 3 or not hdr.size:
         raise InputError(f"radiance is {hdr.dtype} {hdr.shape}; float32 H×W×3 is accepted")
@@ -269,10 +287,10 @@ def write_hdr(path: str | PathLike[str], hdr: NDArray[np.float32]) -> None:
 
 
 @contextmanager
-def _stored(
-    path: Path, begin: Callable[[Path], Writer], folder: Path | None = None
+def _replacing_file(
+    path: Path, start_writer: Callable[[Path], Writer], folder: Path | None = None
 ) -> Iterator[Writer]:
-    """Give the writer of a temporary file, which takes the place of `path` if all went well."""
+    """Start the writer of a temporary file that replaces `path` when the body ends well."""
     body: BaseException | None = None
     try:
         if path.is_dir():
@@ -280,7 +298,7 @@ def _stored(
         if not path.parent.is_dir():
             raise NotADirectoryError(f"'{path.parent}' is not a folder")
         with replacing(path, folder) as temporary:
-            target = begin(temporary)
+            target = start_writer(temporary)
             try:
                 try:
                     yield target
@@ -293,9 +311,9 @@ def _stored(
     except (OSError, CodecError, ValueError) as error:
         if error is body:
             raise
-        raise _unwritten(path, error) from error
+        raise _write_error(path, error) from error
 
 
-def _unwritten(path: Path, error: Exception) -> WriteError:
+def _write_error(path: Path, error: Exception) -> WriteError:
     words = getattr(error, "strerror", None) or error
-    return WriteError(f"{called(path)}: cannot be written: {words}")
+    return WriteError(f"{name_of(path)}: cannot be written: {words}")

@@ -1,1 +1,1 @@
-"""What files and pipelines both need of libvips: its C functions, lazy images, smaller copies."""
+"""Parts of libvips that files and pipelines share: C functions, lazy images, smaller copies."""

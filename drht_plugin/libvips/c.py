@@ -1,7 +1,7 @@
-"""libvips' C functions that pyvips does not wrap, and the fields of its structs that are needed.
+"""C functions and structs of libvips that pyvips does not wrap.
 
-pyvips' own ffi is compiled and cannot take a callback of another signature, so this is a second
-one on the same library. Pointers go from one to the other as numbers.
+pyvips' own ffi is compiled and cannot take callbacks of other signatures, so this is a second one
+on the same library. Pointers are converted between the two as numbers.
 """
 
 from __future__ import annotations
@@ -75,12 +75,12 @@ void vips_error_thaw(void);
 
 @cache
 def library() -> Any:
-    """The libvips that pyvips uses.
+    """Open the libvips that pyvips uses.
 
     Raises:
-        DependencyError: its functions cannot be found, or its structs are laid out otherwise.
+        DependencyError: its functions cannot be found, or its structs have another layout.
     """
-    lib = _opened()
+    lib = _open_library()
     for name in ("VipsObject", "VipsRegion"):
         type_ = getattr(lib, f"vips_{name.removeprefix('Vips').lower()}_get_type")()
         _require_size(lib, type_, name)
@@ -88,10 +88,15 @@ def library() -> Any:
 
 
 def require_size(type_: int, instance: str, class_: str) -> None:
-    """Refuse a libvips whose type is not as large as the structs declared for it.
+    """Refuse a libvips whose structs have another size than those declared here.
+
+    Args:
+        type_: GObject type.
+        instance: name of the struct of its instances.
+        class_: name of the struct of its class.
 
     Raises:
-        DependencyError: says what is and what is expected.
+        DependencyError: a size differs.
     """
     _require_size(library(), type_, instance, class_)
 
@@ -111,12 +116,12 @@ def _require_size(lib: Any, type_: int, instance: str, class_: str | None = None
             )
 
 
-def _opened() -> Any:
+def _open_library() -> Any:
     names = [pyvips.library_name("vips", 42)]
     if pyvips.API_mode:
         import _libvips
 
-        # Symbols of the libraries that a library depends on are found through it.
+        # Its symbols include those of the libraries it links to.
         names.insert(0, _libvips.__file__)
     for name in names:
         try:
@@ -130,16 +135,16 @@ def _opened() -> Any:
 
 
 def address(pointer: Any) -> int:
-    """The address in a pointer of pyvips' ffi."""
+    """Return the address that a pointer of pyvips' ffi holds."""
     return int(pyvips.ffi.cast("uintptr_t", pointer))
 
 
 def to_c(image: pyvips.Image) -> Any:
-    """The C image of a pyvips image, for this ffi; lives as long as `image`."""
+    """Return the C image of a pyvips image, for this ffi; valid while `image` is alive."""
     return ffi.cast("void *", address(image.pointer))
 
 
 def adopt(pointer: Any) -> pyvips.Image:
-    """A pyvips image that owns the reference to the C image at `pointer`."""
+    """Return a pyvips image that takes over the caller's reference to a C image."""
     number = int(ffi.cast("uintptr_t", pointer))
     return pyvips.Image(pyvips.ffi.cast("VipsImage *", number))

@@ -1,11 +1,11 @@
-"""Lazy pyvips images whose pixels a Python function makes, and sinks that can be interrupted.
+"""Lazy pyvips images rendered by a Python function, and sinks that can be interrupted.
 
-`generate` makes an image of which nothing is computed until a sink asks for pixels; then libvips
-calls `render` on its worker threads, for the windows that the sink needs. `run` runs a sink so
-that Ctrl-C stops it and that the caller sees the exception that `render` raised.
+`generate` makes an image that computes nothing until a sink asks for pixels. Then libvips calls
+`render` on its worker threads, for the windows that the sink needs. `run` runs a sink so that
+Ctrl-C stops it, and raises the exception that `render` raised.
 
-What belongs to an image lives as long as the image in C does, in `_works`, under the number that
-libvips hands to the callbacks.
+`_generated` holds the state of each image for as long as the C image lives, under the number that
+libvips passes to the callbacks.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ DTYPES: dict[str, np.dtype[Any]] = {
     "float": np.dtype(np.float32),
     "double": np.dtype(np.float64),
 }
-"""The numpy type of each libvips band format, complex ones left out."""
+"""The numpy type of each libvips band format, except the complex ones."""
 
 _FORMATS = {
     "uchar": 0,
@@ -63,23 +63,30 @@ _INTERPRETATIONS = {
     "grey16": 26,
     "scrgb": 28,
 }
-_ANY = 3  # VIPS_DEMAND_STYLE_ANY: the demand of the source is kept
+_ANY = 3  # VIPS_DEMAND_STYLE_ANY: the source decides in what windows pixels are asked for
 
 
 Render = Callable[[Region, Region, Pixels | None], Pixels]
 """(window, around, pixels) → the window's pixels, height×width×bands of the image's dtype.
 
-around: the window and its halo, cut at the source's edges. pixels: the source there, R×C×bands, a
-view that is valid during the call only and may not be written; None without a source.
-It is called from several threads at a time, most of them none of Python's own.
+`around` is the window and its halo, cut at the source's edges. `pixels` is the source there,
+R×C×bands: a read-only view that is valid during the call only; None without a source. The function
+is called from several threads at once, most of which are libvips' own.
 """
 
 
 @dataclass(frozen=True)
 class Header:
-    """What an image is: size in pixels, bands, and libvips' names of format and interpretation.
+    """Size and kind of an image.
 
-    xres, yres: pixels per millimetre.
+    Attributes:
+        width: in pixels.
+        height: in pixels.
+        bands: channels per pixel.
+        format: libvips' name of the band format; a key of `DTYPES`.
+        interpretation: libvips' name of the colour space.
+        xres: horizontal pixels per millimetre.
+        yres: vertical pixels per millimetre.
     """
 
     width: int
@@ -92,7 +99,7 @@ class Header:
 
     @classmethod
     def of(cls, image: pyvips.Image) -> Header:
-        """The header of an image."""
+        """Return the header of an image."""
         return cls(
             image.width,
             image.height,
@@ -105,18 +112,26 @@ class Header:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """The numpy type of the pixels."""
+        """Numpy type of the pixels."""
         return DTYPES[self.format]
 
 
 @dataclass
-class _Work:
-    """What belongs to one generated image.
+class _Generated:
+    """State of one generated image.
 
-    source: held here, as libvips' own link to it is weak. watchers: one list for each `run` in
-    progress, which gets the exceptions of `render`; they are not kept otherwise, as their frames
-    would keep the image. killers: the images whose kill flag stops the work. stopped: it
-    is to end now.
+    Attributes:
+        header: of the image.
+        source: the image that `render` reads; referenced here, as libvips does not own it.
+        source_header: of `source`.
+        render: makes the pixels.
+        halo: pixels of the source around a window that `render` needs.
+        pointer: to the C image.
+        signal: number of the handler of libvips' `minimise` signal.
+        error_lists: one for each `run` in progress, to collect the exceptions of `render`. They
+            are stored nowhere else, as their frames would keep the image alive.
+        kill_sources: C images whose kill flag stops `render` too.
+        stopped: whether `render` is to stop now.
     """
 
     header: Header
@@ -126,25 +141,24 @@ class _Work:
     halo: int
     pointer: Any
     signal: int = 0
-    watchers: tuple[list[BaseException], ...] = ()
-    killers: tuple[Any, ...] = ()
+    error_lists: tuple[list[BaseException], ...] = ()
+    kill_sources: tuple[Any, ...] = ()
     stopped: bool = False
 
-    def fail(self, error: BaseException) -> None:
-        for failures in self.watchers:
+    def report_error(self, error: BaseException) -> None:
+        for failures in self.error_lists:
             failures.append(error)
         text = f"{type(error).__name__}: {error}"
         library().vips_error(b"drht", b"%s", ffi.new("char[]", text.encode()))
         if isinstance(error, KeyboardInterrupt):
-            # A small sink renders on the caller's own thread: let it be seen there after libvips
-            # has come back.
+            # A small sink renders on the caller's thread: raise it there once libvips returns.
             _thread.interrupt_main()
 
 
-_works: dict[int, _Work] = {}
-_leaving: dict[int, _Work] = {}
+_generated: dict[int, _Generated] = {}
+_kept_at_exit: dict[int, _Generated] = {}
 _keys = itertools.count(1)
-_here = threading.local()
+_state = threading.local()
 _lock = threading.Lock()
 
 
@@ -155,18 +169,18 @@ def generate(
     source: pyvips.Image | None = None,
     halo: int = 0,
 ) -> pyvips.Image:
-    """A lazy image whose pixels `render` makes.
+    """Return a lazy image whose pixels `render` makes.
 
     Args:
         header: of the new image.
-        render: see `Render`; must give the same pixels for a place in whatever window.
-        source: an image of the same size whose pixels `render` gets, and whose metadata the new
+        render: see `Render`; must return the same values for a pixel in any window.
+        source: an image of the same size, whose pixels `render` gets and whose metadata the new
             image inherits.
         halo: pixels of the source around a window that `render` needs.
 
     Raises:
-        InputError: a format or interpretation that is not supported.
-        DependencyError: a libvips that this does not fit.
+        InputError: the format or interpretation is not supported.
+        DependencyError: this libvips is not supported.
     """
     for table, value, name in (
         (_FORMATS, header.format, "format"),
@@ -196,12 +210,12 @@ def generate(
     key = next(_keys)
     data = ffi.cast("void *", key)
     source_header = None if source is None else Header.of(source)
-    work = _works[key] = _Work(header, source, source_header, render, halo, out)
-    lib.g_object_weak_ref(out, _on_gone, data)
+    work = _generated[key] = _Generated(header, source, source_header, render, halo, out)
+    lib.g_object_weak_ref(out, _on_freed, data)
     work.signal = lib.g_signal_connect_data(
         out, b"minimise", ffi.cast("void *", _on_minimise), data, ffi.NULL, 0
     )
-    # libvips' own functions open and close a region on the source for each thread.
+    # These functions of libvips open and close a region on the source for each thread.
     start, stop = (
         (ffi.addressof(lib, "vips_start_one"), ffi.addressof(lib, "vips_stop_one"))
         if inputs
@@ -213,50 +227,55 @@ def generate(
 
 
 def check_kill() -> None:
-    """Stop long work inside a `render` whose image somebody has killed.
+    """Stop a `render` whose image has been killed; call it during long work.
 
     Raises:
-        Cancelled: the kill flag of the image that is rendered on this thread is set, or of what
-            `set_result` named.
+        Cancelled: the kill flag is set of the image rendered on this thread, or of an image named
+            by `link_kill_flag`.
     """
-    work = current_work()
+    work = current_image()
     if work is None:
         return
-    # Reading the flag clears it: libvips leaves it to the first reader to pass the message on.
-    if work.stopped or any(map(library().vips_image_iskilled, (work.pointer, *work.killers))):
+    # Reading clears the flag, so the first reader must pass the message on.
+    if work.stopped or any(map(library().vips_image_iskilled, (work.pointer, *work.kill_sources))):
         raise Cancelled("the image was killed")
 
 
-def current_work() -> _Work | None:
-    """What stands for the image that is rendered on this thread; None outside of a render."""
-    return getattr(_here, "work", None)
+def current_image() -> _Generated | None:
+    """Return the state of the image rendered on this thread; None outside of `render`."""
+    return getattr(_state, "work", None)
 
 
-def set_result(image: pyvips.Image, result: pyvips.Image) -> None:
-    """Have `check_kill` heed the kill flag of `result` wherever it heeds that of `image`.
+def link_kill_flag(image: pyvips.Image, result: pyvips.Image) -> None:
+    """Make the kill flag of `result` stop `image` too, in `check_kill`.
 
-    result: made of `image`, which nothing else is made of: while `image` renders, it is alive.
+    Args:
+        image: a generated image, or one already linked.
+        result: the only image made from `image`, so that it is alive while `image` renders.
     """
     pointer = to_c(image)
-    for work in list(_works.values()):
-        if pointer == work.pointer or pointer in work.killers:
-            work.killers = (*work.killers, to_c(result))
+    for work in list(_generated.values()):
+        if pointer == work.pointer or pointer in work.kill_sources:
+            work.kill_sources = (*work.kill_sources, to_c(result))
 
 
 def run(image: pyvips.Image, sink: Callable[[], Result]) -> Result:
-    """Run a sink on an image: give what it returns, and raise what really went wrong.
+    """Run a sink on an image, so that it can be interrupted and raises the original exception.
 
     ``run(image, lambda: image.write_to_file("out.tif"))``. Ctrl-C stops the sink within one
-    window; libvips' own sinks do not hear it before they end. What a failed sink has written is
-    the caller's to remove.
+    window, while libvips' own sinks ignore it until they end. The caller must remove what a failed
+    sink has written.
 
     Args:
-        image: what `sink` evaluates; the generated images that it is made of are found from it.
+        image: the image that `sink` evaluates; generated images are found upstream of it.
         sink: is called on a thread of its own.
 
+    Returns:
+        What `sink` returns.
+
     Raises:
-        BaseException: what a `render` upstream raised, what `sink` raised otherwise, or what the
-            calling thread got in the meantime, KeyboardInterrupt for example.
+        BaseException: the exception that a `render` upstream raised, or else the one that `sink`
+            raised, or the one raised in the calling thread meanwhile, such as KeyboardInterrupt.
     """
     works = _upstream(image)
     results: list[Result] = []
@@ -271,16 +290,16 @@ def run(image: pyvips.Image, sink: Callable[[], Result]) -> Result:
         finally:
             done.set()
 
-    # Not the thread's own join: interrupted, it takes the thread for ended (CPython issue 90882).
+    # An interrupted Thread.join marks a running thread as ended (CPython issue 90882).
     done = threading.Event()
     thread = threading.Thread(target=call, name="drht sink", daemon=True)
-    with _watched(works, failures):
+    with _collecting_errors(works, failures):
         try:
             thread.start()
             while not done.wait(0.1):
                 pass
         except BaseException:
-            # Held by `image`, the generated images outlive this.
+            # The generated images are alive throughout, as `image` references them.
             _stop(image, works, True)
             done.wait()
             _stop(image, works, False)
@@ -292,42 +311,42 @@ def run(image: pyvips.Image, sink: Callable[[], Result]) -> Result:
     return results[0]
 
 
-def _upstream(image: pyvips.Image) -> list[_Work]:
-    """What belongs to the generated images that `image` is made of.
+def _upstream(image: pyvips.Image) -> list[_Generated]:
+    """Find the generated images upstream of an image.
 
-    libvips can send one message up a pipeline: that caches may be dropped. Each generated image
-    that hears it on this thread is one.
+    libvips sends its `minimise` signal up a pipeline. The generated images that receive it on this
+    thread are those upstream.
     """
-    _here.found = []
+    _state.found = []
     try:
         library().vips_image_minimise_all(to_c(image))
-        return list(_here.found)
+        return list(_state.found)
     finally:
-        del _here.found
+        del _state.found
 
 
 @contextmanager
-def _watched(works: list[_Work], failures: list[BaseException]) -> Iterator[None]:
+def _collecting_errors(works: list[_Generated], failures: list[BaseException]) -> Iterator[None]:
     with _lock:
         for work in works:
-            work.watchers = (*work.watchers, failures)
+            work.error_lists = (*work.error_lists, failures)
     try:
         yield
     finally:
         with _lock:
             for work in works:
-                work.watchers = tuple(each for each in work.watchers if each is not failures)
+                work.error_lists = tuple(each for each in work.error_lists if each is not failures)
 
 
-def _stop(image: pyvips.Image, works: list[_Work], stop: bool) -> None:
+def _stop(image: pyvips.Image, works: list[_Generated], stop: bool) -> None:
     image.set_kill(stop)
     for work in works:
         work.stopped = stop
         library().vips_image_set_kill(work.pointer, stop)
 
 
-def _view(region: Any, area: Region, bands: int, dtype: np.dtype[Any]) -> Pixels:
-    """The pixels of an area inside one of libvips' regions, without a copy."""
+def _as_array(region: Any, area: Region, bands: int, dtype: np.dtype[Any]) -> Pixels:
+    """Return an array on the pixels of an area inside a libvips region, without copying."""
     pixel = bands * dtype.itemsize
     valid, stride = region.valid, region.bpl
     start = region.data + (area.top - valid.top) * stride + (area.left - valid.left) * pixel
@@ -339,10 +358,10 @@ def _view(region: Any, area: Region, bands: int, dtype: np.dtype[Any]) -> Pixels
 
 @ffi.callback("int(VipsRegion *, void *, void *, void *, gboolean *)", error=-1)
 def _on_generate(region: Any, sequence: Any, _a: Any, key: Any, _stop: Any) -> int:
-    work = _works.get(int(ffi.cast("uintptr_t", key)))
-    if work is None:  # the interpreter is on its way out
+    work = _generated.get(int(ffi.cast("uintptr_t", key)))
+    if work is None:  # the interpreter is shutting down
         return -1
-    outer = getattr(_here, "work", None)
+    outer = getattr(_state, "work", None)
     try:
         valid = region.valid
         window = Region(valid.top, valid.left, valid.height, valid.width)
@@ -353,9 +372,9 @@ def _on_generate(region: Any, sequence: Any, _a: Any, key: Any, _stop: Any) -> i
             rect = (around.left, around.top, around.width, around.height)
             if library().vips_region_prepare(source, ffi.new("VipsRect *", rect)):
                 return -1
-            pixels = _view(source, around, given.bands, given.dtype)
+            pixels = _as_array(source, around, given.bands, given.dtype)
             pixels.flags.writeable = False
-        _here.work = work  # which may lie within the survey of another one
+        _state.work = work  # may be nested in the survey of another image
         made = work.render(window, around, pixels)
         header = work.header
         shape = (window.height, window.width, header.bands)
@@ -363,35 +382,35 @@ def _on_generate(region: Any, sequence: Any, _a: Any, key: Any, _stop: Any) -> i
             raise InputError(
                 f"render gave {made.dtype} {made.shape}; expected {header.dtype} {shape}"
             )
-        _view(region, window, header.bands, header.dtype)[...] = made
+        _as_array(region, window, header.bands, header.dtype)[...] = made
     except BaseException as error:
-        work.fail(error)
+        work.report_error(error)
         return -1
     finally:
-        _here.work = outer
+        _state.work = outer
     return 0
 
 
 @ffi.callback("void(void *, void *)")
-def _on_gone(key: Any, _where: Any) -> None:
-    _works.pop(int(ffi.cast("uintptr_t", key)), None)
+def _on_freed(key: Any, _where: Any) -> None:
+    _generated.pop(int(ffi.cast("uintptr_t", key)), None)
 
 
 @ffi.callback("void(void *, void *)")
 def _on_minimise(_image: Any, key: Any) -> None:
-    works = getattr(_here, "found", None)
+    works = getattr(_state, "found", None)
     if works is not None:
-        works.append(_works[int(ffi.cast("uintptr_t", key))])
+        works.append(_generated[int(ffi.cast("uintptr_t", key))])
 
 
 @atexit.register
 def _at_exit() -> None:
-    """Let no thread of libvips call into an interpreter that is going away."""
-    # Held to the very end: threads may still be in them, and a work holds the image that it reads.
-    _leaving.update(_works)
-    _works.clear()
-    for key, work in _leaving.items():
+    """Stop libvips' threads from calling into an interpreter that is shutting down."""
+    # Kept to the very end, as threads may still be rendering, and each state owns its source.
+    _kept_at_exit.update(_generated)
+    _generated.clear()
+    for key, work in _kept_at_exit.items():
         lib = library()
         lib.vips_image_set_kill(work.pointer, True)
         lib.g_signal_handler_disconnect(work.pointer, work.signal)
-        lib.g_object_weak_unref(work.pointer, _on_gone, ffi.cast("void *", key))
+        lib.g_object_weak_unref(work.pointer, _on_freed, ffi.cast("void *", key))

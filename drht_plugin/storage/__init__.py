@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Write files so that they appear complete or not at all."""
 
 from drht_plugin.storage.replace import replacing, reserve
 

@@ -1,4 +1,4 @@
-"""A large new file, written from its first byte to its last."""
+"""Write large new files past the page cache."""
 
 import errno
 import mmap
@@ -12,17 +12,17 @@ _DIRECT = getattr(os, "O_DIRECT", 0)
 
 
 class DirectFile:
-    """Bytes into a new file, past the page cache where the system can.
+    """New file written sequentially, past the page cache where the system allows it.
 
-    Copied into the page cache first, a gigapixel costs as much CPU time as it takes to correct it,
-    and drives out what is of more use there.
+    Copying a gigapixel into the page cache takes as much CPU time as correcting it, and evicts
+    pages that are of more use.
 
     Args:
-        path: Must not exist.
-        size: Bytes that will come, at least; the disk is asked for them at once.
+        path: of the new file; must not exist.
+        size: bytes to reserve on the disk, at most as many as will be written.
 
     Raises:
-        OSError: No room, or the file cannot be made.
+        OSError: the disk is full, or the file cannot be made.
     """
 
     def __init__(self, path: Path, size: int) -> None:
@@ -33,12 +33,12 @@ class DirectFile:
         except OSError as error:
             if error.errno != errno.EINVAL:
                 raise
-            path.unlink(missing_ok=True)  # some file systems make it before they refuse
+            path.unlink(missing_ok=True)  # some file systems create it before they refuse
             self._file, self._direct = os.open(path, flags, 0o666), False
         self._open = True
-        # Memory maps begin at a page, as direct writing demands; its chunks are whole pages.
+        # Direct writes need page-aligned memory in whole pages, which a memory map provides.
         self._chunk = mmap.mmap(-1, _CHUNK)
-        self._held = 0
+        self._buffered = 0
         try:
             reserve(self._file, size)
         except BaseException:
@@ -46,17 +46,21 @@ class DirectFile:
             raise
 
     def write(self, data: memoryview) -> None:
-        """Take the next bytes."""
+        """Write the next bytes.
+
+        Raises:
+            OSError: they cannot be written.
+        """
         while len(data):
-            count = min(len(data), _CHUNK - self._held)
-            self._chunk[self._held : self._held + count] = data[:count]
-            self._held += count
+            count = min(len(data), _CHUNK - self._buffered)
+            self._chunk[self._buffered : self._buffered + count] = data[:count]
+            self._buffered += count
             data = data[count:]
-            if self._held == _CHUNK:
+            if self._buffered == _CHUNK:
                 self._flush()
 
     def _flush(self) -> None:
-        left = memoryview(self._chunk)[: self._held]
+        left = memoryview(self._chunk)[: self._buffered]
         try:
             while len(left):
                 try:
@@ -67,28 +71,36 @@ class DirectFile:
                     self._go_buffered()
         finally:
             left.release()
-        self._held = 0
+        self._buffered = 0
 
     def _go_buffered(self) -> None:
-        import fcntl  # where O_DIRECT is, this is too
+        import fcntl  # exists wherever O_DIRECT does
 
         fcntl.fcntl(self._file, fcntl.F_SETFL, fcntl.fcntl(self._file, fcntl.F_GETFL) & ~_DIRECT)
         self._direct = False
 
     def finish(self, size: int, head: bytes) -> None:
-        """Write what is held; end the file at `size` bytes, and replace its first ones."""
+        """Write the remaining bytes, set the file's size, replace its head and close it.
+
+        Args:
+            size: of the finished file, in bytes.
+            head: replaces the file's first bytes.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
         if self._direct:
             self._go_buffered()
         self._flush()
         os.ftruncate(self._file, size)
         os.lseek(self._file, 0, os.SEEK_SET)
         self._chunk[: len(head)] = head
-        self._held = len(head)
+        self._buffered = len(head)
         self._flush()
         self.close()
 
     def close(self) -> None:
-        """Let the file go."""
+        """Close the file; may be called twice."""
         if self._open:
             self._open = False
             self._chunk.close()

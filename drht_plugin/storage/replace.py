@@ -1,4 +1,4 @@
-"""A file appears under its name only when it is whole."""
+"""Replace files atomically, and reserve disk space."""
 
 import errno
 import os
@@ -11,15 +11,22 @@ from pathlib import Path
 
 @contextmanager
 def replacing(target: Path, folder: Path | None = None) -> Iterator[Path]:
-    """Give a temporary name; a body that ends well puts that file in the place of `target`.
+    """Replace a file by the one that the body writes, once that is complete.
 
-    Whatever ends the body otherwise, the temporary file is removed and `target` is untouched. It
-    is beside `target`, or in `folder`, which must be on the same disk.
+    When the body raises, the temporary file is removed and `target` is left as it was.
+
+    Args:
+        target: the file to replace or create. Where it is a link, the file it points to is meant.
+        folder: where the temporary file goes, on the same disk as `target`; None puts it beside
+            `target`.
+
+    Yields:
+        The path of the temporary file, which the body is to write.
 
     Raises:
-        OSError: The file could not be stored whole.
+        OSError: the file cannot be stored.
     """
-    real = Path(os.path.realpath(target))  # a link keeps pointing where it points
+    real = Path(os.path.realpath(target))  # a link stays a link
     name = f".drht-{secrets.token_hex(6)}{real.suffix.lower()}"
     temporary = (folder or real.parent) / name
     try:
@@ -36,12 +43,16 @@ def replacing(target: Path, folder: Path | None = None) -> Iterator[Path]:
 
 
 def reserve(descriptor: int, size: int) -> None:
-    """Take the disk space for a file at once: a disk that is too full says so before the work.
+    """Allocate disk space for a file, so that a full disk shows before the work starts.
 
-    It also spares the file system the search for room at every write, half of a write's time.
+    It also halves the time of later writes, as the file system need not search for free blocks.
+
+    Args:
+        descriptor: of the open file.
+        size: bytes to allocate, from the file's start.
 
     Raises:
-        OSError: there is no room for it.
+        OSError: the disk is full.
     """
     if not hasattr(os, "posix_fallocate"):
         return

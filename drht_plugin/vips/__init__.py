@@ -1,6 +1,6 @@
-"""libvips pipelines: lazy images that are corrected when their pixels are asked for.
+"""Correct pictures in libvips pipelines, lazily.
 
-The public names are loaded when first used, so that parts of the library can build on the core.
+The public names are loaded when first used.
 """
 
 from importlib import import_module

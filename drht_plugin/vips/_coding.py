@@ -1,4 +1,4 @@
-"""What the values of a libvips image mean, and the engine's arrays of them."""
+"""How a libvips image encodes its values, and conversion to and from the engine's arrays."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _FLOAT_WHITE = {
     "scrgb": 1.0,
     "multiband": 1.0,
 }
-"""White of floats in the interpretations that are taken as coded; of libvips' convention."""
+"""White of float images by libvips' convention, in interpretations that need no conversion."""
 
 _CONVERTED = ("lab", "labq", "labs", "lch", "cmc", "xyz", "yxy", "hsv", "oklab", "oklch")
 _FORMATS = ("uchar", "ushort", "float", "double")
@@ -40,11 +40,15 @@ _REMEDIES = {
 
 @dataclass(frozen=True)
 class ValueCoding:
-    """How an image's values are to be read.
+    """How an image's values are encoded.
 
-    dtype: the engine's. white: the value of display code 1.0, 1 if the engine takes the values as
-    they are. alpha: whether the last band is one. transfer: "srgb" or "linear". orientation: as in
-    EXIF, 1 to 8. profile: an ICC profile that describes the values; None for sRGB.
+    Attributes:
+        dtype: of the engine's arrays.
+        white: the value of display code 1.0; 1 if the engine takes the values unchanged.
+        alpha: whether the last band is alpha.
+        transfer: "srgb" or "linear".
+        orientation: as in EXIF, 1 to 8.
+        profile: an ICC profile that describes the values; None for sRGB.
     """
 
     dtype: np.dtype[Any]
@@ -55,13 +59,18 @@ class ValueCoding:
     profile: bytes | None = None
 
     def to_engine(self, pixels: Pixels) -> Pixels:
-        """Pixels of the image as the engine takes them."""
+        """Convert pixels of the image, R×C×bands, to the engine's dtype and range."""
         if self.white != 1:
             return (pixels / self.white).astype(np.float32)
         return pixels.astype(self.dtype, copy=False)
 
     def from_engine(self, corrected: Pixels, pixels: Pixels) -> Pixels:
-        """What the engine made of `pixels`, as the image has it; alpha is theirs."""
+        """Convert corrected pixels to the image's encoding.
+
+        Args:
+            corrected: R×C×bands, from the engine.
+            pixels: R×C×bands of the image before correction, which alpha is copied from.
+        """
         if corrected.dtype == pixels.dtype and self.white == 1:
             return corrected
         made = (corrected * corrected.dtype.type(self.white)).astype(pixels.dtype)
@@ -71,26 +80,30 @@ class ValueCoding:
 
 
 def coding_of(image: pyvips.Image, transfer: str | None) -> ValueCoding:
-    """The coding of an image that `as_rgb` gave; None goes by the interpretation.
+    """Return the coding of an image.
+
+    Args:
+        image: converted by `as_rgb`.
+        transfer: "srgb" or "linear"; None goes by the interpretation.
 
     Raises:
-        InputError: a format, number of bands or transfer that is not accepted.
+        InputError: the format, number of bands or transfer is not accepted.
 
     Warns:
-        DrhtWarning: the image's profile cannot be used, and it is taken for sRGB.
+        DrhtWarning: the image's profile cannot be used, so sRGB is assumed.
     """
     coding = _coding_of(image, transfer)
     return replace(coding, orientation=_orientation_of(image), profile=_profile_of(image, coding))
 
 
 def _orientation_of(image: pyvips.Image) -> int:
-    """What the image says; viewers take what is no orientation for upright."""
+    """Return the image's orientation; 1 for an invalid one, as viewers do."""
     found = image.get(_ORIENTATION) if image.get_typeof(_ORIENTATION) else 1
     return found if found in range(1, 9) else 1
 
 
 def _profile_of(image: pyvips.Image, coding: ValueCoding) -> bytes | None:
-    # scRGB is a space of its own, whatever profile its picture came with.
+    # scRGB is a space of its own: the profile describes the values before conversion.
     if not image.get_typeof(_PROFILE) or image.interpretation == "scrgb":
         return None
     profile = bytes(image.get(_PROFILE))
@@ -98,7 +111,7 @@ def _profile_of(image: pyvips.Image, coding: ValueCoding) -> bytes | None:
         colours = image.bands - coding.alpha
         space_of(profile, colours=colours, linear=coding.transfer == "linear")
     except InputError as error:
-        warnings.warn(f"the image is taken for sRGB: {error}", DrhtWarning, stacklevel=4)
+        warnings.warn(f"sRGB is assumed for the image: {error}", DrhtWarning, stacklevel=4)
         return None
     return profile
 
@@ -128,10 +141,13 @@ def _coding_of(image: pyvips.Image, transfer: str | None) -> ValueCoding:
 
 
 def as_rgb(image: pyvips.Image) -> tuple[pyvips.Image, Callable[[pyvips.Image], pyvips.Image]]:
-    """The image in a space that is taken as coded, and the way back from there.
+    """Convert an image to a gray or RGB space, if it is in another one.
+
+    Returns:
+        The converted image, and a function that converts a corrected image back.
 
     Raises:
-        InputError: a space that is not accepted, CMYK among them.
+        InputError: the space is not accepted, such as CMYK.
     """
     if image.coding == "rad":
         return image.rad2float(), lambda corrected: corrected.float2rad()

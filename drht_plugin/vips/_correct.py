@@ -13,16 +13,16 @@ from drht_plugin.engine.plan import require_detail, resolve_detail
 from drht_plugin.engine.scene import Scene
 from drht_plugin.engine.strength import Strength
 from drht_plugin.errors import InputError
-from drht_plugin.libvips.lazy import set_result
+from drht_plugin.libvips.lazy import link_kill_flag
 from drht_plugin.orientation import require_orientation
 from drht_plugin.vips._coding import ValueCoding, as_rgb, coding_of
-from drht_plugin.vips._render import GuidedTiles, NetworkTiles, Observer, Renderer, rendered_by
+from drht_plugin.vips._render import GuidedTiles, NetworkTiles, Observer, Renderer, render_lazily
 from drht_plugin.vips._survey import (
     Opener,
     Rows,
     is_sequential,
-    reader,
-    reader_once,
+    opener_of,
+    opener_once,
     shared_survey,
 )
 
@@ -41,37 +41,46 @@ def correct(
     scene: Scene | None = None,
     observe: Observer | None = None,
 ) -> pyvips.Image:
-    """A lazy image: `image`, corrected where and when its pixels are asked for.
+    """Return a lazy image that is corrected when its pixels are asked for.
 
-    Nothing is computed here. With the first pixels the whole image is surveyed, once for all
-    corrections of it; then each tile is rendered when it is asked for, on libvips' threads. The
-    pixels are those that `drht_plugin.correct` makes of the same values, bit for bit; but for a
-    JPEG or a TIFF pyramid of 2²⁸ pixels or more, a file just opened, which is surveyed by a smaller
-    copy, as by `drht correct`.
+    Nothing is computed in this call. The first request for pixels surveys the whole image, once
+    for all corrections of it. Each tile is then rendered on demand, on libvips' threads.
+
+    In guided detail the result equals `drht_plugin.correct` of the same values, bit for bit. The
+    exception is a JPEG or TIFF pyramid of 2²⁸ pixels or more that has just been opened: as in
+    `drht correct`, a smaller copy of it is surveyed.
 
     Args:
-        image: gray or RGB, with or without alpha, of uchar, ushort, float or double. Integers and
-            the values of a profile are taken as coded. White of floats is 1 in scRGB and
-            multiband images, and as elsewhere in libvips 255 in sRGB, RGB and B_W ones, 65535 in
-            RGB16 and GREY16. LAB, XYZ, HSV and their kin are corrected in scRGB and come back.
-            A sequential image must be a file just opened, which is then read twice. The networks
-            see it upright and in sRGB, by its fields `orientation` and `icc-profile-data`.
-        strength, shadows, highlights, detail, model, device: see `drht_plugin.correct`. In
-            network detail the tiles are the network's, and pixels may differ by one code.
-        transfer: "srgb" or "linear"; None takes scRGB for linear and all else for display-encoded.
-        wrap: a 360° panorama, whose left and right edges meet; of an orientation up to 4.
-        scene: of this image, from `survey`; then transfer, wrap, model and device are its own.
-        observe: called with each region as it is rendered, on the thread that rendered it.
+        image: gray or RGB, with or without alpha, of uchar, ushort, float or double. Integers, and
+            values that a profile describes, are corrected without conversion. White of floats is 1
+            in scRGB and multiband images. As elsewhere in libvips, it is 255 in sRGB, RGB and B_W
+            images, 65535 in RGB16 and GREY16 ones. LAB, XYZ, HSV and similar spaces are corrected
+            in scRGB and converted back. A sequential image must be a file that has just been
+            opened, which is then read twice. The networks see the image upright and in sRGB,
+            according to its fields `orientation` and `icc-profile-data`.
+        strength: see `drht_plugin.correct`.
+        shadows: see `drht_plugin.correct`.
+        highlights: see `drht_plugin.correct`.
+        detail: see `drht_plugin.correct`. In network detail, pixels may differ from it by one
+            code, as the tiles lie elsewhere.
+        transfer: "srgb" or "linear"; None means linear for scRGB, and display-encoded otherwise.
+        wrap: whether the image is a 360° panorama, whose left and right edges meet; its
+            orientation must be 4 or less.
+        model: see `drht_plugin.correct`.
+        device: see `drht_plugin.correct`.
+        scene: of this image, from `survey`. Its transfer, wrap, model and device replace the
+            arguments.
+        observe: called with each region when it has been rendered, on the thread that rendered it.
 
     Returns:
         An image of the same size, bands, format, interpretation and metadata.
 
     Raises:
-        InputError: an image or argument outside the above. What goes wrong later, such as NaN in
-            the image, ends the sink with a `pyvips.Error` that says so; `run` raises the original.
+        InputError: the image or an argument is not accepted. Later errors, such as NaN in the
+            image, end the sink with a `pyvips.Error` that says so; `run` raises the original.
 
     Warns:
-        DrhtWarning: the image's profile cannot be used, and it is taken for sRGB.
+        DrhtWarning: the image's profile cannot be used, so sRGB is assumed.
     """
     applied = Strength(strength, shadows, highlights)
     detail = resolve_detail(detail)
@@ -90,16 +99,16 @@ def correct(
 
     if applied.strength == 0:
         return image.copy()
-    has_detail = corrector.has_detail  # also refuses, before any pixel is asked for, no such model
+    has_detail = corrector.has_detail  # raises for an unknown model, before any pixel is computed
     if detail == "guided":
         renderer: Renderer = GuidedTiles(make_scene, coding, applied, observe, is_sequential(rgb))
     else:
         if not has_detail:
-            _ = corrector.detail_runner  # says what is missing
+            _ = corrector.detail_runner  # raises an error that says what is missing
         renderer = NetworkTiles(make_scene, coding, applied, observe, corrector, wrap)
-    rendered = rendered_by(renderer, rgb)
+    rendered = render_lazily(renderer, rgb)
     result = back(rendered)
-    set_result(rendered, result)
+    link_kill_flag(rendered, result)
     return result
 
 
@@ -111,15 +120,29 @@ def survey(
     model: str | Path = "default",
     device: str = "auto",
 ) -> Scene:
-    """Look at the whole image now; the scene serves `correct` for this image or a copy of it.
+    """Survey the whole image now.
 
-    Args and errors are those of `correct`. The pixels of a sequential image that is not a file just
-    opened are used up.
+    Args:
+        image: see `correct`. A sequential image that is not a file just opened is read, and cannot
+            be read again.
+        transfer: see `correct`.
+        wrap: see `correct`.
+        model: see `drht_plugin.correct`.
+        device: see `drht_plugin.correct`.
+
+    Returns:
+        The scene, for `correct` with this image or a copy of it.
+
+    Raises:
+        InputError: the image or an argument is not accepted, or there is NaN in the image.
+
+    Warns:
+        DrhtWarning: the image's profile cannot be used, so sRGB is assumed.
     """
     rgb, _ = as_rgb(_require_image(image))
     coding = coding_of(rgb, transfer)
-    # A panorama is read more than once.
-    open_ = reader(image) if wrap else reader_once(image)
+    # Surveying a panorama takes more than one pass.
+    open_ = opener_of(image) if wrap else opener_once(image)
     corrector = shared_corrector(model, device, None)
     require_orientation(coding.orientation, wrap=wrap)
     return corrector.survey(
@@ -141,10 +164,18 @@ def require_settings(
     transfer: str | None = None,
     **_others: Any,
 ) -> None:
-    """Refuse what `correct` would refuse, without making anything.
+    """Check an image and settings as `correct` does, without making an image.
+
+    Args:
+        image: see `correct`.
+        strength: see `correct`.
+        shadows: see `correct`.
+        highlights: see `correct`.
+        detail: see `correct`.
+        transfer: see `correct`.
 
     Raises:
-        InputError: as `correct`.
+        InputError: the image or a setting is not accepted.
     """
     Strength(strength, shadows, highlights)
     require_detail(detail)

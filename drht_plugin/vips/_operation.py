@@ -1,8 +1,8 @@
-"""The correction as an operation of libvips' own: `image.drht_correct()`.
+"""The correction as an operation of libvips: `image.drht_correct()`.
 
 libvips finds its operations in GObject's type system, where each is a class with typed properties
-and a `build` function. Here Python makes such a class. A type cannot be taken back, so that all
-that its callbacks need lives as long as the module.
+and a `build` function. This module registers such a class. A type cannot be unregistered, so
+everything that its callbacks need is kept as long as the module.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import pyvips
 
 from drht_plugin.errors import DependencyError, DrhtWarning
 from drht_plugin.libvips.c import adopt, ffi, library, require_size, to_c
-from drht_plugin.libvips.lazy import set_result
+from drht_plugin.libvips.lazy import link_kill_flag
 from drht_plugin.vips import _correct
 
 NAME = "drht_correct"
@@ -93,9 +93,9 @@ int vips_image_write(void *, void *);
 _READWRITE = 3
 _REQUIRED_INPUT, _OPTIONAL_INPUT, _REQUIRED_OUTPUT = 19, 18, 35
 _SEQUENTIAL, _NOCACHE = 1, 4
-_UNBOUNDED = 1e300  # out of range, GObject would put the nearest value, without a word
+_UNBOUNDED = 1e300  # GObject silently clips to a property's range, so that `correct` must check it
 
-_SHARES = {
+_STRENGTHS = {
     "strength": "how much of the correction is applied, 0 to 1",
     "shadows": "how much of the lift is applied where the picture gets brighter, 0 to 1",
     "highlights": "how much of the recovery is applied where it gets darker, 0 to 1",
@@ -112,22 +112,21 @@ _lock = threading.Lock()
 
 
 def register() -> None:
-    """Give every pyvips image the method `drht_correct`, and libvips the operation of that name.
+    """Register the operation `drht_correct` in libvips, and add it to pyvips images as a method.
 
     ``image.drht_correct(strength=0.8)`` and ``pyvips.Operation.call("drht_correct", image)`` take
     the options strength, shadows, highlights, detail, transfer, wrap, model and device, as
     `drht_plugin.vips.correct` does. May be called more than once.
 
     Warns:
-        DrhtWarning: this libvips lays out its structures in another way than is known here; then
-            there is the method alone.
+        DrhtWarning: this libvips has structs of another layout; only the method is added.
     """
     with _lock:
         try:
             _register_type(library())
         except DependencyError as error:
             warnings.warn(
-                f"no operation {NAME!r} in libvips, but the method alone: {error}",
+                f"no operation {NAME!r} in libvips, only the method: {error}",
                 DrhtWarning,
                 stacklevel=2,
             )
@@ -138,7 +137,7 @@ def register() -> None:
 
 
 def _method(self: pyvips.Image, **options: Any) -> Any:
-    # Raised here, an error is the library's own; from within libvips it would be text.
+    # Errors that pass through libvips become text, so raise the original ones here.
     _failed.error = None
     if "model" in options:
         options["model"] = str(options["model"])
@@ -158,7 +157,7 @@ def _plain_method(self: pyvips.Image, **options: Any) -> pyvips.Image:
     return _correct.correct(self, **options)
 
 
-_ACCEPTED = (*_SHARES, *_TEXTS, "wrap")
+_ACCEPTED = (*_STRENGTHS, *_TEXTS, "wrap")
 
 
 def _register_type(lib: Any) -> None:
@@ -171,11 +170,11 @@ def _register_type(lib: Any) -> None:
     info.instance_size = ffi.sizeof("VipsDrhtCorrect")
     info.instance_init = _instance_init
     if not lib.g_type_register_static(lib.vips_operation_get_type(), _TYPE_NAME, info, 0):
-        raise DependencyError(f"GObject does not take the type {_TYPE_NAME.decode()}")
+        raise DependencyError(f"GObject cannot register the type {_TYPE_NAME.decode()}")
 
 
-def _text(text: str) -> Any:
-    """A C string that is never freed, as the type is not."""
+def _c_string(text: str) -> Any:
+    """Make a C string that is never freed, as the type is not either."""
     _strings.append(ffi.new("char[]", text.encode()))
     return _strings[-1]
 
@@ -187,10 +186,10 @@ def _class_init(operation: Any, _data: Any) -> None:
     gobject = vips_object.parent_class
     gobject.set_property = ffi.cast("void *", ffi.addressof(lib, "vips_object_set_property"))
     gobject.get_property = ffi.cast("void *", ffi.addressof(lib, "vips_object_get_property"))
-    vips_object.nickname = _text(NAME)
-    vips_object.description = _text(_DESCRIPTION)
+    vips_object.nickname = _c_string(NAME)
+    vips_object.description = _c_string(_DESCRIPTION)
     vips_object.build = _build
-    # Not cached: weights may change under their name, and images are to go when they are dropped.
+    # Not cached, as weights may change under the same name, and unused images should be freed.
     operation.flags = _SEQUENTIAL | _NOCACHE
 
     image = lib.vips_image_get_type()
@@ -204,15 +203,17 @@ def _class_init(operation: Any, _data: Any) -> None:
             (False,),
         ),
     }
-    for name, blurb in _SHARES.items():
+    for name, blurb in _STRENGTHS.items():
         bounds = (-_UNBOUNDED, _UNBOUNDED, 1.0)
         specs[name] = (_OPTIONAL_INPUT, lib.g_param_spec_double, blurb, bounds)
-    for name, (usual, blurb) in _TEXTS.items():
-        specs[name] = (_OPTIONAL_INPUT, lib.g_param_spec_string, blurb, (_text(usual),))
-    order = ("in", "out", *_SHARES, "detail", "transfer", "wrap", "model", "device")
+    for name, (default, blurb) in _TEXTS.items():
+        specs[name] = (_OPTIONAL_INPUT, lib.g_param_spec_string, blurb, (_c_string(default),))
+    order = ("in", "out", *_STRENGTHS, "detail", "transfer", "wrap", "model", "device")
     for priority, name in enumerate(order):
         flags, make, blurb, rest = specs[name]
-        spec = make(_text(name), _text(name.capitalize()), _text(blurb), *rest, _READWRITE)
+        spec = make(
+            _c_string(name), _c_string(name.capitalize()), _c_string(blurb), *rest, _READWRITE
+        )
         lib.g_object_class_install_property(operation, lib.vips_argument_get_id(), spec)
         offset = ffi.offsetof("VipsDrhtCorrect", name)
         lib.vips_object_class_install_argument(operation, spec, flags, priority, offset)
@@ -220,7 +221,7 @@ def _class_init(operation: Any, _data: Any) -> None:
 
 @ffi.callback("void(VipsDrhtCorrect *, void *)")
 def _instance_init(correction: Any, _class: Any) -> None:
-    for name in _SHARES:
+    for name in _STRENGTHS:
         setattr(correction, name, 1.0)
 
 
@@ -236,16 +237,16 @@ def _build(pointer: Any) -> int:
         lib.g_object_set(pointer, b"out", ffi.cast("void *", out), ffi.NULL)  # takes the reference
         if ffi.cast("VipsObjectClass *", parent).build(pointer):
             return -1
-        options = {name: getattr(correction, name) for name in _SHARES}
+        options = {name: getattr(correction, name) for name in _STRENGTHS}
         for name in _TEXTS:
             if value := getattr(correction, name):
                 options[name] = ffi.string(value).decode()
         image = adopt(lib.g_object_ref(getattr(correction, "in")))
         corrected = _correct.correct(image, wrap=bool(correction.wrap), **options)
-        # What another operation has made cannot be given out, but written into one's own.
+        # An operation must return the image it made itself, so copy the result into it.
         if lib.vips_image_write(to_c(corrected), out):
             return -1
-        set_result(corrected, adopt(lib.g_object_ref(out)))
+        link_kill_flag(corrected, adopt(lib.g_object_ref(out)))
     except BaseException as error:
         _failed.error = error
         text = f"{type(error).__name__}: {error}"

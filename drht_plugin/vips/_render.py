@@ -1,4 +1,4 @@
-"""Renderers of windows, and the lazy images that they make."""
+"""Render windows of a corrected image lazily."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from drht_plugin.engine.render.network.windows import TILE, NetworkRenderer
 from drht_plugin.engine.scene import Scene
 from drht_plugin.engine.strength import Strength
 from drht_plugin.geometry import Region, Window
-from drht_plugin.libvips.lazy import DTYPES, Header, generate, set_result
+from drht_plugin.libvips.lazy import DTYPES, Header, generate, link_kill_flag
 from drht_plugin.vips._coding import ValueCoding
 from drht_plugin.vips._survey import is_sequential
 
@@ -26,14 +26,17 @@ Pixels = npt.NDArray[Any]
 Observer = Callable[[Region], None]
 
 _STRIP_PIXELS = 1 << 21
+"""Size of the strips in which a sequential image is rendered."""
 
 
 class Renderer(Protocol):
-    """Makes windows of the corrected image.
+    """Renderer of windows of the corrected image.
 
-    halo: pixels around a window that it needs. tile: the side of the windows that suit it. cache:
-    bytes of them that are worth keeping. wrap: columns outside the image are given too, as those
-    one turn further.
+    Attributes:
+        halo: pixels around a window that it needs.
+        tile: preferred side of a window, in pixels.
+        cache: size of the cache of rendered tiles, in bytes.
+        wrap: whether its input includes columns beyond the left and right edges of a panorama.
     """
 
     @property
@@ -46,35 +49,54 @@ class Renderer(Protocol):
     def wrap(self) -> bool: ...
 
     def __call__(self, window: Region, around: Region, pixels: Pixels) -> Pixels:
-        """The window's pixels; `pixels` are those of `around`, the window with its halo."""
+        """Render a window.
+
+        Args:
+            window: region to render.
+            around: the window and its halo.
+            pixels: of `around`, R×C×bands, in the image's encoding.
+
+        Returns:
+            The window's pixels, height×width×bands, in the image's encoding.
+        """
         ...
 
 
 @dataclass(frozen=True)
 class GuidedTiles:
-    """Guided detail: each pixel by itself.
+    """Renderer of guided detail, which needs no halo.
 
-    alone: windows are asked for one after another, as those of a sequential image are, so that
-    each is for all cores.
-    The cache holds eight rows of tiles of an image of 40000 RGB pixels of 8 bits, so that
-    `resize(0.1)`, whose tiles reach over 1280 rows, renders none twice.
+    The cache holds eight rows of tiles of an 8-bit RGB image 40000 pixels wide. So `resize(0.1)`,
+    whose tiles span 1280 rows, renders no tile twice.
+
+    Attributes:
+        scene: returns the image's scene.
+        coding: of the image's values.
+        strength: of the correction.
+        observe: called with each rendered window; or None.
+        all_cores: whether a window is rendered on all cores. That suits sequential images, whose
+            windows are asked for one after another.
+        halo: see `Renderer`.
+        tile: see `Renderer`.
+        cache: see `Renderer`.
+        wrap: see `Renderer`.
     """
 
     scene: Callable[[], Scene]
     coding: ValueCoding
     strength: Strength
     observe: Observer | None
-    alone: bool = False
+    all_cores: bool = False
     halo: int = 0
     tile: int = 256
     cache: int = 1 << 28
     wrap: bool = False
 
     def __call__(self, window: Region, around: Region, pixels: Pixels) -> Pixels:
-        """The window's pixels; see `Renderer`."""
+        """See `Renderer`."""
         scene = self.scene()
         place = Window(window.top, window.left)
-        with nullcontext() if self.alone else _one_thread():
+        with nullcontext() if self.all_cores else _single_threaded():
             made = render(scene, self.coding.to_engine(pixels), place, strength=self.strength)
         if self.observe is not None:
             self.observe(window)
@@ -83,9 +105,18 @@ class GuidedTiles:
 
 @dataclass(frozen=True)
 class NetworkTiles:
-    """Network detail, on overlapping tiles.
+    """Renderer of network detail, on overlapping tiles.
 
-    side: of the tiles that the network sees.
+    Attributes:
+        scene: returns the image's scene.
+        coding: of the image's values.
+        strength: of the correction.
+        observe: called with each rendered window; or None.
+        corrector: loads the network.
+        wrap: see `Renderer`.
+        side: of the network's tiles, in pixels.
+        halo: see `Renderer`.
+        cache: see `Renderer`.
     """
 
     scene: Callable[[], Scene]
@@ -100,7 +131,7 @@ class NetworkTiles:
 
     @property
     def tile(self) -> int:
-        """From one of the network's tiles to the next: windows and tiles then coincide."""
+        """Stride of the network's tiles, so that windows coincide with tiles."""
         return tile_step(self.side)
 
     @cached_property
@@ -108,20 +139,25 @@ class NetworkTiles:
         return self.corrector.network_renderer(self.side)
 
     def __call__(self, window: Region, around: Region, pixels: Pixels) -> Pixels:
-        """The window's pixels; see `Renderer`."""
+        """See `Renderer`."""
         scene = self.scene()
         given = self.coding.to_engine(pixels)
         top, left = window.top - around.top, window.left - around.left
         inside = slice(top, top + window.height), slice(left, left + window.width)
-        with _one_thread():
+        with _single_threaded():
             made = self._network.render(scene, given, window, given=around, strength=self.strength)
         if self.observe is not None:
             self.observe(window)
         return self.coding.from_engine(made, pixels[inside])
 
 
-def rendered_by(renderer: Renderer, image: pyvips.Image) -> pyvips.Image:
-    """A lazy image of what the renderer makes of `image`; each tile is rendered once."""
+def render_lazily(renderer: Renderer, image: pyvips.Image) -> pyvips.Image:
+    """Return a lazy image of the renderer's output, with a cache of rendered tiles.
+
+    Args:
+        renderer: makes windows.
+        image: converted by `as_rgb`; its pixels are the renderer's input.
+    """
     header = Header.of(image)
     margin = renderer.halo if renderer.wrap else 0
     source = image
@@ -129,23 +165,23 @@ def rendered_by(renderer: Renderer, image: pyvips.Image) -> pyvips.Image:
         source = image.embed(margin, 0, image.width + 2 * margin, image.height, extend="repeat")
         header = Header.of(source)
 
-    def moved(window: Region, around: Region, pixels: Pixels | None) -> Pixels:
+    def render_shifted(window: Region, around: Region, pixels: Pixels | None) -> Pixels:
         assert pixels is not None
-        return renderer(_to_left(window, margin), _to_left(around, margin), pixels)
+        return renderer(_shift_left(window, margin), _shift_left(around, margin), pixels)
 
-    generated = generate(header, moved, source=source, halo=renderer.halo)
-    turn = generated.crop(margin, 0, image.width, image.height) if margin else generated
-    cached = _cached(turn, renderer)
-    set_result(generated, cached)
+    generated = generate(header, render_shifted, source=source, halo=renderer.halo)
+    cropped = generated.crop(margin, 0, image.width, image.height) if margin else generated
+    cached = _cache_tiles(cropped, renderer)
+    link_kill_flag(generated, cached)
     return cached
 
 
-def _to_left(region: Region, by: int) -> Region:
+def _shift_left(region: Region, by: int) -> Region:
     return Region(region.top, region.left - by, region.height, region.width)
 
 
-def _cached(image: pyvips.Image, renderer: Renderer) -> pyvips.Image:
-    """Have each tile rendered once, however sinks and operations overlap what they ask for."""
+def _cache_tiles(image: pyvips.Image, renderer: Renderer) -> pyvips.Image:
+    """Cache rendered tiles, as sinks and operations ask for overlapping windows."""
     if is_sequential(image):
         rows = renderer.tile
         if not renderer.halo:
@@ -161,8 +197,8 @@ def _cached(image: pyvips.Image, renderer: Renderer) -> pyvips.Image:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
-    """Run kernels on this thread alone: libvips has as many of them as there are cores."""
+def _single_threaded() -> Iterator[None]:
+    """Run kernels on this thread only, as libvips calls from as many threads as there are cores."""
     import numba
 
     before = numba.get_num_threads()

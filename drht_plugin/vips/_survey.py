@@ -1,4 +1,4 @@
-"""The scene of a libvips image, surveyed once, when first needed."""
+"""Survey libvips images on demand, once for each image."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from drht_plugin.engine.corrector import Corrector
 from drht_plugin.engine.scene import Scene
 from drht_plugin.errors import Cancelled, InputError
 from drht_plugin.libvips.c import address
-from drht_plugin.libvips.lazy import DTYPES, check_kill, current_work
-from drht_plugin.libvips.smaller import holds_one_picture, level, shrink_factor
+from drht_plugin.libvips.lazy import DTYPES, check_kill, current_image
+from drht_plugin.libvips.smaller import holds_one_picture, pyramid_level, shrink_factor
 from drht_plugin.vips._coding import ValueCoding, as_rgb
 
 _SEQUENTIAL = "vips-sequential"
@@ -33,9 +33,12 @@ def _no_copy(_most: int) -> None:
 
 @dataclass(frozen=True)
 class Opener:
-    """What gives an image anew.
+    """Opens an image, as often as needed.
 
-    smaller: what gives a copy of it that is at most so many times smaller each way, or None.
+    Attributes:
+        image: returns the image.
+        smaller: (max_factor) → opener of a smaller copy, at most that many times smaller in each
+            direction; or None.
     """
 
     image: Callable[[], pyvips.Image]
@@ -43,10 +46,12 @@ class Opener:
 
 
 class Rows:
-    """An image as the engine surveys it: H×W×bands, sliced by rows, by one thread.
+    """Source of an image's rows for the engine, for use by one thread; see `engine.source`.
 
-    open_: gives the image; called anew where rows are asked for that lie above those read last, as
-    a sequential image can be read from top to bottom only.
+    Args:
+        open_: opens the image. It is opened again to read rows above those read last, as a
+            sequential image can be read from top to bottom only.
+        coding: of the image's values.
     """
 
     def __init__(self, open_: Opener, coding: ValueCoding) -> None:
@@ -59,10 +64,10 @@ class Rows:
         self.dtype = coding.dtype
 
     def __getitem__(self, rows: slice) -> npt.NDArray[Any]:
-        """Rows `top:bottom:step` as the engine takes them, R×W×bands."""
+        """Return rows `top:bottom:step`, R×W×bands, in the engine's dtype and range."""
         wanted = range(*rows.indices(self.shape[0]))
         out = np.empty((len(wanted), *self.shape[1:]), self._stored)
-        # A single row where rows are skipped; as many as a megapixel has where they are not.
+        # Fetch single rows where rows are skipped, and otherwise about a megapixel at once.
         height = 1 if wanted.step > 1 else max(1, _BAND_PIXELS // self.shape[1])
         for first in range(0, len(wanted), height):
             part = wanted[first : first + height]
@@ -86,38 +91,48 @@ class Rows:
 
 
 class Survey:
-    """One image's scene, made when first asked for; safe to ask from several threads."""
+    """Survey of one image, made when first needed; safe to use from several threads.
+
+    Args:
+        image: to survey.
+        coding: of its values.
+        wrap: whether it is a panorama.
+        corrector: runs the networks.
+
+    Raises:
+        InputError: the image is sequential and cannot be read twice.
+    """
 
     def __init__(
         self, image: pyvips.Image, coding: ValueCoding, *, wrap: bool, corrector: Corrector
     ) -> None:
-        # Held, so that no other image gets its address, which `shared_survey` knows it by.
+        # `shared_survey` identifies the image by its address, so it must stay alive.
         self._image = image
-        self._open = reader(image)
+        self._open = opener_of(image)
         self._coding = coding
         self._wrap, self._corrector = wrap, corrector
         self._lock = threading.Lock()
         self._attempt: _Attempt | None = None
 
     def scene(self) -> Scene:
-        """The scene; the first call reads the image and runs the networks.
+        """Return the scene; the first call reads the image and runs the networks.
 
         Raises:
-            Cancelled: the image that is rendered on this thread was killed.
+            Cancelled: the image rendered on this thread has been killed.
             InputError: see `drht_plugin.Corrector.survey`.
         """
         while True:
             with self._lock:
-                attempt, mine = self._attempt, self._attempt is None
+                attempt, first = self._attempt, self._attempt is None
                 if attempt is None:
-                    attempt = self._attempt = _Attempt(current_work())
-            if mine:
+                    attempt = self._attempt = _Attempt(current_image())
+            if first:
                 self._make(attempt)
             try:
                 return attempt.scene.result()
             except Cancelled:
-                # Another image that shares this survey was killed.
-                if attempt.owner is current_work():
+                # Try again if it was another image, sharing this survey, that was killed.
+                if attempt.owner is current_image():
                     raise
 
     def _make(self, attempt: _Attempt) -> None:
@@ -130,15 +145,20 @@ class Survey:
                 wrap=self._wrap,
             )
         except BaseException as error:
-            self._attempt = None  # those who ask later may have better luck
+            self._attempt = None  # let later calls try again
             attempt.scene.set_exception(error)
         else:
-            attempt.owner = None  # which leads back here, and would keep the image
+            attempt.owner = None  # breaks a reference cycle that would keep the image alive
             attempt.scene.set_result(scene)
 
 
 class _Attempt:
-    """A survey in progress or done, for all threads that wait for it; owner: who makes it."""
+    """A survey in progress or done, which several threads may wait for.
+
+    Attributes:
+        owner: state of the generated image whose thread makes the survey.
+        scene: the result.
+    """
 
     def __init__(self, owner: object) -> None:
         self.owner = owner
@@ -152,10 +172,16 @@ _lock = threading.Lock()
 def shared_survey(
     image: pyvips.Image, coding: ValueCoding, *, wrap: bool, corrector: Corrector
 ) -> Survey:
-    """The survey of an image; corrections of the same image share one.
+    """Return the survey of an image, which all its corrections share.
+
+    Args:
+        image: to survey.
+        coding: of its values.
+        wrap: whether it is a panorama.
+        corrector: runs the networks.
 
     Raises:
-        InputError: a sequential image that cannot be read a second time.
+        InputError: the image is sequential and cannot be read twice.
     """
     key = (address(image.pointer), coding, wrap, id(corrector))
     with _lock:
@@ -167,41 +193,41 @@ def shared_survey(
 
 
 def is_sequential(image: pyvips.Image) -> bool:
-    """Whether the image can be read once only, from top to bottom."""
+    """Return whether an image can be read once only, from top to bottom."""
     return bool(image.get_typeof(_SEQUENTIAL))
 
 
-def reader(image: pyvips.Image) -> Opener:
-    """What gives the image in RGB, or, if it can be read only once, the file it was opened from.
+def opener_of(image: pyvips.Image) -> Opener:
+    """Return an opener of the image in RGB; of its file, if the image can be read only once.
 
     Raises:
-        InputError: a sequential image that is not a file just opened.
+        InputError: the image is sequential and not a file just opened.
     """
     if not is_sequential(image):
-        return Opener(lambda: as_rgb(image)[0], _copies_of(image))
+        return Opener(lambda: as_rgb(image)[0], _smaller_copies_of(image))
     problem = "it is not a file just opened"
     name = image.filename or ""
     if os.path.isfile(name):
-        again = _opened(name)
+        again = _open_file(name)
         problem = "its file opens as another picture without the loader's options"
-        if _facts(again) == _facts(image) and _is_one_picture(again):
-            return Opener(lambda: as_rgb(_opened(name))[0], _copies_of(again))
+        if _properties(again) == _properties(image) and _is_one_picture(again):
+            return Opener(lambda: as_rgb(_open_file(name))[0], _smaller_copies_of(again))
     raise InputError(
         f"the image is read sequentially, and the correction must see all of it first, but "
         f"{problem}; open it with access='random', or give scene=drht_plugin.vips.survey(...)"
     )
 
 
-def reader_once(image: pyvips.Image) -> Opener:
-    """As `reader`, and of other sequential images what uses their pixels up."""
+def opener_once(image: pyvips.Image) -> Opener:
+    """Return an opener as `opener_of` does; for other sequential images, one to use once."""
     try:
-        return reader(image)
+        return opener_of(image)
     except InputError:
         return Opener(lambda: as_rgb(image)[0])
 
 
-def _copies_of(image: pyvips.Image) -> Callable[[int], Opener | None]:
-    """The smaller copies of the JPEG or pyramid that is the image, as a file just opened."""
+def _smaller_copies_of(image: pyvips.Image) -> Callable[[int], Opener | None]:
+    """Return an opener of smaller copies, for a JPEG or pyramid that has just been opened."""
     name = image.filename or ""
     loader = image.get("vips-loader") if image.get_typeof("vips-loader") else ""
     if not os.path.isfile(name) or loader not in ("jpegload", "tiffload"):
@@ -209,13 +235,13 @@ def _copies_of(image: pyvips.Image) -> Callable[[int], Opener | None]:
 
     def smaller(most: int) -> Opener | None:
         try:
-            again = _opened(name)
+            again = _open_file(name)
         except pyvips.Error:
-            return None  # the file is gone, and the image may be in memory
-        if _facts(again) != _facts(image) or not _is_one_picture(again):
+            return None  # the file has been removed, and the image may be in memory
+        if _properties(again) != _properties(image) or not _is_one_picture(again):
             return None
-        options = level(Path(name), most) if loader == "tiffload" else _shrunk(most)
-        return Opener(lambda: as_rgb(_opened(name, **options))[0]) if options else None
+        options = pyramid_level(Path(name), most) if loader == "tiffload" else _shrunk(most)
+        return Opener(lambda: as_rgb(_open_file(name, **options))[0]) if options else None
 
     return smaller
 
@@ -226,17 +252,17 @@ def _shrunk(most: int) -> dict[str, int] | None:
 
 
 def _is_one_picture(image: pyvips.Image) -> bool:
-    """Whether the file of an image is no sequence of pictures; the levels of a pyramid are none."""
+    """Return whether an image's file holds one picture, apart from a pyramid's levels."""
     return image.get_n_pages() == 1 or (
         image.get("vips-loader") == "tiffload" and holds_one_picture(Path(image.filename))
     )
 
 
-def _opened(name: str, **options: int) -> pyvips.Image:
+def _open_file(name: str, **options: int) -> pyvips.Image:
     return pyvips.Image.new_from_file(name, access="sequential", **options)
 
 
-def _facts(image: pyvips.Image) -> tuple[Any, ...]:
+def _properties(image: pyvips.Image) -> tuple[Any, ...]:
     orientation = image.get("orientation") if image.get_typeof("orientation") else 1
     return (
         image.width,

@@ -1,4 +1,4 @@
-"""Write an image to a file, all or nothing."""
+"""Write an image to a file, complete or not at all."""
 
 from __future__ import annotations
 
@@ -14,18 +14,20 @@ from drht_plugin.storage import replacing
 
 
 def write(image: pyvips.Image, target: str | os.PathLike[str], **options: Any) -> None:
-    """`image.write_to_file(target, **options)`, but whole or not at all.
+    """Write an image to a file, complete or not at all.
 
-    libvips' own sinks leave what they have written when they fail, and do not hear Ctrl-C. This
-    one writes under a temporary name beside the target, and renames the file when it is whole.
+    Like `image.write_to_file(target, **options)`, whose sinks leave an unfinished file when they
+    fail, and ignore Ctrl-C. This function writes to a temporary file beside the target, and
+    renames it when it is complete.
 
     Args:
+        image: to write.
         target: its suffix names the format; an existing file is replaced.
-        options: of the format's saver.
+        **options: of the format's saver.
 
     Raises:
         WriteError: the file cannot be written.
-        BaseException: what went wrong in the pipeline; see `run`.
+        BaseException: the original exception of the pipeline; see `run`.
     """
     path = Path(target)
     try:

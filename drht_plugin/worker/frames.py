@@ -1,4 +1,4 @@
-"""Frames of the worker's protocol: bytes to messages and back, with every length checked."""
+"""Encode and read the frames of the worker's protocol, checking every length."""
 
 from __future__ import annotations
 
@@ -10,43 +10,48 @@ from typing import Any, NoReturn
 from drht_plugin.errors import InputError
 
 PROTOCOL = 1
-"""Version of the protocol; the first request and its reply carry it."""
+"""Version of the protocol, sent in the first request and its reply."""
 
-LONGEST = 1 << 16
-"""Most bytes of a message."""
+MAX_MESSAGE_BYTES = 1 << 16
+"""Greatest length of a message (bytes)."""
 
 Message = dict[str, Any]
 Read = Callable[[int], bytes]
+"""(count) → at least one and at most `count` bytes; none at the end of the stream."""
 
 _HEAD = struct.Struct("<4sI")
 _MAGIC = b"DRHT"
 
 
 class FrameError(InputError):
-    """Bytes that are no frame: what follows them in the stream means nothing."""
+    """The bytes are not a frame, so that the rest of the stream is meaningless."""
 
 
 def encode(message: Message) -> bytes:
-    """One message as a frame.
+    """Return a message as the bytes of a frame.
 
     Raises:
-        FrameError: the message is too long.
+        FrameError: the message is longer than `MAX_MESSAGE_BYTES`.
     """
     body = json.dumps(message, allow_nan=False).encode()
-    if len(body) > LONGEST:
-        raise FrameError(f"a message has {len(body)} bytes; expected at most {LONGEST}")
+    if len(body) > MAX_MESSAGE_BYTES:
+        raise FrameError(f"a message has {len(body)} bytes; expected at most {MAX_MESSAGE_BYTES}")
     return _HEAD.pack(_MAGIC, len(body)) + body
 
 
 def read(source: Read) -> Message | None:
-    """The next message; None at the end of the stream.
+    """Read the next message.
 
-    source: gives at most so many bytes, at least one, or none at the end.
+    Args:
+        source: reads bytes from the stream.
+
+    Returns:
+        None at the end of the stream.
 
     Raises:
-        FrameError: what came is no frame, or the stream ends within one.
+        FrameError: the bytes are not a frame, or the stream ends within one.
     """
-    head = _exactly(source, _HEAD.size)
+    head = _read_exactly(source, _HEAD.size)
     if not head:
         return None
     if len(head) < _HEAD.size:
@@ -54,16 +59,16 @@ def read(source: Read) -> Message | None:
     magic, length = _HEAD.unpack(head)
     if magic != _MAGIC:
         raise FrameError(f"a frame begins with {magic!r}; expected {_MAGIC!r}")
-    if length > LONGEST:
-        raise FrameError(f"a frame announces {length} bytes; expected at most {LONGEST}")
-    body = _exactly(source, length)
+    if length > MAX_MESSAGE_BYTES:
+        raise FrameError(f"a frame announces {length} bytes; expected at most {MAX_MESSAGE_BYTES}")
+    body = _read_exactly(source, length)
     if len(body) < length:
         raise FrameError(f"the stream ends within a frame, after {len(body)} of {length} bytes")
     return _parse(body)
 
 
-def _exactly(source: Read, count: int) -> bytes:
-    """So many bytes, or what there is before the end."""
+def _read_exactly(source: Read, count: int) -> bytes:
+    """Read `count` bytes; fewer only at the end of the stream."""
     parts = []
     while count:
         part = source(count)
@@ -78,7 +83,7 @@ def _parse(body: bytes) -> Message:
     try:
         message = json.loads(body.decode(), parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
-        raise FrameError(f"a frame holds no JSON: {error}") from error
+        raise FrameError(f"a frame holds invalid JSON: {error}") from error
     if not isinstance(message, dict):
         raise FrameError(f"a frame holds a {type(message).__name__}; expected a JSON object")
     return message

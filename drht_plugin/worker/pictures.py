@@ -1,4 +1,4 @@
-"""Pictures that two processes see: input and result in one mapped file that outlives neither."""
+"""Pictures in files that client and worker both map: the input and its result."""
 
 from __future__ import annotations
 
@@ -21,23 +21,27 @@ from drht_plugin.errors import InputError, WriteError
 
 Image = npt.NDArray[Any]
 
-LONGEST_SIDE = 1 << 20
-"""Most pixels of a side."""
+MAX_SIDE = 1 << 20
+"""Greatest height or width of a picture, in pixels."""
 
 _ALIGNMENT = 64
 _SPARE = 64 << 20
+"""Free bytes to leave in a folder."""
 
-
-MOST_PICTURES = 4
-"""Pictures that a store takes."""
+MAX_PICTURES = 4
+"""How many pictures a store can hold."""
 
 
 @dataclass(frozen=True)
 class SharedPicture:
-    """A picture in a file: the client writes `pixels`, the worker `result`, both H×W×C.
+    """Picture in a shared file: the client writes `pixels`, the worker `result`.
 
-    path: the file's name, until it is removed; size: its bytes; result_offset: where in it the
-    result begins.
+    Attributes:
+        path: of the file, until its name is removed.
+        size: of the file, in bytes.
+        result_offset: where the result starts in the file, in bytes.
+        pixels: H×W×C, the input.
+        result: H×W×C, of the same dtype.
     """
 
     path: Path
@@ -48,20 +52,21 @@ class SharedPicture:
 
 
 class PictureStore:
-    """The pictures of one client; their files' names can be removed from any thread.
+    """Pictures of one client; safe to close from any thread.
 
-    most: bytes that a file may have; None for what there is room for.
+    Args:
+        max_bytes: greatest size of a file; None is limited by the free space only.
     """
 
-    def __init__(self, most: int | None = None) -> None:
-        self._most = most
+    def __init__(self, max_bytes: int | None = None) -> None:
+        self._max_bytes = max_bytes
         self._pictures: list[SharedPicture] = []
         self._names: set[Path] = set()
-        self._turn = threading.RLock()
+        self._lock = threading.RLock()
         self._closed = False
 
     def __getitem__(self, number: Any) -> SharedPicture:
-        """A picture by its number.
+        """Return the picture of a number.
 
         Raises:
             InputError: there is no such picture.
@@ -71,35 +76,42 @@ class PictureStore:
         return self._pictures[number]
 
     def allocate(self, height: Any, width: Any, channels: Any, dtype: Any) -> int:
-        """A file for a picture and its result, in shared memory where there is room, else on disk.
+        """Create a file for a picture and its result, in shared memory if it fits, else on disk.
+
+        Args:
+            height: 1 to `MAX_SIDE`.
+            width: 1 to `MAX_SIDE`.
+            channels: 1 to 4.
+            dtype: name of the pixel type.
 
         Returns:
             The picture's number.
 
         Raises:
-            InputError: a size or dtype outside the contract, or too many bytes or pictures.
-            WriteError: no room.
+            InputError: a size or dtype is not accepted, or there are too many bytes or pictures.
+            WriteError: there is not enough space.
         """
         for name, value, limit in (
-            ("height", height, LONGEST_SIDE),
-            ("width", width, LONGEST_SIDE),
+            ("height", height, MAX_SIDE),
+            ("width", width, MAX_SIDE),
             ("channels", channels, 4),
         ):
             if type(value) is not int or not 1 <= value <= limit:
                 raise InputError(f"{name} is {value!r}; expected a whole number, 1 to {limit}")
         if dtype not in DTYPES:
             raise InputError(f"dtype is {dtype!r}; expected one of {', '.join(DTYPES)}")
-        if len(self._pictures) == MOST_PICTURES:
-            raise InputError(f"{MOST_PICTURES} pictures are allocated; a worker takes no more")
+        if len(self._pictures) == MAX_PICTURES:
+            raise InputError(f"{MAX_PICTURES} pictures are allocated; a worker takes no more")
         shape, kind = (height, width, channels), np.dtype(dtype)
         needed = height * width * channels * kind.itemsize
         offset = -(-needed // _ALIGNMENT) * _ALIGNMENT
         size = offset + needed
-        if self._most is not None and size > self._most:
+        if self._max_bytes is not None and size > self._max_bytes:
             raise InputError(
-                f"the picture and its result need {size} bytes; the worker may take {self._most}"
+                f"the picture and its result need {size} bytes; at most {self._max_bytes} are "
+                "accepted"
             )
-        path, descriptor = self._create(size)
+        path, descriptor = self._create_file(size)
         with os.fdopen(descriptor, "r+b") as file:
             whole = np.memmap(file, np.uint8, "r+", shape=(size,))
         pixels, result = (
@@ -109,66 +121,73 @@ class PictureStore:
         return len(self._pictures) - 1
 
     def forget_names(self) -> None:
-        """Remove the files' names: each file lasts while it is open or mapped, and no longer."""
-        with self._turn:
+        """Remove the files' names, so that each file vanishes when nobody has it open or mapped."""
+        with self._lock:
             self._remove_names()
 
     def close(self) -> None:
-        """Remove the files' names, and let no new one appear: the process is about to end."""
-        with self._turn:
+        """Remove the files' names and refuse new files, as the process is about to end."""
+        with self._lock:
             self._closed = True
             self._remove_names()
 
     def _remove_names(self) -> None:
-        if sys.platform != "win32":  # there the end of the last handle removes them
+        if sys.platform != "win32":  # Windows removes them when the last handle is closed
             for path in self._names:
                 path.unlink(missing_ok=True)
             self._names.clear()
 
-    def _create(self, size: int) -> tuple[Path, int]:
-        """A file of so many bytes that the disk has promised, and its descriptor."""
+    def _create_file(self, size: int) -> tuple[Path, int]:
+        """Create a file with allocated space; return its path and descriptor."""
         reasons = []
-        for folder, free in _folders():
+        for folder, free in _candidate_folders():
             room = max(0, free - _SPARE)
             if room < size:
                 reasons.append(f"{folder} has room for {room}")
                 continue
             path = folder / f"drht-{secrets.token_hex(8)}"
             try:
-                return path, self._open(path, size)
+                return path, self._open_file(path, size)
             except OSError as error:
                 reasons.append(f"{folder}: {error.strerror}")
         raise WriteError(
             f"no room for a picture and its result, {size} bytes: {', '.join(reasons)}"
         )
 
-    def _open(self, path: Path, size: int) -> int:
+    def _open_file(self, path: Path, size: int) -> int:
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
         flags |= getattr(os, "O_BINARY", 0) | getattr(os, "O_TEMPORARY", 0)
-        with self._turn:
+        with self._lock:
             if self._closed:
                 raise OSError(errno.ECANCELED, os.strerror(errno.ECANCELED))
             descriptor = os.open(path, flags, 0o600)
             self._names.add(path)
         try:
-            # Without the promise, a full disk would be a bus error on writing to the map.
+            # Without allocated space, writing to the map on a full disk is a bus error.
             if hasattr(os, "posix_fallocate"):
                 os.posix_fallocate(descriptor, 0, size)
             else:
                 os.ftruncate(descriptor, size)
         except OSError:
             os.close(descriptor)
-            with self._turn:
+            with self._lock:
                 self._names.discard(path)
                 path.unlink(missing_ok=True)
             raise
         return descriptor
 
 
-def shrunk(pixels: Image, side: int) -> Image:
-    """The picture with its longer side at most `side`, by means over square blocks of codes.
+def shrink_to(pixels: Image, side: int) -> Image:
+    """Shrink a picture by averaging codes over square blocks.
 
-    Rows and columns that fill no block are left out; alpha is a channel like the others.
+    Rows and columns that fill no block are dropped. Alpha is averaged like the other channels.
+
+    Args:
+        pixels: H×W×C.
+        side: greatest height or width of the result, in pixels.
+
+    Returns:
+        h×w×C of the same dtype; `pixels` itself if it is small enough.
     """
     height, width, channels = pixels.shape
     factor = min(-(-max(height, width) // side), height, width)
@@ -184,16 +203,16 @@ def shrunk(pixels: Image, side: int) -> Image:
     return small
 
 
-def _folders() -> Iterator[tuple[Path, int]]:
-    """Where the file may go, best first, with the bytes that are free there."""
+def _candidate_folders() -> Iterator[tuple[Path, int]]:
+    """Yield folders for the file, best first, and how many bytes are free in each."""
     memory = Path("/dev/shm")
     if memory.is_dir() and os.access(memory, os.W_OK):
-        yield memory, min(_free(memory), _available_memory() // 2)
+        yield memory, min(_free_bytes(memory), _available_memory() // 2)
     folder = Path(tempfile.gettempdir())
-    yield folder, _free(folder)
+    yield folder, _free_bytes(folder)
 
 
-def _free(folder: Path) -> int:
+def _free_bytes(folder: Path) -> int:
     if not hasattr(os, "statvfs"):
         return sys.maxsize
     facts = os.statvfs(folder)
@@ -201,7 +220,7 @@ def _free(folder: Path) -> int:
 
 
 def _available_memory() -> int:
-    """Bytes that can be had without swapping, where the system says."""
+    """Return how many bytes can be allocated without swapping; unlimited if unknown."""
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
         pairs = (line.split(":") for line in lines)

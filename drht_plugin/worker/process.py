@@ -1,4 +1,4 @@
-"""The worker's process: a session between stdin and stdout that ends when its client does."""
+"""The worker's process: serves a session over stdin and stdout, and ends with its client."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from drht_plugin.worker import frames
 from drht_plugin.worker.pictures import PictureStore
 from drht_plugin.worker.session import ProtocolError, Session
 
-MOST_WAITING = 64
-"""Requests that may wait; a client that sends more does not wait for replies."""
+MAX_WAITING = 64
+"""How many requests may wait; a client that sends more ignores the replies."""
 
 _USAGE, _INTERRUPTED, _TERMINATED = 2, 130, 143
 
@@ -27,11 +27,15 @@ def serve(
     model: str = "default",
     device: str = "auto",
     threads: int | None = None,
-    most: int | None = None,
+    max_bytes: int | None = None,
 ) -> NoReturn:
-    """Answer requests until stdin ends, then end the process at once, whatever is being done.
+    """Answer requests until stdin ends, then end the process at once, even during work.
 
-    model, device, threads: as for `Corrector`; most: bytes that a picture's file may have.
+    Args:
+        model: see `Corrector`.
+        device: see `Corrector`.
+        threads: see `Corrector`.
+        max_bytes: greatest size of a picture's file; None is limited by the free space only.
 
     Raises:
         InputError: stdin is a terminal.
@@ -41,27 +45,31 @@ def serve(
             "the worker is for programs: it speaks a binary protocol over stdin and stdout "
             "(docs/worker-protocol.md); stdin is a terminal"
         )
-    pictures = PictureStore(most)
+    pictures = PictureStore(max_bytes)
     replies = Replies(pictures)
     corrector = Corrector(model=model, device=device, threads=threads)
     session = Session(corrector, model, pictures, replies.send)
-    signal.signal(signal.SIGTERM, lambda *_: leave(pictures, _TERMINATED))
+    signal.signal(signal.SIGTERM, lambda *_: end_process(pictures, _TERMINATED))
     requests: queue.Queue[frames.Message] = queue.Queue()
     threading.Thread(target=_listen, args=(requests, replies, pictures), daemon=True).start()
     try:
         while True:
             session.handle(requests.get())
     except ProtocolError:
-        leave(pictures, _USAGE)
+        end_process(pictures, _USAGE)
     except KeyboardInterrupt:
-        leave(pictures, _INTERRUPTED)
+        end_process(pictures, _INTERRUPTED)
 
 
 class Replies:
-    """Where replies go, from any thread; what is printed by chance goes to stderr."""
+    """Sender of replies on the original stdout; anything printed goes to stderr instead.
+
+    Args:
+        pictures: closed when the process ends because its client has gone.
+    """
 
     def __init__(self, pictures: PictureStore) -> None:
-        self._pictures, self._turn = pictures, threading.RLock()
+        self._pictures, self._lock = pictures, threading.RLock()
         sys.stdout.flush()
         self._descriptor = os.dup(1)
         os.dup2(2, 1)
@@ -72,18 +80,23 @@ class Replies:
                 msvcrt.setmode(descriptor, os.O_BINARY)
 
     def send(self, message: frames.Message) -> None:
-        """Write a message; a client that is gone ends the process."""
+        """Send a message, from any thread; ends the process if the client has gone."""
         view = memoryview(frames.encode(message))
         try:
-            with self._turn:
+            with self._lock:
                 while view:
                     view = view[os.write(self._descriptor, view) :]
         except OSError:
-            leave(self._pictures, 0)
+            end_process(self._pictures, 0)
 
 
-def leave(pictures: PictureStore, code: int) -> NoReturn:
-    """End now, from any thread: kernels and networks in other threads are not waited for."""
+def end_process(pictures: PictureStore, code: int) -> NoReturn:
+    """End the process at once, from any thread, without waiting for work in other threads.
+
+    Args:
+        pictures: their files are removed.
+        code: exit code.
+    """
     pictures.close()
     os._exit(code)
 
@@ -91,15 +104,15 @@ def leave(pictures: PictureStore, code: int) -> NoReturn:
 def _listen(
     requests: queue.Queue[frames.Message], replies: Replies, pictures: PictureStore
 ) -> None:
-    """Pass requests on; end the process when stdin ends or what it brings means nothing."""
+    """Queue requests from stdin; end the process when stdin ends or is not the protocol."""
     try:
         while (message := frames.read(partial(os.read, 0))) is not None:
-            if requests.qsize() >= MOST_WAITING:
-                raise frames.FrameError(f"more than {MOST_WAITING} requests wait")
+            if requests.qsize() >= MAX_WAITING:
+                raise frames.FrameError(f"more than {MAX_WAITING} requests wait")
             requests.put(message)
     except frames.FrameError as error:
         replies.send({"type": "error", "id": None, "code": "frame", "message": str(error)})
-        leave(pictures, _USAGE)
+        end_process(pictures, _USAGE)
     except OSError:
-        leave(pictures, _USAGE)
-    leave(pictures, 0)
+        end_process(pictures, _USAGE)
+    end_process(pictures, 0)

@@ -1,4 +1,4 @@
-"""What the worker's requests do; knows nothing of processes and streams."""
+"""Handle the worker's requests, independently of processes and streams."""
 
 from __future__ import annotations
 
@@ -17,25 +17,28 @@ from drht_plugin.engine.scene import Scene
 from drht_plugin.engine.strength import Strength
 from drht_plugin.errors import DrhtError, InputError
 from drht_plugin.worker.frames import PROTOCOL, Message
-from drht_plugin.worker.pictures import PictureStore, SharedPicture, shrunk
+from drht_plugin.worker.pictures import PictureStore, SharedPicture, shrink_to
 
 Send = Callable[[Message], None]
 
-_STEP = 0.01
-"""Least share between two reports of progress."""
+_PROGRESS_STEP = 0.01
+"""Least difference between two reports of progress (share of the work)."""
 
-_LONGEST_TEXT = 4000
+_MAX_ERROR_CHARS = 4000
 
 
 class ProtocolError(InputError):
-    """The client speaks another version of the protocol, or does not begin with `hello`."""
+    """The client speaks another version of the protocol, or does not start with `hello`."""
 
 
 class Session:
-    """One client's requests, and the scene of its last survey.
+    """Session of one client, with the scene of its last survey.
 
-    corrector: the networks to use; model: how they are called; pictures: where the client's go;
-    send: takes a reply.
+    Args:
+        corrector: the networks to use.
+        model: their name, for status replies.
+        pictures: holds the client's pictures.
+        send: sends a reply.
     """
 
     def __init__(
@@ -46,10 +49,10 @@ class Session:
         self._scene: Scene | None = None
 
     def handle(self, request: Message) -> None:
-        """Do what a request asks, and send its replies.
+        """Handle a request and send its replies, errors included.
 
         Raises:
-            ProtocolError: the client cannot be understood; it has been told.
+            ProtocolError: the client does not speak the protocol; an error has been sent.
         """
         number = request.get("id")
         try:
@@ -88,7 +91,7 @@ class Session:
             also = f", and perhaps {', '.join(optional)}" if optional else ""
             raise InputError(f"{kind} has the fields {sorted(fields)}; expected {names}{also}")
         if kind not in ("hello", "allocate", "shrink"):
-            # The client says with it that it has opened the files.
+            # By sending any other request, the client confirms that it has opened the files.
             self._pictures.forget_names()
         if kind in ("survey", "render"):
             fields["progress"] = self._progress(number)
@@ -122,7 +125,7 @@ class Session:
         pixels = self._pictures[picture].pixels
         if type(side) is not int or side < 1:
             raise InputError(f"side is {side!r}; expected a whole number from 1")
-        small = shrunk(pixels, side)
+        small = shrink_to(pixels, side)
         rows, columns, channels = small.shape
         number = self._pictures.allocate(rows, columns, channels, small.dtype.name)
         self._pictures[number].pixels[...] = small
@@ -154,7 +157,7 @@ class Session:
             pixels,
             transfer=transfer,
             orientation=orientation,
-            profile=_decoded(profile),
+            profile=_decode_profile(profile),
             wrap=wrap,
             progress=progress,
         )
@@ -173,8 +176,8 @@ class Session:
         applied = Strength(strength, shadows, highlights)
         require_detail(detail)
         if self._scene is None:
-            raise InputError("no picture is surveyed; expected a survey before render")
-        scene = _for_picture(self._scene, shared)
+            raise InputError("no picture has been surveyed; expected a survey before render")
+        scene = _resize_scene(self._scene, shared)
         self._corrector.render(
             scene,
             shared.pixels,
@@ -186,7 +189,7 @@ class Session:
         return {}
 
     def _warm_up(self) -> None:
-        """Load the networks while the client writes its pixels; who needs them is told why not."""
+        """Load the networks while the client writes its pixels; later requests report failures."""
         try:
             _ = self._corrector.runner
         except (DrhtError, OSError):
@@ -197,7 +200,7 @@ class Session:
 
         def report(share: float) -> None:
             nonlocal reported
-            if share - reported >= _STEP:
+            if share - reported >= _PROGRESS_STEP:
                 reported = share
                 self._send({"type": "progress", "id": number, "share": round(share, 4)})
 
@@ -205,7 +208,7 @@ class Session:
 
     def _fail(self, number: Any, code: str, message: str) -> None:
         known = number if type(number) is int and 0 <= number < 1 << 31 else None
-        text = message[:_LONGEST_TEXT]
+        text = message[:_MAX_ERROR_CHARS]
         self._send({"type": "error", "id": known, "code": code, "message": text})
 
 
@@ -219,31 +222,31 @@ _FIELDS = {
 }
 
 _OPTIONAL = {"survey": ("orientation", "profile")}
-"""Fields that may be left out; clients of the first release know none of them."""
+"""Fields that may be left out, as clients of the first release do not send them."""
 
 
-def _decoded(profile: Any) -> bytes | None:
-    """An ICC profile that came as Base64."""
+def _decode_profile(profile: Any) -> bytes | None:
+    """Decode an ICC profile from Base64."""
     if profile is None:
         return None
     try:
         return base64.b64decode(profile, validate=True)
     except (TypeError, ValueError) as error:
         raise InputError(
-            "profile is not Base64; expected an ICC profile as such, or null"
+            "profile is not Base64; expected an ICC profile in Base64, or null"
         ) from error
 
 
 def details_of(corrector: Corrector) -> list[str]:
-    """The kinds of detail that a corrector's model can render."""
+    """Return the kinds of detail that a corrector's model can render."""
     return [each for each in DETAILS if each != "network" or corrector.has_detail]
 
 
-def _for_picture(scene: Scene, picture: SharedPicture) -> Scene:
-    """The scene for a picture that shows the same as the surveyed one, perhaps in another size.
+def _resize_scene(scene: Scene, picture: SharedPicture) -> Scene:
+    """Return the scene for a copy of the surveyed picture in another size.
 
-    What the scene knows is in relative coordinates, so the size and the column that a panorama's
-    columns are counted from are all that changes.
+    A scene uses relative coordinates. Only the image spec changes, and the origin column of a
+    panorama.
     """
     spec = spec_of(picture.pixels, "linear" if scene.spec.linear else "srgb")
     if spec.colours != scene.spec.colours:

@@ -25,12 +25,12 @@ HEIGHT, WIDTH = 2400, 300
 RUN = """
 import sys, time
 from drht_plugin import cli, resume
-from drht_plugin.engine import correct
+from drht_plugin.engine import corrector as engine
 from strategies import corrector
 
-resume._SECONDS = 0.0
+resume._JOURNAL_SECONDS = 0.0
 stub = corrector()
-correct.Corrector = lambda **_: stub
+engine.Corrector = lambda **_: stub
 store = resume.ResumableRows.__setitem__
 def slowly(self, rows, pixels):
     store(self, rows, pixels)
@@ -90,12 +90,12 @@ def begun(source: Path, target: Path, rows: int = 1, **settings: Any) -> None:
         correct_file(
             source, target, corrector=STUB, resume=True, memory="1M", progress=stop, **settings
         )
-    assert "rows are kept in" in caught.value.__notes__[0]
+    assert "rows are stored in" in caught.value.__notes__[0]
 
 
 @pytest.fixture
 def every_band(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resume, "_SECONDS", 0.0)
+    monkeypatch.setattr(resume, "_JOURNAL_SECONDS", 0.0)
 
 
 def test_killed_again_and_again(source: Path, tmp_path: Path) -> None:
@@ -134,7 +134,7 @@ def test_interrupt_says_what_is_kept(source: Path, tmp_path: Path) -> None:
         _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "drht: interrupted" in err
-    assert f"of {HEIGHT} rows are kept in {folder(target)}; the same call goes on" in err
+    assert f"of {HEIGHT} rows are stored in {folder(target)}; repeat the same call" in err
     assert "Traceback" not in err
     assert not target.exists()
 
@@ -264,7 +264,9 @@ def test_no_room_for_the_rows(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.posix_fallocate", full)
-    with pytest.raises(WriteError, match=r"^b\.png: its rows cannot be kept in .*No space left"):
+    with pytest.raises(
+        WriteError, match=r"^b\.png: finished rows cannot be stored in .*No space left"
+    ):
         correct_file(source, tmp_path / "b.png", corrector=STUB, resume=True, memory="1M")
     assert [path.name for path in tmp_path.iterdir()] == ["a.tif"]
 

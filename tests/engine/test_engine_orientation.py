@@ -21,7 +21,7 @@ from drht_plugin.engine.pixels import spec_of
 from drht_plugin.engine.survey import sampled as sampled_module
 from drht_plugin.engine.survey.noise import NoiseMeter
 from drht_plugin.engine.survey.overview import overview
-from drht_plugin.orientation import turned, turned_back, upright_corner
+from drht_plugin.orientation import to_stored, to_upright, upright_corner
 
 STUB = corrector()
 TURNED = range(2, 9)
@@ -30,13 +30,13 @@ Pixels = npt.NDArray[Any]
 
 def stored(image: Pixels, orientation: int) -> Pixels:
     """An upright image H×W or H×W×C as a camera stores it under a tag."""
-    pixels = turned_back(image.reshape(*image.shape[:2], -1), orientation)
+    pixels = to_stored(image.reshape(*image.shape[:2], -1), orientation)
     return np.ascontiguousarray(pixels).reshape(*pixels.shape[:2], *image.shape[2:])
 
 
 def upright(image: Pixels, orientation: int) -> Pixels:
     """What a viewer shows of a stored image."""
-    pixels = turned(image.reshape(*image.shape[:2], -1), orientation)
+    pixels = to_upright(image.reshape(*image.shape[:2], -1), orientation)
     return np.ascontiguousarray(pixels).reshape(*pixels.shape[:2], *image.shape[2:])
 
 
@@ -113,8 +113,8 @@ def test_corners(orientation: int, window: tuple[int, int, int, int]) -> None:
     top, left, rows, columns = window
     rows, columns = min(rows, 10 - top), min(columns, 7 - left)
     places = np.arange(70).reshape(10, 7, 1)
-    part = turned(places[top : top + rows, left : left + columns], orientation)
-    whole = turned(places, orientation)
+    part = to_upright(places[top : top + rows, left : left + columns], orientation)
+    whole = to_upright(places, orientation)
     down, across = upright_corner((top, left), (rows, columns), (10, 7), orientation)
     found = whole[down : down + part.shape[0], across : across + part.shape[1]]
     np.testing.assert_array_equal(found, part)

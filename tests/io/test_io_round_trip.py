@@ -14,7 +14,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from drht_plugin import io
 from drht_plugin.io import _oiio
-from drht_plugin.io._pixels import narrowed
+from drht_plugin.io._pixels import reduce_bits
 from drht_plugin.io.metadata import boxes, ifd
 from drht_plugin.io.metadata.types import Metadata
 from drht_plugin.io.metadata.types import orientation as orientation_of
@@ -342,7 +342,7 @@ def test_avif_white_is_white(tmp_path: Path) -> None:
     pixels = io.read_picture(tmp_path / "a.avif").pixels
     np.testing.assert_array_equal(np.rint(pixels * (1023 / 65535)), levels)
     assert (pixels.min(), pixels.max()) == (0, 65535)
-    np.testing.assert_array_equal(narrowed(pixels, 10) >> 6, levels)
+    np.testing.assert_array_equal(reduce_bits(pixels, 10) >> 6, levels)
 
 
 def test_png_text_and_jpeg_comment_are_kept(tmp_path: Path) -> None:

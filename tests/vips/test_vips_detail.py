@@ -18,7 +18,7 @@ from drht_plugin.model.detail_network import DetailNetwork
 from drht_plugin.model.locate import locate
 from drht_plugin.vips import correct
 from drht_plugin.vips._coding import coding_of
-from drht_plugin.vips._render import NetworkTiles, rendered_by
+from drht_plugin.vips._render import NetworkTiles, render_lazily
 
 SIDE = 160
 Planes = npt.NDArray[np.float32]
@@ -73,7 +73,7 @@ def test_equals_arrays(detailed: Corrector, wrap: bool, dtype: str, transfer: st
         wrap,
         side=SIDE,
     )
-    got = rendered_by(renderer, image).numpy()
+    got = render_lazily(renderer, image).numpy()
     assert np.abs(got.astype(int) - expected).max() <= most // 255
     assert (got == expected).mean() > 0.99
     assert sum(w.height * w.width for w in windows) == 210 * 330

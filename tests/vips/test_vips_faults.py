@@ -169,7 +169,7 @@ use(20)
 before = resident()
 use(100)
 growth = resident() - before
-print(len(lazy._works), len(_survey._surveys), growth)
+print(len(lazy._generated), len(_survey._surveys), growth)
 """
 
 

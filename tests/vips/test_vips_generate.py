@@ -192,7 +192,7 @@ def test_kill_from_another_thread() -> None:
 def test_nothing_is_left() -> None:
     """Images that were read, that failed and that were never read leave no state behind."""
     gc.collect()
-    before = set(lazy._works)
+    before = set(lazy._generated)
     source = _image(_noise(100, 100))
 
     def use(render: lazy.Render, read: bool) -> None:
@@ -206,7 +206,7 @@ def test_nothing_is_left() -> None:
         use(_fails, True)
         use(_fails, False)
     gc.collect()
-    assert set(lazy._works) == before
+    assert set(lazy._generated) == before
 
 
 _EXIT = """

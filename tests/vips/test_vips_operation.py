@@ -84,7 +84,7 @@ def test_call_says_what_is_wrong() -> None:
 def test_kill_and_state() -> None:
     """The operation's image can be killed, and leaves nothing behind."""
     gc.collect()
-    before = set(lazy._works)
+    before = set(lazy._generated)
     corrected = image().drht_correct()
     corrected.set_kill(True)
     with pytest.raises(pyvips.Error, match="killed"):
@@ -93,7 +93,7 @@ def test_kill_and_state() -> None:
     for _ in range(5):
         image().drht_correct().avg()
     gc.collect()
-    assert set(lazy._works) <= before
+    assert set(lazy._generated) <= before
 
 
 _FALLBACK = """
@@ -111,7 +111,7 @@ with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     vips.register()
 assert [w.category for w in caught] == [DrhtWarning], caught
-assert "the method alone: another layout" in str(caught[0].message)
+assert "only the method: another layout" in str(caught[0].message)
 image = pyvips.Image.new_from_array(np.full((40, 50, 3), 30, np.uint8))
 assert image.drht_correct(strength=0.5).avg() == vips.correct(image, strength=0.5).avg()
 """

@@ -40,7 +40,7 @@ def source(data: bytes, most: int = 1 << 20) -> frames.Read:
     stream = io.BytesIO(data)
 
     def read(count: int) -> bytes:
-        assert 0 < count <= frames.LONGEST
+        assert 0 < count <= frames.MAX_MESSAGE_BYTES
         return stream.read(min(count, most))
 
     return read
@@ -176,7 +176,7 @@ def test_ten_thousand_frames() -> None:
             last = replies[-1]
             assert last["type"] in ("done", "error")
             assert all(each["type"] == "progress" for each in replies[:-1])
-            assert len(frames.encode(last)) < frames.LONGEST
+            assert len(frames.encode(last)) < frames.MAX_MESSAGE_BYTES
             assert last.get("bytes", 0) <= MOST_BYTES
             outcomes[last["type"]] += 1
             if last.get("code") == "protocol" or chance.random() < 0.05:

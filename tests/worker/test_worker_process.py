@@ -192,7 +192,7 @@ def test_a_small_picture_shares_the_survey() -> None:
         ({"type": "survey", "picture": 0, "transfer": "gamma", "wrap": False}, "transfer is"),
         ({"type": "shrink", "picture": 0, "side": 0}, "side is 0"),
         ({"type": "allocate", "height": 9000, "width": 9000, "channels": 3, "dtype": "uint8"},
-         "need 486000000 bytes; the worker may take 100000"),
+         "need 486000000 bytes; at most 100000 are accepted"),
         ({"type": "allocate", "height": 1, "width": 0, "channels": 3, "dtype": "uint8"},
          "width is 0; expected a whole number, 1 to"),
         ({"type": "allocate", "height": 1, "width": 1, "channels": 3, "dtype": "float64"},

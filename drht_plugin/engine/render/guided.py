@@ -19,7 +19,7 @@ from drht_plugin.engine.strength import FULL, Strength
 from drht_plugin.engine.tone_grid import ToneGrid
 from drht_plugin.errors import InputError
 from drht_plugin.geometry import ORIGIN, Window
-from drht_plugin.orientation import transposes, turned, turned_back, upright_corner
+from drht_plugin.orientation import to_stored, to_upright, transposes, upright_corner
 
 Image = npt.NDArray[Any]
 FloatArray = npt.NDArray[np.float32]
@@ -70,7 +70,7 @@ def render(
 def _render(scene: Scene, source: Image, window: Window, strength: Strength, target: Image) -> None:
     """Render checked pixels R×C×K."""
     if scene.orientation != 1:
-        source, target = (turned(each, scene.orientation) for each in (source, target))
+        source, target = (to_upright(each, scene.orientation) for each in (source, target))
         window, scene = _upright_window(scene, window, source), scene.upright
     spec = scene.spec
     if _needs_float_copy(spec):
@@ -163,13 +163,13 @@ def render_radiance(
     spec = scene.spec
     _require_inside(spec, spec_of(pixels), window)
     require_finite(as_channels(pixels), window.top, left=window.left)
-    source, orientation = turned(as_channels(pixels), scene.orientation), scene.orientation
+    source, orientation = to_upright(as_channels(pixels), scene.orientation), scene.orientation
     window, scene = _upright_window(scene, window, source), scene.upright
     display = to_display(source, spec)[..., : spec.colours].clip(0, 1)
     y = np.empty_like(display)
     _slice(scene, grid, display, window, _settings(1.0, 0.0, _Y_MAX, FULL), y)
     curves.to_radiance(y.reshape(-1), y.reshape(-1))
-    return np.ascontiguousarray(turned_back(y, orientation))
+    return np.ascontiguousarray(to_stored(y, orientation))
 
 
 def _require_inside(spec: ImageSpec, given: ImageSpec, window: Window) -> None:

@@ -167,7 +167,7 @@ def overview(
     weight = (sums[..., -1] / (height * width)).astype(np.float32)
     light = sums[..., :-1] / np.maximum(sums[..., -1:] * float(1 << bits), 1e-12)
     light = _fill_holes(light, weight)
-    coded = space.codes(light.clip(0, 1)).astype(np.float32)
+    coded = space.encode(light.clip(0, 1)).astype(np.float32)
     return np.ascontiguousarray(np.broadcast_to(coded, (*size, 3))), weight
 
 
@@ -182,7 +182,7 @@ def _light_table(
 ) -> npt.NDArray[np.int32]:
     """Return the linear light of the codes 0..count−1 in each colour, where 1.0 is 2^bits."""
     codes = np.linspace(0, 1, count)[:, None].repeat(colours, 1)
-    light = codes if linear else space.light(codes)
+    light = codes if linear else space.decode(codes)
     return np.rint(light.clip(0, 1).T * float(1 << bits)).astype(np.int32, order="C")
 
 

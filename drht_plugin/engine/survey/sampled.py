@@ -18,8 +18,8 @@ from drht_plugin.engine.pixels import as_channels, require_finite
 from drht_plugin.orientation import (
     reverses_columns,
     reverses_rows,
+    to_upright,
     transposes,
-    turned,
     upright_size,
 )
 
@@ -98,7 +98,7 @@ def _by_rows(image: Any, rows: range, orientation: int, origin: int) -> Iterator
         part = stored[start : start + band]
         pixels = as_channels(image[part.start : part[-1] + 1 : part.step])
         require_finite(pixels, part.start, step=part.step)
-        pixels = turned(pixels, orientation)
+        pixels = to_upright(pixels, orientation)
         if origin:
             pixels = np.roll(pixels, -origin, axis=1)
         done = start + len(part)
@@ -129,5 +129,5 @@ def _by_columns(image: Any, rows: range, orientation: int, overlap: int) -> Iter
         else:
             left, new_columns = top - shared, slice(shared, shared + count)
         yield SampledWindow(
-            turned(pixels, orientation), 0, left, new_columns, (bottom, stored_height)
+            to_upright(pixels, orientation), 0, left, new_columns, (bottom, stored_height)
         )

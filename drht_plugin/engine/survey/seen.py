@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from drht_plugin.bridge import transfer
-from drht_plugin.colour.primaries import applied
+from drht_plugin.colour.primaries import apply_matrix
 from drht_plugin.colour.spaces import SRGB, ColourSpace
 from drht_plugin.engine.pixels import LUMA
 
@@ -55,7 +55,7 @@ class NetworkView:
         if self.space is SRGB:
             return corrected
         light = self._to_own_light(transfer.srgb_decode(corrected.astype(np.float64)))
-        return _to_three_channels(self.space.codes(light.clip(0, 1)))
+        return _to_three_channels(self.space.encode(light.clip(0, 1)))
 
     def restore_y(self, y: FloatArray) -> FloatArray:
         """Convert y from linear sRGB to the picture's own primaries.
@@ -73,7 +73,7 @@ class NetworkView:
 
     def _to_own_light(self, linear: Light) -> Light:
         """Convert linear sRGB to the overview's own light, with the clipped colours added back."""
-        before, after = (applied(LUMA[None], each) for each in (self.in_gamut, linear))
+        before, after = (apply_matrix(LUMA[None], each) for each in (self.in_gamut, linear))
         gain = (after + _BLACK) / (before + _BLACK)
         return self.space.from_srgb(linear + gain * self.out_of_gamut, self.light)
 
@@ -92,7 +92,7 @@ def to_network_space(ldr: FloatArray, space: ColourSpace, *, colours: int) -> Ne
     if space is SRGB:
         nothing = np.zeros((0, 0, 3))
         return NetworkView(space, nothing, ldr, nothing, nothing)
-    light = space.light(ldr[..., :colours].astype(np.float64))
+    light = space.decode(ldr[..., :colours].astype(np.float64))
     linear = space.to_srgb(light)
     inside = linear.clip(0, 1)
     codes = transfer.srgb_encode(inside).astype(np.float32)

@@ -1,1 +1,1 @@
-"""What lies beside the pixels: EXIF, XMP, ICC profiles, and how each format holds them."""
+"""Metadata of picture files (EXIF, XMP, ICC profiles), and how each format stores it."""

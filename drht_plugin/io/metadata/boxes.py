@@ -1,4 +1,4 @@
-"""The boxes of JPEG XL and JPEG 2000 files: EXIF and XMP, which OpenImageIO leaves out."""
+"""Read and write EXIF and XMP boxes of JPEG XL and JPEG 2000, which OpenImageIO ignores."""
 
 import struct
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ _JXL_HEAD = b"\0\0\0\x0cJXL \r\n\x87\n\0\0\0\x14ftypjxl \0\0\0\0jxl "
 
 
 def boxes(buffer: Buffer) -> Iterator[tuple[int, bytes, int, int]]:
-    """Yield where each box starts, its type, and where its content starts and ends."""
+    """Yield each box: its offset, its type, and where its content starts and ends (bytes)."""
     at = 0
     while at + 8 <= len(buffer):
         size, kind = struct.unpack(">I4s", buffer[at : at + 8])
@@ -28,7 +28,11 @@ def boxes(buffer: Buffer) -> Iterator[tuple[int, bytes, int, int]]:
 
 
 def parse(buffer: Buffer) -> Metadata:
-    """Read EXIF and XMP of a JPEG XL or JPEG 2000 file; a bare codestream has none."""
+    """Read EXIF and XMP of a JPEG XL or JPEG 2000 file; a bare codestream has none.
+
+    Args:
+        buffer: the file's bytes.
+    """
     exif = xmp = None
     if buffer[4:8] not in (b"JXL ", b"jP  "):
         return Metadata()
@@ -49,10 +53,14 @@ def _box(kind: bytes, data: bytes) -> bytes:
 
 
 def append(path: str, metadata: Metadata) -> None:
-    """Add EXIF and XMP to a whole JPEG XL or JPEG 2000 file.
+    """Add EXIF and XMP to a complete JPEG XL or JPEG 2000 file.
+
+    Args:
+        path: of the file, which is changed in place.
+        metadata: whose EXIF, XMP and density are written.
 
     Raises:
-        OSError: The file cannot be written.
+        OSError: the file cannot be written.
     """
     exif = exif_with_density(metadata)
     if not exif and not metadata.xmp:
@@ -65,7 +73,7 @@ def append(path: str, metadata: Metadata) -> None:
             file.write(_JXL_HEAD + _box(b"jxlc", data))
         else:
             last = list(boxes(data))[-1][0]
-            if data[last : last + 4] == bytes(4):  # "to the end of the file": no longer so
+            if data[last : last + 4] == bytes(4):  # size 0: to the file's end, which will move
                 file.seek(last)
                 file.write(struct.pack(">I", len(data) - last))
         file.seek(0, 2)

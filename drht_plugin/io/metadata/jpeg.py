@@ -1,4 +1,4 @@
-"""JPEG's segments: metadata out of a file and into one, and how strongly it was compressed."""
+"""Read and embed metadata in the segments of JPEG files, and estimate their quality."""
 
 import struct
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ _APP0, _APP1, _APP2, _APP13, _COMMENT, _SCAN = 0xE0, 0xE1, 0xE2, 0xED, 0xFE, 0xD
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _PAYLOAD = 0xFFFF - 2
 
-# Sum of the luminance quantiser of the standard (Annex K) at quality 50, entry by entry.
+# Luminance quantisation table of the standard (ITU-T T.81, Annex K), libjpeg's quality 50.
 # fmt: off
 _LUMINANCE = (
     16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55, 14, 13, 16, 24, 40, 57, 69, 56,
@@ -31,9 +31,10 @@ class JpegCoding:
     """How a JPEG file was compressed.
 
     Attributes:
-        quality: The lowest libjpeg quality, 1 to 100, that is on average no coarser.
-        halved: Whether colour is stored at half size both ways (4:2:0).
-        progressive: Whether it is stored in several scans.
+        quality: lowest libjpeg quality, 1 to 100, whose quantisation steps are on average no
+            coarser.
+        halved: whether chroma is subsampled by two in both directions (4:2:0).
+        progressive: whether it is stored in several scans.
     """
 
     quality: int = 95
@@ -42,13 +43,13 @@ class JpegCoding:
 
 
 def _segments(buffer: Buffer) -> Iterator[tuple[int, int, bytes]]:
-    """Yield marker, where the segment ends, and payload, up to the first scan."""
+    """Yield marker, end offset and payload of each segment before the first scan."""
     at = 2
     while at + 4 <= len(buffer):
         if buffer[at] != 0xFF:
             return
         marker = buffer[at + 1]
-        if marker == 0xFF:  # filling
+        if marker == 0xFF:  # a fill byte
             at += 1
             continue
         if marker == _SCAN:
@@ -59,7 +60,11 @@ def _segments(buffer: Buffer) -> Iterator[tuple[int, int, bytes]]:
 
 
 def parse(buffer: Buffer) -> tuple[Metadata, JpegCoding]:
-    """Read the metadata and the coding of a JPEG file."""
+    """Read the metadata and the coding of a JPEG file.
+
+    Args:
+        buffer: the file's bytes.
+    """
     found: dict[str, bytes] = {}
     profile: dict[int, bytes] = {}
     density = None
@@ -108,7 +113,7 @@ def _density(jfif: bytes) -> tuple[float, float] | None:
 
 
 def _quality(tables: bytes) -> dict[str, int]:
-    """Estimate the quality from the luminance table, if it is among these."""
+    """Estimate the quality from a segment of quantisation tables, if it has the luminance one."""
     at = 0
     while at < len(tables):
         wide, number = divmod(tables[at], 16)
@@ -122,7 +127,7 @@ def _quality(tables: bytes) -> dict[str, int]:
 
 
 def _steps(quality: int) -> int:
-    """Return the sum of libjpeg's luminance table at a quality."""
+    """Return the sum of libjpeg's luminance quantisation steps at a quality."""
     scale = 5000 // quality if quality < 50 else 200 - 2 * quality
     return sum(min(max((entry * scale + 50) // 100, 1), 255) for entry in _LUMINANCE)
 
@@ -134,7 +139,7 @@ def _segment(marker: int, data: bytes) -> bytes:
 def _jfif(density: tuple[float, float] | None) -> bytes:
     unit, across, down = 0, 1, 1
     if density:
-        # Whole numbers only: take the unit in which it is one, inches first.
+        # JFIF stores whole numbers: take the unit that needs no rounding, inches if both do.
         inch = [round(value) for value in density]
         metric = abs(inch[0] - density[0]) > 0.01
         unit = 2 if metric else 1
@@ -145,27 +150,33 @@ def _jfif(density: tuple[float, float] | None) -> bytes:
 
 
 def _blocks(metadata: Metadata) -> Iterator[tuple[str, bytes, bytes]]:
-    """Yield name, mark and data of what must fit one segment."""
+    """Yield label, signature and data of the metadata that must fit one segment each."""
     for label, head, data in (("EXIF", _EXIF, metadata.exif), ("XMP", _XMP, metadata.xmp)):
         if data is not None:
             yield label, head, data
 
 
 def require_room(metadata: Metadata) -> None:
-    """Refuse metadata that JPEG has no room for.
+    """Refuse metadata that is too large for JPEG.
 
     Raises:
-        ValueError: A part is too large for JPEG; the message names it.
+        ValueError: EXIF or XMP does not fit one segment; the message says which.
     """
     for label, head, data in _blocks(metadata):
         if len(head) + len(data) > _PAYLOAD:
             raise ValueError(f"{label} of {len(data)} bytes is more than JPEG holds (64 KiB)")
 
 
-def embedded(encoded: bytes, metadata: Metadata, *, same_format: bool) -> list[bytes]:
-    """Return the parts of a JPEG file: bare encoded pixels, or their begin, with metadata put in.
+def embed(encoded: bytes, metadata: Metadata, *, same_format: bool) -> list[bytes]:
+    """Embed metadata in a JPEG file.
 
-    `require_room` says whether it fits.
+    Args:
+        encoded: the file without metadata, or its first bytes up to the first scan.
+        metadata: must have passed `require_room`.
+        same_format: whether the source is a JPEG too, so that private segments are kept.
+
+    Returns:
+        The new bytes, in parts.
     """
     parts = [encoded[:2], _segment(_APP0, _jfif(metadata.density))]
     for _, head, data in _blocks(metadata):

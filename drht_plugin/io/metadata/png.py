@@ -1,4 +1,4 @@
-"""PNG's chunks: metadata out of a file and into one."""
+"""Read and embed metadata in the chunks of PNG files."""
 
 import struct
 import zlib
@@ -10,12 +10,12 @@ from drht_plugin.io.metadata.types import Metadata
 _XMP = b"XML:com.adobe.xmp\0"
 _INCH = 0.0254
 _TEXTS = (b"iTXt", b"zTXt", b"tEXt")  # libvips writes XMP as zTXt
-# Chunks that speak of the picture, whatever the colour type it is stored with.
+# Chunks that are valid for any colour type.
 _KEPT = {*_TEXTS, b"tIME", b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI"}
 
 
 def _chunks(buffer: Buffer) -> Iterator[tuple[bytes, bytes]]:
-    """Yield type and data of each chunk; pixel data is left out."""
+    """Yield type and data of each chunk; data is empty for pixels."""
     at = 8
     while at + 8 <= len(buffer):
         size, kind = struct.unpack(">I4s", buffer[at : at + 8])
@@ -24,7 +24,11 @@ def _chunks(buffer: Buffer) -> Iterator[tuple[bytes, bytes]]:
 
 
 def parse(buffer: Buffer) -> tuple[Metadata, bool]:
-    """Read the metadata of a PNG file, and whether it is animated."""
+    """Read the metadata of a PNG file, and whether it is animated.
+
+    Args:
+        buffer: the file's bytes.
+    """
     icc = exif = xmp = density = cicp = None
     private = []
     animated = False
@@ -51,7 +55,7 @@ def parse(buffer: Buffer) -> tuple[Metadata, bool]:
 
 
 def _text(kind: bytes, data: bytes) -> bytes | None:
-    """Return the text of a text chunk of any kind, its keyword taken off."""
+    """Return the text of a text chunk of any type, given its data after the keyword."""
     if kind == b"iTXt":
         packed, text = data[:1] == b"\1", data[2:].split(b"\0", 2)[-1]
     else:
@@ -66,8 +70,17 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
-def embedded(encoded: bytes, metadata: Metadata, *, same_format: bool) -> list[bytes]:
-    """Return the parts of a PNG file: bare encoded pixels, or their begin, with metadata put in."""
+def embed(encoded: bytes, metadata: Metadata, *, same_format: bool) -> list[bytes]:
+    """Embed metadata in a PNG file.
+
+    Args:
+        encoded: the file without metadata, or its first bytes up to the first pixels.
+        metadata: to embed.
+        same_format: whether the source is a PNG too, so that private chunks are kept.
+
+    Returns:
+        The new bytes, in parts.
+    """
     parts = [encoded[:33]]  # signature and header
     if metadata.icc:
         parts.append(_chunk(b"iCCP", b"icc\0\0" + zlib.compress(metadata.icc)))

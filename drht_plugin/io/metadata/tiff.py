@@ -1,4 +1,4 @@
-"""What a TIFF file's directories say: kind of pixels, way of storing, and metadata."""
+"""Read the pixel type, coding and metadata of TIFF files."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -18,7 +18,7 @@ _DTYPES = {(3, 16): "float16", (3, 32): "float32"}
 _DTYPES |= {(1, bits): "uint8" for bits in range(1, 9)}
 _DTYPES |= {(1, bits): "uint16" for bits in range(9, 17)}
 
-# Larger fields stay with TIFF: EXIF blocks of other formats are small.
+# Larger fields are not copied to other formats, whose EXIF blocks are small (bytes).
 _PORTABLE_BYTES = 4096
 
 
@@ -27,11 +27,11 @@ class TiffCoding:
     """How a TIFF file is stored.
 
     Attributes:
-        compression: OpenImageIO's name of it; "zip" where it cannot be written.
-        tile: Width and height of a tile, or None for strips.
-        big: Whether offsets have 64 bits.
-        extra: What the file calls its last channel: 0 nothing, 1 associated alpha, 2 alpha.
-        fields: Fields of the main directory that only TIFF can hold.
+        compression: OpenImageIO's name of it; "zip" for one that cannot be written.
+        tile: width and height of a tile; None for strips.
+        big: whether offsets have 64 bits.
+        extra: the ExtraSamples field: 0 unspecified, 1 premultiplied alpha, 2 straight alpha.
+        fields: fields of the main directory that only TIFF can hold.
     """
 
     compression: str = "zip"
@@ -42,34 +42,43 @@ class TiffCoding:
 
 
 @dataclass(frozen=True)
-class Facts:
-    """A TIFF file's pixel type, storage and metadata."""
+class TiffContents:
+    """What a TIFF file holds beside its pixels.
+
+    Attributes:
+        dtype: name of the pixel type.
+        coding: how the file is stored.
+        metadata: what other formats can hold too.
+    """
 
     dtype: str
     coding: TiffCoding
     metadata: Metadata
 
 
-def parse(buffer: ifd.Buffer) -> Facts:
-    """Read what a TIFF file says of its first picture.
+def parse(buffer: ifd.Buffer) -> TiffContents:
+    """Read the directories of a TIFF file.
+
+    Args:
+        buffer: the file's bytes.
 
     Raises:
-        CodecError: The structure is damaged.
-        UnsupportedError: It holds several pictures, or pixels of a kind that is not read.
+        CodecError: the structure is damaged.
+        UnsupportedError: the file holds several pictures, or pixels of an unsupported kind.
     """
     try:
         pages = ifd.directories(buffer)
         tree = ifd.parse(buffer)
     except ValueError as error:
         raise CodecError(str(error)) from error
-    # Reduced copies of the picture are no pages.
+    # Reduced copies of the picture do not count as pages.
     count = sum(1 for page in pages if not _number(page, _SUBFILE, 0) & 1)
     if _number(tree.main, _SUBFILE, 0) & 1:
         raise UnsupportedError("begins with a reduced copy of its picture, as camera raw files do")
     if count > 1:
         raise UnsupportedError(f"has {count} pages; only single pictures are read")
     dtype = _pixel_type(tree.main)
-    return Facts(dtype, _coding(tree.main, ifd.is_big(buffer)), _metadata(tree))
+    return TiffContents(dtype, _coding(tree.main, ifd.is_big(buffer)), _metadata(tree))
 
 
 def _number(fields: ifd.Fields, tag: int, default: int) -> int:
@@ -78,7 +87,7 @@ def _number(fields: ifd.Fields, tag: int, default: int) -> int:
 
 
 def _pixel_type(fields: ifd.Fields) -> str:
-    if _number(fields, _COMPRESSION, 1) == _ZSTANDARD:  # not in the libtiff of any wheel
+    if _number(fields, _COMPRESSION, 1) == _ZSTANDARD:  # missing from the wheels' libtiff
         raise UnsupportedError("is compressed by Zstandard, which is not read in TIFF")
     photometric = _number(fields, _PHOTOMETRIC, 1)
     if photometric in _KINDS:
@@ -105,7 +114,7 @@ def _coding(fields: ifd.Fields, big: bool) -> TiffCoding:
         extra=_number(fields, ifd.EXTRA_SAMPLES, 0),
         fields={
             tag: value
-            for tag, value in ifd.descriptive(fields).items()
+            for tag, value in ifd.descriptive_fields(fields).items()
             if not _portable(tag, value)
         },
     )
@@ -116,21 +125,26 @@ def _portable(tag: int, value: ifd.Field) -> bool:
 
 
 def _metadata(tree: ifd.Tree) -> Metadata:
-    main = ifd.descriptive(tree.main)
+    main = ifd.descriptive_fields(tree.main)
 
     def blob(tag: int) -> bytes | None:
         return main.pop(tag).data if tag in main else None
 
     icc, xmp, photoshop = blob(ifd.ICC), blob(ifd.XMP), blob(ifd.PHOTOSHOP)
     described = {tag: value for tag, value in main.items() if _portable(tag, value)}
-    exif = ifd.block(replace(tree, main=described))
+    exif = ifd.exif_block(replace(tree, main=described))
     return Metadata(icc, exif, xmp, photoshop, ifd.density(described))
 
 
 def metadata_tree(metadata: Metadata, coding: TiffCoding | None) -> ifd.Tree:
-    """Return the directories that give a TIFF file this metadata."""
+    """Return the directories that store metadata in a TIFF file.
+
+    Args:
+        metadata: of the source.
+        coding: of the source, if that is a TIFF too; its private fields are kept.
+    """
     tree = ifd.parse(metadata.exif) if metadata.exif else ifd.Tree()
-    main = ifd.descriptive(tree.main)
+    main = ifd.descriptive_fields(tree.main)
     if metadata.density and ifd.density(main) is None:
         main.update(ifd.density_fields(metadata.density))
     if coding:
@@ -141,5 +155,5 @@ def metadata_tree(metadata: Metadata, coding: TiffCoding | None) -> ifd.Tree:
         (ifd.PHOTOSHOP, 1, metadata.photoshop),
     ):
         if data:
-            main[tag] = ifd.opaque(data, kind)
+            main[tag] = ifd.bytes_field(data, kind)
     return replace(tree, main=main)

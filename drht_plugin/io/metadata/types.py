@@ -1,4 +1,4 @@
-"""What survives beside the pixels, in the same shape for every format."""
+"""Metadata in the same form for every format."""
 
 from dataclasses import dataclass, field, replace
 
@@ -11,12 +11,13 @@ class Metadata:
 
     Attributes:
         icc: ICC profile.
-        exif: An EXIF block: a TIFF structure without pixels, without the ``Exif`` mark.
+        exif: EXIF block: a TIFF structure, without the leading ``Exif`` signature.
         xmp: XMP packet.
-        photoshop: Photoshop's image resources (IPTC among them), beginning ``8BIM``.
-        density: Pixels per inch across and down.
-        cicp: Colour primaries and transfer by code points of ITU-T H.273, where these rule.
-        private: Parts that only the source's own format has, as its module left them.
+        photoshop: Photoshop's image resources (with IPTC), starting with ``8BIM``.
+        density: pixels per inch across and down.
+        cicp: colour primaries and transfer by code points of ITU-T H.273; None where a profile
+            takes precedence.
+        private: parts that only the source's format has, encoded by its module.
     """
 
     icc: bytes | None = None
@@ -30,14 +31,14 @@ class Metadata:
 
 @dataclass(frozen=True)
 class Carrier:
-    """All that a writer needs beside the pixels.
+    """Metadata and coding of a source file, which a writer carries over to the new file.
 
     Attributes:
-        format: Key of the format that was read.
-        metadata: What other formats can hold too.
-        coding: How the source was coded; each format has its own type, or None.
-        lossless: Whether the source's pixels were stored exactly.
-        bits: Coded bits per channel of an AVIF or HEIC file; 0 for others.
+        format: key of the source's format.
+        metadata: what other formats can hold too.
+        coding: how the source was stored, in a type of its format; None for most formats.
+        lossless: whether the source's pixels were stored exactly.
+        bits: coded bits per channel of an AVIF or HEIC file; 0 for others.
     """
 
     format: str
@@ -47,8 +48,8 @@ class Carrier:
     bits: int = 0
 
 
-def sound(metadata: Metadata) -> Metadata:
-    """Return metadata whose EXIF can be relied on: without a thumbnail, and none if damaged."""
+def sanitise(metadata: Metadata) -> Metadata:
+    """Drop the EXIF thumbnail, or all of a damaged EXIF block."""
     if metadata.exif is None:
         return metadata
     try:
@@ -61,18 +62,18 @@ def sound(metadata: Metadata) -> Metadata:
 
 
 def orientation(metadata: Metadata) -> int:
-    """Return the EXIF orientation, 1 to 8; 1 where none is given."""
+    """Return the EXIF orientation, 1 to 8; 1 where there is none."""
     return ifd.orientation(metadata.exif) if metadata.exif else 1
 
 
-def density_of(exif: bytes | None) -> tuple[float, float] | None:
-    """Return the pixels per inch that an EXIF block gives, if it does."""
+def exif_density(exif: bytes | None) -> tuple[float, float] | None:
+    """Return the density in an EXIF block, across and down in pixels per inch; or None."""
     return ifd.density(ifd.parse(exif).main) if exif else None
 
 
 def exif_with_density(metadata: Metadata) -> bytes | None:
-    """Return an EXIF block that holds the density, for formats with no other place for it."""
-    if metadata.density is None or density_of(metadata.exif) is not None:
+    """Return the EXIF block with the density added, for formats that store it nowhere else."""
+    if metadata.density is None or exif_density(metadata.exif) is not None:
         return metadata.exif
     tree = ifd.parse(metadata.exif) if metadata.exif else ifd.Tree()
-    return ifd.block(tree.with_main(ifd.density_fields(metadata.density)))
+    return ifd.exif_block(tree.with_main(ifd.density_fields(metadata.density)))

@@ -1,4 +1,4 @@
-"""WebP's chunks: metadata out of a file and into one."""
+"""Read and embed metadata in the chunks of WebP files."""
 
 import struct
 from collections.abc import Iterator
@@ -11,8 +11,14 @@ _ICC, _ALPHA, _EXIF, _XMP = 0x20, 0x10, 0x08, 0x04
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What a WebP file's chunks say."""
+class WebpContents:
+    """What a WebP file holds beside its pixels.
+
+    Attributes:
+        metadata: of the file.
+        lossless: whether its pixels are stored exactly.
+        animated: whether it is an animation.
+    """
 
     metadata: Metadata
     lossless: bool
@@ -27,22 +33,37 @@ def _chunks(buffer: Buffer) -> Iterator[tuple[bytes, bytes]]:
         at += 8 + size + size % 2
 
 
-def parse(buffer: Buffer) -> Facts:
-    """Read what a WebP file holds beside its pixels."""
+def parse(buffer: Buffer) -> WebpContents:
+    """Read the metadata and coding of a WebP file.
+
+    Args:
+        buffer: the file's bytes.
+    """
     found = dict(_chunks(buffer))
     exif = found.get(b"EXIF", b"").removeprefix(b"Exif\0\0") or None
     metadata = Metadata(found.get(b"ICCP"), exif, found.get(b"XMP "))
-    return Facts(metadata, b"VP8L" in found, b"ANIM" in found)
+    return WebpContents(metadata, b"VP8L" in found, b"ANIM" in found)
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack("<4sI", kind, len(data)) + data + b"\0" * (len(data) % 2)
 
 
-def embedded(
+def embed(
     encoded: bytes, metadata: Metadata, *, width: int, height: int, alpha: bool
 ) -> list[bytes]:
-    """Return the parts of a WebP file: bare encoded pixels with metadata put in."""
+    """Embed metadata in a WebP file.
+
+    Args:
+        encoded: the file without metadata.
+        metadata: to embed.
+        width: in pixels.
+        height: in pixels.
+        alpha: whether the picture has an alpha channel.
+
+    Returns:
+        The new bytes, in parts.
+    """
     exif = exif_with_density(metadata)
     pixels = [(k, d) for k, d in _chunks(encoded) if k in (b"ALPH", b"VP8 ", b"VP8L")]
     flags = (

@@ -24,7 +24,7 @@ from drht_plugin.engine.strength import FULL, Strength
 from drht_plugin.engine.tiles import Piece, Tiling, tiling
 from drht_plugin.errors import InputError
 from drht_plugin.geometry import Region, Window
-from drht_plugin.orientation import turned, turned_back, upright_corner, upright_size
+from drht_plugin.orientation import to_stored, to_upright, upright_corner, upright_size
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -223,9 +223,9 @@ class NetworkRenderer:
             top, left = upright_corner(corner, size, whole, scene.orientation)
             return Region(top, left, *upright_size(*size, scene.orientation))
 
-        pixels = turned(source, scene.orientation)
+        pixels = to_upright(source, scene.orientation)
         made = self._blend_tiles(scene.upright, pixels, upright(given), upright(window))
-        return np.ascontiguousarray(turned_back(made, scene.orientation))
+        return np.ascontiguousarray(to_stored(made, scene.orientation))
 
     def _blend_tiles(
         self, scene: Scene, source: npt.NDArray[Any], given: Region, window: Region

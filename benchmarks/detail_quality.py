@@ -26,7 +26,7 @@ from drht_plugin.evaluation.datasets import unit
 from drht_plugin.evaluation.metrics import psnr, ssim
 from drht_plugin.evaluation.views import CLASSES, Views
 from drht_plugin.geometry import Window
-from drht_plugin.training.detail_samples import means
+from drht_plugin.training.detail_samples import repeated_box_mean
 from drht_plugin.training.scenes import load_scenes
 from drht_plugin.training.triplets import Photographer, cameras, render_triplets
 
@@ -143,10 +143,10 @@ def in_contrast(picture: Picture, truth: Picture) -> Picture:
     Detail is what is finer than a Gaussian of σ 4 or so; a gain is that of a square of 31 pixels.
     """
     given, wanted = (torch.from_numpy(p).permute(2, 0, 1)[None] for p in (picture, truth))
-    coarse = means(given, 9, times=3)
-    fine, true_fine = given - coarse, wanted - means(wanted, 9, times=3)
+    coarse = repeated_box_mean(given, 9, times=3)
+    fine, true_fine = given - coarse, wanted - repeated_box_mean(wanted, 9, times=3)
     alike, power = (fine * true_fine).sum(1, keepdim=True), (fine * fine).sum(1, keepdim=True)
-    gain = means(alike, 31) / (means(power, 31) + 1e-9)
+    gain = repeated_box_mean(alike, 31) / (repeated_box_mean(power, 31) + 1e-9)
     result: Picture = (coarse + gain.clamp(0, 4) * fine)[0].permute(1, 2, 0).numpy()
     return result
 

@@ -33,7 +33,7 @@ from drht_plugin.engine.scene import Scene
 from drht_plugin.engine.survey.rules import carry, evidence, restraint
 from drht_plugin.engine.survey.survey import survey
 from drht_plugin.engine.survey.tone_grid import fit
-from drht_plugin.evaluation.datasets import Codes, FloatArray, Lazy, unit
+from drht_plugin.evaluation.datasets import Codes, FloatArray, LazyItem, unit
 from drht_plugin.evaluation.manifest import Pairs
 from drht_plugin.evaluation.metrics import psnr, ssim
 from drht_plugin.evaluation.run import one_thread
@@ -121,7 +121,7 @@ VARIANTS = (
 )
 
 
-def surveyed(items: Sequence[Lazy], corrector: Corrector, folder: Path) -> Iterator[Surveyed]:
+def surveyed(items: Sequence[LazyItem], corrector: Corrector, folder: Path) -> Iterator[Surveyed]:
     """The items, from the folder where it holds them."""
     folder.mkdir(parents=True, exist_ok=True)
     for lazy in items:
@@ -134,7 +134,7 @@ def surveyed(items: Sequence[Lazy], corrector: Corrector, folder: Path) -> Itera
         yield Surveyed(facts["name"], facts["groups"], **arrays)
 
 
-def _survey(lazy: Lazy, corrector: Corrector, file: Path) -> None:
+def _survey(lazy: LazyItem, corrector: Corrector, file: Path) -> None:
     item = lazy.load()
     given: list[FloatArray] = []
 
@@ -292,7 +292,7 @@ def main() -> None:
         parser.error(f"no variant {', '.join(unknown)}; there are {[v.name for v in VARIANTS]}")
     corrector = Corrector(model=options.model)
     folder = options.cache / corrector.model_digest()[:16]
-    sets: dict[str, list[Lazy]] = {}
+    sets: dict[str, list[LazyItem]] = {}
     if options.pairs:
         sets["pairs"] = Pairs(options.pairs).items()
     if options.hdr:

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from drht_plugin import Corrector
-from drht_plugin.evaluation.datasets import Codes, Lazy
+from drht_plugin.evaluation.datasets import Codes, LazyItem
 from drht_plugin.evaluation.metrics import psnr
 from drht_plugin.evaluation.panoramas import Panoramas
 from drht_plugin.evaluation.views import Views
@@ -58,7 +58,7 @@ def photographs(folder: Path, corrector: Corrector, *, to_stay: bool) -> Iterato
             yield Entry(path.stem, (ldr, made), said=said)
 
 
-def with_truth(items: Sequence[Lazy], corrector: Corrector) -> Iterator[Entry]:
+def with_truth(items: Sequence[LazyItem], corrector: Corrector) -> Iterator[Entry]:
     """Input, result and truth of each item."""
     for lazy in items:
         item = lazy.load()

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from drht_plugin import Corrector
 from drht_plugin.bridge.transfer import srgb_decode
-from drht_plugin.evaluation.datasets import Lazy, unit
+from drht_plugin.evaluation.datasets import LazyItem, unit
 from drht_plugin.evaluation.manifest import Pairs
 from drht_plugin.evaluation.metrics import psnr
 from drht_plugin.evaluation.views import Views
@@ -40,7 +40,7 @@ def exposure(picture: npt.NDArray[np.float32]) -> float:
     return float(np.log2((srgb_decode(picture) @ _LUMINANCE).mean() + 1e-6))
 
 
-def against_references(items: Sequence[Lazy], corrector: Corrector, within: float) -> None:
+def against_references(items: Sequence[LazyItem], corrector: Corrector, within: float) -> None:
     """Print how many of the well-exposed inputs lose, and which."""
     changes, gains = [], []
     for lazy in items:

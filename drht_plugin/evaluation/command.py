@@ -76,7 +76,7 @@ def evaluate(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         if journal.path is not None:
             print(
-                f"drht: results so far are in {journal.path}; repeat the command to continue",
+                f"drht: results so far are kept in {journal.path}; repeat the command to continue",
                 file=sys.stderr,
             )
         raise

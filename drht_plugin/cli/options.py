@@ -92,6 +92,7 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
         "--report",
         type=float,
         default=120.0,
+        metavar="SECONDS",
         help="seconds between checkpoints and validations (default: 120)",
     )
     add_device_option(parser)

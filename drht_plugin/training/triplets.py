@@ -334,10 +334,10 @@ def render_triplets(
     Returns:
         The triplets of all shots, view by view.
     """
-    seen = virtual_camera.views(
+    planes = virtual_camera.views(
         [scenes[p.scene] for p in plans], [p.aim for p in plans], height, width
     )
-    radiance, clipped = seen[:, :3].clamp_min(0), seen[:, 3:]
+    radiance, clipped = planes[:, :3].clamp_min(0), planes[:, 3:]
     device = radiance.device
     radiance = _look(radiance, plans)
     paged = [i for i, plan in enumerate(plans) if plan.page >= 0]
@@ -345,7 +345,7 @@ def render_triplets(
         ground, mask = (
             virtual_camera.to_device(t, device) for t in draw_page(plans[i].page, height, width)
         )
-        radiance[i] = ground * (1 - mask) + seen[i, :3].clamp(0, 1) * mask
+        radiance[i] = ground * (1 - mask) + planes[i, :3].clamp(0, 1) * mask
         clipped[i] = 0
     mapped = fusion(radiance)
     owner = [i for i, plan in enumerate(plans) for _ in plan.shots]
@@ -361,13 +361,13 @@ def render_triplets(
     metered = torch.where(
         flags(s.metered_highlights for s in shots), highlights[index], exposure[index]
     )
-    kept = flags(s.as_it_is for s in shots)
-    metered = torch.where(kept, torch.ones_like(metered), metered)
+    unmetered = flags(s.as_it_is for s in shots)
+    metered = torch.where(unmetered, torch.ones_like(metered), metered)
     stops = torch.exp2(virtual_camera.to_device([s.stops for s in shots], device))
     exposed = radiance[index] * (metered * stops).view(-1, 1, 1, 1)
     curve, sensor = cameras(shots, device)
     ldr = virtual_camera.shoot(exposed, curve, sensor, generator)
-    own = flags(s.own_target for s in shots) & (kept | _well_exposed(exposed))
+    own = flags(s.own_target for s in shots) & (unmetered | _well_exposed(exposed))
     target = torch.where(own.view(-1, 1, 1, 1), curve.encode(exposed), mapped[index])
     of_page = flags(plans[i].page >= 0 for i in owner).view(-1, 1, 1, 1)
     if paged:

@@ -1,4 +1,5 @@
-"""Timings of the library beside the ceilings of the machine: `python -m benchmarks --help`.
+"""Benchmarks: timings of the library relative to the machine's limits, and checks of quality.
 
-`suite.MODULES` names those that take part; the others are commands of their own.
+`python -m benchmarks --help` explains the suite. The modules that are not in `suite.MODULES` are
+separate commands.
 """

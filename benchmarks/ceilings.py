@@ -1,4 +1,4 @@
-"""What the machine can do at most, measured in the same run as what is held against it."""
+"""The limits of the machine, measured in the same run as the benchmarks compared with them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SIDE, _CHANNELS = 128, 256
 
 
 def run(setting: Setting) -> list[Figure]:
-    """Convolution in both precisions, memory, file."""
+    """Measure convolutions in both precisions, a memory copy and a file copy."""
     import torch
 
     from drht_plugin.model.device import tune_allocator
@@ -47,7 +47,7 @@ def run(setting: Setting) -> list[Figure]:
 
 
 def _convolution(device: str, dtype: object) -> float:
-    """GFLOP/s of a 3×3 convolution of 256 channels, channels last."""
+    """Return the GFLOP/s of a 3×3 convolution of 256 channels in channels-last layout."""
     import torch
 
     if device == "cuda" and not torch.cuda.is_available():

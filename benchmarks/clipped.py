@@ -1,12 +1,12 @@
-"""What correction makes of clipped highlights: their colour, and the steps at their borders.
+"""Measure what the correction does to clipped highlights: their colour and the steps at their edge.
 
     python -m benchmarks.clipped ../shared/data/photos_dev [--sheet clipped.png]
 
-Clipped: all channels of the input at 254 or more, in connected areas of 64 pixels or more; their
-surroundings are the unclipped pixels within 8 pixels. For each photograph: by how many codes the
-chroma (√(Cb² + Cr²), BT.601) of clipped pixels exceeds that of the surroundings' mean colour, and
-the step of luma between neighbours on both sides of a border where the input's own step is at most
-3 codes.
+Pixels are clipped if all channels of the input are 254 or more, in connected areas of 64 pixels or
+more. Their surroundings are the unclipped pixels within 8 pixels. Prints two figures for each
+photograph, in codes: the excess of the chroma (√(Cb² + Cr²), BT.601) of clipped pixels over that of
+their surroundings' mean colour; and the luma step across the border of a clipped area, where the
+step of the input is at most 3 codes.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _YCC = np.array(
 
 
 def clipped_areas(ldr: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
-    """H×W: pixels of large enough areas that are clipped in all channels."""
+    """Return H×W bools: pixels in large enough areas that are clipped in all channels."""
     mask = (ldr.min(-1) >= _CLIPPED).astype(np.uint8)
     _, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=4)
     large = stats[:, cv2.CC_STAT_AREA] >= _SMALLEST_AREA
@@ -42,7 +42,7 @@ def clipped_areas(ldr: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
 
 
 def excess_chroma(picture: Picture, clipped: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
-    """Of each clipped pixel, in codes: its chroma over that of its surroundings' mean colour."""
+    """Return each clipped pixel's chroma above that of its surroundings' mean colour, in codes."""
     ycc = picture @ _YCC.T
     size = 4 * _REACH + 1
     near = cv2.dilate(clipped.astype(np.uint8), np.ones((2 * _REACH + 1,) * 2, np.uint8)) > 0
@@ -57,7 +57,7 @@ def excess_chroma(picture: Picture, clipped: npt.NDArray[np.bool_]) -> npt.NDArr
 def border_steps(
     ldr: npt.NDArray[np.uint8], picture: Picture, clipped: npt.NDArray[np.bool_]
 ) -> npt.NDArray[np.float32]:
-    """Steps of luma, in codes, between a clipped pixel and a neighbour nearly as bright."""
+    """Return the luma steps in codes between clipped pixels and neighbours nearly as bright."""
     luma = picture @ _YCC[0]
     bright = ldr.min(-1).astype(int)
     steps = []
@@ -76,7 +76,9 @@ def main() -> None:
     parser.add_argument("photos", type=Path, help="folder of photographs")
     parser.add_argument("--model", default="default")
     parser.add_argument("--detail", default="guided", choices=("guided", "network"))
-    parser.add_argument("--sheet", type=Path, help="PNG of input and result, side by side")
+    parser.add_argument(
+        "--sheet", type=Path, help="PNG to write, with inputs and results side by side"
+    )
     options = parser.parse_args()
     corrector = Corrector(model=options.model)
     rows, cells = [], []

@@ -1,11 +1,11 @@
-"""Whether results depend on tiles or on the picture's size, on real photographs.
+"""Measure whether results depend on tiles or on the picture's size, on real photographs.
 
     python -m benchmarks.consistency ../shared/data/photos_dev
 
-Network detail in tiles of 1024 pixels against the picture in one tile, in 8-bit codes, and steps
-across tile borders against steps elsewhere, relative to the same places of the untiled result.
-Then the tone of one picture at 0.25, 1, 4 and 24 megapixels, brought to the smallest size.
-Pictures below 12 megapixels are enlarged, which the table says.
+Compares network detail in tiles of 1024 pixels with the picture in one tile, in 8-bit codes, and
+the steps across tile borders with steps elsewhere, relative to the untiled result. Then compares
+the tone of a picture at 0.25, 1, 4 and 24 megapixels, reduced to the smallest size. Pictures below
+12 megapixels are enlarged; the table says so.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ _SHAPES = {"as it is": None, "5:1": 5.0, "1:3": 1 / 3}
 
 
 def _resized(image: Image, megapixels: float) -> Image:
-    """The picture at a size."""
+    """Resize a picture to a number of megapixels."""
     height, width = image.shape[:2]
     factor = (megapixels * 1e6 / (height * width)) ** 0.5
     return _to(image, (max(1, round(height * factor)), max(1, round(width * factor))))
 
 
 def _to(image: Image, size: tuple[int, int]) -> Image:
-    """The picture at a height and width; averaged in linear light where it gets smaller."""
+    """Resize a picture to a height and width; a reduction averages linear light."""
     height, width = size
     if height >= image.shape[0]:
         return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_CUBIC))
@@ -46,7 +46,7 @@ def _to(image: Image, size: tuple[int, int]) -> Image:
 
 
 def _shaped(image: Image, aspect: float | None) -> Image:
-    """The middle of a picture, width over height as given."""
+    """Crop the middle of a picture to an aspect ratio (width over height)."""
     if aspect is None:
         return image
     height, width = image.shape[:2]
@@ -56,13 +56,13 @@ def _shaped(image: Image, aspect: float | None) -> Image:
 
 
 def _steps(image: Image, borders: npt.NDArray[Any], axis: int) -> float:
-    """Mean step across border lines over the mean of all steps."""
+    """Return the mean step across tile borders relative to the mean of all steps."""
     steps = np.abs(np.diff(image.astype(np.int16), axis=axis)).mean(axis=(1 - axis, 2))
     return float(steps[borders - 1].mean() / max(float(steps.mean()), 1e-9))
 
 
 def tiles(corrector: Corrector, files: list[Path]) -> None:
-    """Tiled against whole."""
+    """Compare tiled with untiled network detail."""
     print("picture                          MP   largest   mean difference   border steps")
     for file in files:
         image = np.ascontiguousarray(upright(read_picture(file))[..., :3])
@@ -86,9 +86,10 @@ def tiles(corrector: Corrector, files: list[Path]) -> None:
 
 
 def sizes(corrector: Corrector, files: list[Path]) -> None:
-    """One picture at several sizes, in guided detail; in brackets, of means over 16×16 pixels.
+    """Compare the results of a picture at several sizes, in guided detail.
 
-    Noise makes the two differ: what it is lifted to is not its mean lifted.
+    Prints the difference of pixels and, in brackets, of means over 16×16 pixels. They differ by
+    noise: the mean of lifted noise is not the lifted mean.
     """
     print("\npicture                        shape     mean difference from 0.25 MP at 1, 4, 24 MP")
     for file in files:
@@ -108,7 +109,7 @@ def sizes(corrector: Corrector, files: list[Path]) -> None:
 
 
 def _means(picture: npt.NDArray[np.int16], side: int = 16) -> npt.NDArray[np.float64]:
-    """Means over squares, of as many as there are whole."""
+    """Return the means over all squares that lie inside the picture."""
     rows, columns = (length // side for length in picture.shape[:2])
     squares = picture[: rows * side, : columns * side].reshape(rows, side, columns, side, -1)
     means: npt.NDArray[np.float64] = squares.mean((1, 3))
@@ -119,7 +120,9 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("photos", type=Path, help="folder of photographs")
-    parser.add_argument("--count", type=int, default=10, help="largest pictures (default: 10)")
+    parser.add_argument(
+        "--count", type=int, default=10, help="number of pictures, the largest ones (default: 10)"
+    )
     parser.add_argument("--model", default="default")
     options = parser.parse_args()
     found = [p for p in options.photos.iterdir() if p.suffix.lower() in (".jpg", ".png")]

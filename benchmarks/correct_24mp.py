@@ -1,8 +1,9 @@
 """Time and memory of `correct()` on a 24-megapixel 8-bit picture.
 
 Measures the time to load the networks, of the first call with an empty cache of compiled kernels,
-of the first call of a later process, the median of warm calls (survey and render apart) taken in
-turn with OpenCV's CLAHE on LAB lightness, and the peak memory over input and output.
+and of the first call of a later process; the median of warm calls, also of survey and render alone,
+interleaved with OpenCV's CLAHE on LAB lightness; and the peak memory in addition to input and
+output.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ HEIGHT, WIDTH = 4000, 6000
 
 
 def picture() -> np.ndarray:
-    """Smooth structure at all scales, dark, with noise: H×W×3 uint8."""
+    """Return a dark H×W×3 uint8 picture with smooth structure at all scales and noise."""
     import cv2
 
     random = np.random.default_rng(1)
@@ -38,14 +39,14 @@ def picture() -> np.ndarray:
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """Wall time of one call."""
+    """Return the wall time of one call in seconds."""
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
 
 
 def measure_cold() -> dict[str, float]:
-    """Times of a new process: loading, and the first call."""
+    """Measure the times of a new process: loading and the first call."""
     from drht_plugin import Corrector
 
     image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
@@ -56,7 +57,7 @@ def measure_cold() -> dict[str, float]:
 
 
 def measure_warm() -> dict[str, float]:
-    """Medians of warm calls, and peak memory."""
+    """Measure the medians of warm calls, and the peak memory."""
     import cv2
 
     from drht_plugin import Corrector
@@ -73,7 +74,7 @@ def measure_warm() -> dict[str, float]:
         lab[..., 0] = cv2.createCLAHE(2.0, (8, 8)).apply(np.ascontiguousarray(lab[..., 0]))
         cv2.cvtColor(lab, cv2.COLOR_LAB2RGB)
 
-    correct, seen, rendered, compared = in_turn(
+    correct, surveyed, rendered, compared = in_turn(
         lambda: corrector.correct(image, out=out, detail="guided"),
         lambda: corrector.survey(image),
         lambda: corrector.render(scene, image, detail="guided", out=out),
@@ -82,7 +83,7 @@ def measure_warm() -> dict[str, float]:
     )
     return {
         "correct": correct,
-        "survey": seen,
+        "survey": surveyed,
         "render": rendered,
         "clahe": compared,
         "peak MiB over input and output": peak - 2 * image.nbytes / 2**20,
@@ -90,7 +91,7 @@ def measure_warm() -> dict[str, float]:
 
 
 def in_new_process(name: str, **environment: str) -> dict[str, float]:
-    """One of the measurements above, in a process of its own."""
+    """Run one of the measurements above in a new process."""
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.correct_24mp", name],
         env={**os.environ, **environment},
@@ -103,7 +104,7 @@ def in_new_process(name: str, **environment: str) -> dict[str, float]:
 
 
 def run(_: Setting) -> list[Figure]:
-    """All figures, each measurement in a process of its own."""
+    """Run all measurements, each in a new process."""
     try:
         import cv2  # noqa: F401
     except ImportError as error:
@@ -126,7 +127,9 @@ def run(_: Setting) -> list[Figure]:
 
 
 BENCHMARKS = (
-    Benchmark("correct-24mp", "correct() on 24 megapixels of 8 bits, beside OpenCV's CLAHE", run),
+    Benchmark(
+        "correct-24mp", "correct() on 24 megapixels of 8 bits, relative to OpenCV's CLAHE", run
+    ),
 )
 
 if __name__ == "__main__":

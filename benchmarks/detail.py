@@ -1,6 +1,6 @@
-"""Network detail: the network by itself and in its pipeline, beside the convolution's ceiling.
+"""Speed of network detail: the network alone and the pipeline, relative to the machine's limit.
 
-Weights do not change the time, so that random ones stand in for a model's.
+The time does not depend on the weights, so random ones are used.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.ceilings import BF16, FP32
-from benchmarks.suite import Benchmark, CannotRun, Figure, Setting, say, wall
+from benchmarks.suite import Benchmark, CannotRun, Figure, Setting, print_progress, wall
 
 TILE = 1024
 _PIPELINE = 3072, 4096
@@ -27,7 +27,7 @@ _GIGAPIXEL = 25000, 40000
 
 @contextmanager
 def random_model() -> Iterator[Path]:
-    """The shipped model with a detail network of random weights beside it."""
+    """Provide the shipped model with a detail network of random weights."""
     import torch
 
     from drht_plugin.model.detail_network import DetailNetwork
@@ -45,7 +45,7 @@ def random_model() -> Iterator[Path]:
 
 
 def flops_of_tile() -> float:
-    """Floating-point operations of the network on one tile."""
+    """Return the number of floating-point operations of the network on one tile."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -66,7 +66,7 @@ def _planes() -> np.ndarray:
 
 
 def measure_naive() -> float:
-    """Seconds of a tile in the eager network as written: float32, channels first, no tuning."""
+    """Return the seconds of a tile in the plain network: float32, channels first, untuned."""
     import torch
 
     from drht_plugin.model.detail_network import DetailNetwork
@@ -82,7 +82,7 @@ def measure_naive() -> float:
 
 
 def run(setting: Setting) -> list[Figure]:
-    """The network on one tile, the same untuned, and the whole pipeline."""
+    """Measure the network on one tile, the same untuned, and the whole pipeline."""
     import torch
 
     from drht_plugin import Corrector
@@ -132,13 +132,13 @@ def run(setting: Setting) -> list[Figure]:
 
 
 def run_gigapixel(setting: Setting) -> list[Figure]:
-    """A gigapixel in network detail on a GPU, from pixels in RAM to pixels in RAM."""
+    """Measure a gigapixel in network detail on a GPU, from RAM to RAM."""
     import torch
 
     from drht_plugin import Corrector
 
     if setting.device != "cuda" or not torch.cuda.is_available():
-        raise CannotRun("no CUDA device; give --device cuda where there is one")
+        raise CannotRun("it needs a CUDA device and --device cuda")
     height, width = _GIGAPIXEL
     tile = np.random.default_rng(0).integers(0, 256, (1000, 1000, 3), dtype=np.uint8)
     image = np.tile(tile, (height // 1000, width // 1000, 1))
@@ -158,7 +158,7 @@ def run_gigapixel(setting: Setting) -> list[Figure]:
     speed = flops / (end - surveyed) / 1e9
     ceiling = setting.ceilings.get(BF16)
     costs = profile.key_averages().table(sort_by="self_cuda_time_total", row_limit=5)
-    say(costs)
+    print_progress(costs)
     return [
         Figure("gigapixel, survey and render", end - start, "s", "10 s", (end - start) / 10),
         Figure("of which survey", surveyed - start, "s"),
@@ -173,7 +173,7 @@ def run_gigapixel(setting: Setting) -> list[Figure]:
 
 
 BENCHMARKS = (
-    Benchmark("detail", "network detail: share of the ceiling, against naive eager", run),
+    Benchmark("detail", "network detail: share of the machine's limit, and of naive eager", run),
     Benchmark(
         "detail-gigapixel",
         "a gigapixel in network detail, RAM to RAM",

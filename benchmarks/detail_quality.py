@@ -1,12 +1,12 @@
-"""Quality of network detail against guided detail on shots of HDR images.
+"""Compare the quality of network detail and guided detail on shots of HDR images.
 
     python -m benchmarks.detail_quality ../shared/data/hdr_val
 
-Views as `drht evaluate --hdr` draws them (seed 7). PSNR and SSIM against the true LDR; and, on
-shots 3 EV under, the noise of flat patches and what is left of the true gradients at edges.
+Uses the views of `drht evaluate --hdr` (seed 7). Prints PSNR and SSIM against the true LDR and, for
+shots under-exposed by 3 EV, the noise of flat patches and the share of the true gradient at edges.
 
-With `--bounds`, how much there is to be gained: guided detail of the same shots without noise and
-losses, and that with the truth's local contrast.
+With `--bounds`, prints how much could be gained: the SSIM of guided detail for the same shots
+without noise and coding losses, and of that with the true local contrast.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from drht_plugin.evaluation.datasets import unit
 from drht_plugin.evaluation.metrics import psnr, ssim
 from drht_plugin.evaluation.views import CLASSES, Views
 from drht_plugin.geometry import Window
-from drht_plugin.training.detail_samples import means
+from drht_plugin.training.detail_samples import repeated_box_mean
 from drht_plugin.training.scenes import load_scenes
 from drht_plugin.training.triplets import Photographer, cameras, render_triplets
 
@@ -36,17 +36,17 @@ DETAILS = ("guided", "network")
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 _PATCH = 8
 _FLAT = 0.6 / 255
-"""Largest standard deviation of a patch of the true LDR that counts as flat, a plane left out."""
+"""Largest standard deviation about a plane of a patch of the true LDR that counts as flat."""
 
 
 def noise(picture: Picture, truth: Picture) -> float:
-    """Mean standard deviation on flat patches of the truth, in codes; a plane is left out."""
+    """Return the mean standard deviation about a plane on flat patches of the truth, in codes."""
     flat = _roughness(truth) < _FLAT
     return float(255 * _roughness(picture)[flat].mean()) if flat.any() else float("nan")
 
 
 def _roughness(picture: Picture) -> npt.NDArray[Any]:
-    """Standard deviation in each patch of luma, about its best plane."""
+    """Return the standard deviation of each patch of luma about its best-fitting plane."""
     luma = (picture @ _LUMA).astype(np.float64)
     rows, columns = (side // _PATCH for side in luma.shape)
     patches = luma[: rows * _PATCH, : columns * _PATCH].reshape(rows, _PATCH, columns, _PATCH)
@@ -58,7 +58,7 @@ def _roughness(picture: Picture) -> npt.NDArray[Any]:
 
 
 def edges(picture: Picture, truth: Picture) -> float:
-    """Share of the true gradient that is left where it is largest (one pixel in twenty)."""
+    """Return the share of the true gradient that is kept where it is largest (5 % of pixels)."""
 
     def gradient(p: Picture) -> npt.NDArray[Any]:
         luma = (p @ _LUMA).astype(np.float64)
@@ -72,7 +72,7 @@ def edges(picture: Picture, truth: Picture) -> float:
 
 
 def lifted(picture: Picture, like: Picture) -> Picture:
-    """The picture by one gamma, to the mean luma of another."""
+    """Apply the gamma that gives a picture the mean luma of another."""
     wanted, low, high = float((like @ _LUMA).mean()), 0.1, 4.0
     for _ in range(30):
         gamma = (low + high) / 2
@@ -85,7 +85,7 @@ def lifted(picture: Picture, like: Picture) -> Picture:
 
 
 def fidelity(corrector: Corrector, folder: Path, count: int) -> None:
-    """Print PSNR and SSIM of each class of exposure."""
+    """Print PSNR and SSIM for each exposure class."""
     groups: dict[str, list[list[float]]] = {}
     for lazy in Views(folder, 7, count).items():
         item = lazy.load()
@@ -103,7 +103,7 @@ def fidelity(corrector: Corrector, folder: Path, count: int) -> None:
 
 
 def lifted_shadows(corrector: Corrector, folder: Path, count: int) -> None:
-    """Print noise and edges on shots 3 EV under."""
+    """Print noise and edges for shots under-exposed by 3 EV."""
     scenes = load_scenes(folder)
     photographer = Photographer(scenes, 7)
     rows = []
@@ -138,21 +138,21 @@ def lifted_shadows(corrector: Corrector, folder: Path, count: int) -> None:
 
 
 def in_contrast(picture: Picture, truth: Picture) -> Picture:
-    """The picture, its detail by the gain, of 0 to 4, that suits the truth's best around a pixel.
+    """Scale a picture's detail by the local gain, 0 to 4, that fits the truth's detail best.
 
-    Detail is what is finer than a Gaussian of σ 4 or so; a gain is that of a square of 31 pixels.
+    Detail is what is finer than a Gaussian of σ ≈ 4; the gain is fitted within 31×31 pixels.
     """
     given, wanted = (torch.from_numpy(p).permute(2, 0, 1)[None] for p in (picture, truth))
-    coarse = means(given, 9, times=3)
-    fine, true_fine = given - coarse, wanted - means(wanted, 9, times=3)
+    coarse = repeated_box_mean(given, 9, times=3)
+    fine, true_fine = given - coarse, wanted - repeated_box_mean(wanted, 9, times=3)
     alike, power = (fine * true_fine).sum(1, keepdim=True), (fine * fine).sum(1, keepdim=True)
-    gain = means(alike, 31) / (means(power, 31) + 1e-9)
+    gain = repeated_box_mean(alike, 31) / (repeated_box_mean(power, 31) + 1e-9)
     result: Picture = (coarse + gain.clamp(0, 4) * fine)[0].permute(1, 2, 0).numpy()
     return result
 
 
 def bounds(corrector: Corrector, folder: Path, count: int) -> None:
-    """Print the SSIM of guided and network detail, and what the best of detail would have."""
+    """Print the SSIM of guided and network detail, and of the best possible detail."""
     scenes = load_scenes(folder)
     photographer, random = Photographer(scenes, 7), np.random.default_rng(7)
     groups: dict[str, list[list[float]]] = {}
@@ -187,7 +187,9 @@ def main() -> None:
     parser.add_argument("hdr", type=Path, help="folder of HDR images")
     parser.add_argument("--count", type=int, default=200, help="views (default: 200)")
     parser.add_argument("--model", default="default")
-    parser.add_argument("--bounds", action="store_true", help="what there is to be gained instead")
+    parser.add_argument(
+        "--bounds", action="store_true", help="print instead how much could be gained"
+    )
     options = parser.parse_args()
     corrector = Corrector(model=options.model)
     if options.bounds:

@@ -3,10 +3,10 @@
     python tests/gimp/root.py 3.0
     python -m benchmarks.gimp_24mp
 
-In turns, in real GIMP and in a process of its own: from the procedure's call to the merged result,
-and from the process's start to the corrected array, as `drht correct` needs it without file I/O.
-Prints the seconds of each, the median difference, and the plug-in's own CPU time and peak memory
-(VmHWM).
+Alternates between the plug-in in real GIMP, from the procedure's call to the merged result, and a
+Python process, from its start to the corrected array (`drht correct` without file I/O). Prints the
+seconds of each, the median difference, and the CPU time and peak memory (VmHWM) of the plug-in
+itself.
 """
 
 import json
@@ -52,7 +52,7 @@ print(reading)
 
 
 def in_gimp(source: Path, target: Path) -> tuple[float, float, float]:
-    """Seconds of the call; the plug-in's own CPU seconds and peak memory in MiB."""
+    """Return the seconds of the call, and the plug-in's own CPU seconds and peak memory in MiB."""
     with tempfile.TemporaryDirectory() as folder:
         gimp = Gimp("3.0", root.CACHE / "3.0", Path(folder))
         gimp.prepare()
@@ -77,7 +77,7 @@ def in_gimp(source: Path, target: Path) -> tuple[float, float, float]:
 
 
 def use(number: int) -> tuple[float, float]:
-    """CPU seconds that a process has had, and the most memory, in MiB."""
+    """Return the CPU seconds and the peak memory in MiB of a running process."""
     folder = Path("/proc", str(number))
     try:
         times = (folder / "stat").read_text().rpartition(")")[2].split()[11:13]
@@ -89,7 +89,7 @@ def use(number: int) -> tuple[float, float]:
 
 
 def alone(source: Path) -> float:
-    """Seconds of a process that corrects the same pixels, less reading them."""
+    """Return the seconds of a process that corrects the same pixels, without reading them."""
     code = _ALONE.format(height=HEIGHT, width=WIDTH)
     start = time.perf_counter()
     command = [sys.executable, "-c", code, str(source)]
@@ -102,7 +102,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder) / "in", Path(folder) / "out"
         picture().tofile(source)
-        alone(source)  # compiles the kernels where that is to be done
+        alone(source)  # compiles the kernels if they are not cached
         runs = [(in_gimp(source, target), alone(source)) for _ in range(REPEATS)]
     gimp = [seconds for (seconds, _, _), _ in runs]
     without = [seconds for _, seconds in runs]

@@ -1,6 +1,6 @@
-"""Each kernel by itself: millions of pixels a second on one core, by processor time.
+"""Speed of each kernel: megapixels per second on one core, by CPU time.
 
-Held against the figures that `shared/speed.md` gives for two cores, halved.
+The references are half the figures for two cores in `shared/speed.md`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ KNOWN = {"bridge": 739 / 2, "accumulate": 837 / 2, "encode": 720 / 2, "slice": 1
 
 
 def run(_: Setting) -> list[Figure]:
-    """Every kernel on one thread."""
+    """Measure every kernel on one thread."""
     import numba
 
     before = numba.get_num_threads()
@@ -36,7 +36,7 @@ def _figure(name: str, work: Callable[[], object], known: str = "") -> Figure:
 
 
 def picture(channels: int, dtype: str) -> np.ndarray:
-    """Smooth colours with noise."""
+    """Return a picture of smooth colours with noise."""
     random = np.random.default_rng(0)
     small = random.random((HEIGHT // 50, WIDTH // 50, channels))
     large = small.repeat(50, 0).repeat(50, 1) + random.normal(0, 0.01, (HEIGHT, WIDTH, channels))
@@ -83,8 +83,8 @@ def _overviews() -> list[Figure]:
     figures = []
     for dtype in ("uint8", "float32"):
         pixels = picture(3, dtype)
-        kind = spec_of(pixels)
-        work = lambda pixels=pixels, kind=kind: overview(pixels, kind)  # noqa: E731
+        spec = spec_of(pixels)
+        work = lambda pixels=pixels, spec=spec: overview(pixels, spec)  # noqa: E731
         figures.append(_figure(f"overview, every row, RGB {dtype}", work))
     pixels = picture(3, "float32")
     figures.append(_figure("check for NaN, RGB float32", lambda: require_finite(pixels, 0)))
@@ -92,7 +92,7 @@ def _overviews() -> list[Figure]:
 
 
 def _curves() -> list[Figure]:
-    """Of RGB pixels, three numbers each."""
+    """Measure transfer curves on RGB pixels of three values each."""
     from drht_plugin.bridge import curves
 
     values = np.random.default_rng(2).random(3 * HEIGHT * WIDTH, dtype=np.float32)
@@ -112,7 +112,7 @@ def _details() -> list[Figure]:
     display, guided = picture(3, "float32"), picture(3, "float32")
     overview = np.random.default_rng(3).random((128, 424, 11), dtype=np.float32)
     planes = np.empty((*shape, PLANES * CELL * CELL), np.float32)
-    lacking = np.zeros((*shape, 3 * CELL * CELL), np.float32)
+    residual = np.zeros((*shape, 3 * CELL * CELL), np.float32)
     total = np.zeros((HEIGHT, WIDTH, 3), np.float32)
     rows, columns = np.arange(HEIGHT), np.arange(WIDTH)
     weights = np.ones(HEIGHT, np.float32), np.ones(WIDTH, np.float32)
@@ -126,7 +126,7 @@ def _details() -> list[Figure]:
         ),
         _figure(
             "accumulate a tile",
-            lambda: detail_planes.add_tile(guided, lacking, 0, 0, *weights, total),
+            lambda: detail_planes.add_tile(guided, residual, 0, 0, *weights, total),
             "accumulate",
         ),
         _figure(
@@ -137,4 +137,4 @@ def _details() -> list[Figure]:
     ]
 
 
-BENCHMARKS = (Benchmark("kernels", "each kernel by itself, one core", run),)
+BENCHMARKS = (Benchmark("kernels", "each kernel alone, on one core", run),)

@@ -1,4 +1,4 @@
-"""What reading every k-th row alone changes, in the overview and in the corrected picture."""
+"""Measure how reading only every k-th row changes the overview and the corrected picture."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LARGE = 24e6
 
 
 def run(_: Setting) -> list[Figure]:
-    """Mean and largest mean difference, in codes of 255, over photographs brought to 24 MP."""
+    """Measure the mean difference, in 8-bit codes, over photographs enlarged to 24 MP."""
     try:
         import cv2
     except ImportError as error:
@@ -26,7 +26,7 @@ def run(_: Setting) -> list[Figure]:
     if not photos:
         raise CannotRun(f"no photographs in {_PHOTOS}")
     corrector = Corrector()
-    of_overview, of_picture = [], []
+    overview_errors, picture_errors = [], []
     for path in photos:
         photo = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
         scale = (_LARGE / (photo.shape[0] * photo.shape[1])) ** 0.5
@@ -37,14 +37,14 @@ def run(_: Setting) -> list[Figure]:
         with mock.patch.object(overview, "row_step", return_value=1):
             every = corrector.survey(noisy)
         one, other = (corrector.render(s, noisy, detail="guided") for s in (sampled, every))
-        of_overview.append(255 * float(np.abs(sampled.ldr - every.ldr).mean()))
-        of_picture.append(float(np.abs(one.astype(np.int16) - other).mean()))
+        overview_errors.append(255 * float(np.abs(sampled.ldr - every.ldr).mean()))
+        picture_errors.append(float(np.abs(one.astype(np.int16) - other).mean()))
     return [
-        Figure(f"overview, mean of {len(photos)} photographs", np.mean(of_overview), "codes"),
-        Figure("overview, worst photograph's mean", max(of_overview), "codes"),
-        Figure(f"picture, mean of {len(photos)} photographs", np.mean(of_picture), "codes"),
-        Figure("picture, worst photograph's mean", max(of_picture), "codes"),
+        Figure(f"overview, mean of {len(photos)} photographs", np.mean(overview_errors), "codes"),
+        Figure("overview, worst photograph's mean", max(overview_errors), "codes"),
+        Figure(f"picture, mean of {len(photos)} photographs", np.mean(picture_errors), "codes"),
+        Figure("picture, worst photograph's mean", max(picture_errors), "codes"),
     ]
 
 
-BENCHMARKS = (Benchmark("overview", "what skipping rows changes at 24 megapixels", run, full=True),)
+BENCHMARKS = (Benchmark("overview", "effect of skipping rows at 24 megapixels", run, full=True),)

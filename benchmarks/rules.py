@@ -1,13 +1,13 @@
-"""What each rule that T is held to is worth: every rule left out, and its constants moved.
+"""Measure the effect of each rule for T: leave rules out, and change their constants.
 
     python -m benchmarks.rules --cache FOLDER --pairs ../shared/data/pairs_dev/manifest.csv
     python -m benchmarks.rules --cache FOLDER --hdr ../shared/data/hdr_val --only none
 
-The networks run once for each picture; what they gave is kept in the cache, under the digest of the
-weights. Then the rules of `engine.restraint`, `engine.carry` and `engine.evidence` are applied, the
-tone grid fitted and the picture rendered for each variant, in guided detail at full size: PSNR dB
-and SSIM of all pictures, PSNR by group, and of the pictures within 0.3 EV of their reference how
-many lose at most half a dB and what all of them gain.
+The networks run once for each picture; their output is cached under the digest of the weights. For
+each variant, the rules of `engine.survey.rules` are applied, the tone grid is fitted and the
+picture rendered in guided detail at full size. Prints PSNR (dB) and SSIM over all pictures, PSNR by
+group and, for the pictures within 0.3 EV of their reference, the share that loses at most 0.5 dB
+and the mean gain.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from drht_plugin.engine.scene import Scene
 from drht_plugin.engine.survey.rules import carry, evidence, restraint
 from drht_plugin.engine.survey.survey import survey
 from drht_plugin.engine.survey.tone_grid import fit_tone_grid
-from drht_plugin.evaluation.datasets import Codes, FloatArray, Lazy, unit
+from drht_plugin.evaluation.datasets import Codes, FloatArray, LazyItem, unit
 from drht_plugin.evaluation.manifest import Pairs
 from drht_plugin.evaluation.metrics import psnr, ssim
 from drht_plugin.evaluation.run import one_thread
@@ -44,7 +44,7 @@ _GROUPS = ("tag", "class", "kind")
 
 @dataclass(frozen=True)
 class Surveyed:
-    """A picture with what the networks gave for it, before any rule."""
+    """A picture with the networks' output, before any rule."""
 
     name: str
     groups: Mapping[str, str]
@@ -121,8 +121,8 @@ VARIANTS = (
 )
 
 
-def surveyed(items: Sequence[Lazy], corrector: Corrector, folder: Path) -> Iterator[Surveyed]:
-    """The items, from the folder where it holds them."""
+def surveyed(items: Sequence[LazyItem], corrector: Corrector, folder: Path) -> Iterator[Surveyed]:
+    """Yield the items with the networks' output, which is cached in the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     for lazy in items:
         file = folder / (hashlib.sha256(lazy.name.encode()).hexdigest()[:24] + ".npz")
@@ -134,7 +134,7 @@ def surveyed(items: Sequence[Lazy], corrector: Corrector, folder: Path) -> Itera
         yield Surveyed(facts["name"], facts["groups"], **arrays)
 
 
-def _survey(lazy: Lazy, corrector: Corrector, file: Path) -> None:
+def _survey(lazy: LazyItem, corrector: Corrector, file: Path) -> None:
     item = lazy.load()
     given: list[FloatArray] = []
 
@@ -153,24 +153,24 @@ def _survey(lazy: Lazy, corrector: Corrector, file: Path) -> None:
 
 
 def rendered(picture: Surveyed, corrected: FloatArray) -> FloatArray:
-    """The whole picture in guided detail of this T, in 0..1."""
-    kind = spec_of(picture.ldr)
+    """Render the whole picture in guided detail with this T, in 0..1."""
+    spec = spec_of(picture.ldr)
     tone = fit_tone_grid(
-        picture.x, corrected, picture.weight, gray=False, wrap=False, codes=kind.coarse_codes
+        picture.x, corrected, picture.weight, gray=False, wrap=False, codes=spec.coarse_codes
     )
     overviews = picture.x, picture.y, corrected, picture.weight, picture.noise
-    return unit(render(Scene(kind, False, *overviews, tone), picture.ldr))
+    return unit(render(Scene(spec, False, *overviews, tone), picture.ldr))
 
 
 class Scores:
-    """PSNR and SSIM of a picture's T, remembered in a file by T's own digest."""
+    """PSNR and SSIM of pictures, cached in a file by the digest of T."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
         self._known: dict[str, list[float]] = json.loads(file.read_text()) if file.is_file() else {}
 
     def of(self, picture: Surveyed, corrected: FloatArray) -> tuple[float, float]:
-        """Measured, where it is not known."""
+        """Return PSNR (dB) and SSIM for a T, measured if they are not cached."""
         digest = hashlib.sha256(np.ascontiguousarray(corrected).tobytes()).hexdigest()
         key = f"{picture.name} {digest}"
         if key not in self._known:
@@ -186,7 +186,15 @@ class Scores:
 
 @dataclass(frozen=True)
 class Result:
-    """Of one picture: what it is, how far it was from its reference, what became of it."""
+    """Result for one picture.
+
+    Attributes:
+        groups: column → value, for the means by group.
+        off: exposure of the input relative to the reference, in EV.
+        before: PSNR of the input in dB.
+        psnr: PSNR of the result in dB.
+        ssim: SSIM of the result.
+    """
 
     groups: Mapping[str, str]
     off: float
@@ -196,7 +204,7 @@ class Result:
 
     @property
     def gain(self) -> float:
-        """In dB."""
+        """Gain of PSNR in dB."""
         return self.psnr - self.before
 
 
@@ -206,7 +214,7 @@ def results(
     scores: Scores,
     variant: Variant,
 ) -> list[Result]:
-    """What the variant makes of the pictures; `before`: their exposure error and PSNR by name."""
+    """Measure a variant; `before` has the inputs' exposure error and PSNR by name."""
     with ExitStack() as stack:
         for (module, name), value in variant.settings.items():
             stack.enter_context(mock.patch.object(module, name, value))
@@ -222,7 +230,7 @@ def results(
 
 
 def of_input(picture: Surveyed) -> tuple[float, float]:
-    """How far the input's exposure is from the reference's, in EV, and its PSNR."""
+    """Return the input's exposure error relative to the reference (EV), and its PSNR (dB)."""
     given, reference = unit(picture.ldr), unit(picture.reference)
     return exposure(given) - exposure(reference), psnr(given, reference)
 
@@ -235,7 +243,7 @@ def _mean(values: Sequence[float], form: str) -> str:
 
 
 def columns(rows: Sequence[Result]) -> list[Column]:
-    """Headings, and how each cell is made of a variant's results."""
+    """Return the headings of columns, and functions from a variant's results to a cell."""
     made: list[Column] = [
         (
             f"all {len(rows)}",
@@ -266,34 +274,36 @@ def _well(rows: Sequence[Result]) -> str:
 
 
 def halves(pictures: Sequence[Surveyed], half: int | None) -> list[Surveyed]:
-    """All pictures, or those of one half of the scenes, to choose by one and check by the other."""
+    """Return all pictures, or those of half of the scenes (tune on one half, test on the other)."""
     if half is None:
         return list(pictures)
     return [p for p in pictures if hashlib.sha256(_scene(p.name).encode()).digest()[0] % 2 == half]
 
 
 def _scene(name: str) -> str:
-    """Of a pair its folder, of a view what stands between number and class."""
+    """Return the scene of an item: the folder of a pair, or the middle part of a view's name."""
     return name.split("/")[0] if "/" in name else name.split("_", 1)[-1].rsplit("_", 1)[0]
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--cache", type=Path, required=True, help="folder, some 2 GB")
+    parser.add_argument(
+        "--cache", type=Path, required=True, help="folder for the networks' output, about 2 GB"
+    )
     parser.add_argument("--pairs", type=Path, help="manifest of pairs")
     parser.add_argument("--hdr", type=Path, help="folder of HDR images")
     parser.add_argument("--model", default="default")
-    parser.add_argument("--only", help="names of variants with commas (default: all)")
-    parser.add_argument("--half", type=int, choices=(0, 1), help="one half of the scenes alone")
+    parser.add_argument("--only", help="comma-separated names of variants (default: all)")
+    parser.add_argument("--half", type=int, choices=(0, 1), help="use only this half of the scenes")
     options = parser.parse_args()
     names = options.only.split(",") if options.only else [v.name for v in VARIANTS]
     unknown = sorted(set(names) - {v.name for v in VARIANTS})
     if unknown:
-        parser.error(f"no variant {', '.join(unknown)}; there are {[v.name for v in VARIANTS]}")
+        parser.error(f"unknown variant {', '.join(unknown)}; expected {[v.name for v in VARIANTS]}")
     corrector = Corrector(model=options.model)
     folder = options.cache / corrector.model_digest()[:16]
-    sets: dict[str, list[Lazy]] = {}
+    sets: dict[str, list[LazyItem]] = {}
     if options.pairs:
         sets["pairs"] = Pairs(options.pairs).items()
     if options.hdr:

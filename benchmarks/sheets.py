@@ -1,4 +1,4 @@
-"""Contact sheets to be looked at: before and after, the worst first.
+"""Write contact sheets of pictures before and after correction, the worst first.
 
     python -m benchmarks.sheets --out FOLDER --photos ../shared/data/photos_dev
     python -m benchmarks.sheets --out FOLDER --hdr ../shared/data/hdr_val
@@ -6,8 +6,9 @@
     python tests/high_key.py KEPT; python -m benchmarks.sheets --out FOLDER --alone KEPT
 
 Writes PNG files: photos.png (input, result), views.png and panoramas.png (input, result, true LDR),
-alone.png (input, result) of pictures that are to stay as they are. Where there is a truth, or where
-nothing is to change, the three worst come first and are named so: by PSNR, or by mean change.
+and alone.png (input, result) for pictures that should stay unchanged. Where there is a true LDR, or
+where nothing should change, the three worst pictures come first, with a mark: those of the lowest
+PSNR, or of the largest mean change.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from drht_plugin import Corrector
-from drht_plugin.evaluation.datasets import Codes, Lazy
+from drht_plugin.evaluation.datasets import Codes, LazyItem
 from drht_plugin.evaluation.metrics import psnr
 from drht_plugin.evaluation.panoramas import Panoramas
 from drht_plugin.evaluation.views import Views
@@ -36,7 +37,7 @@ _WORST = 3
 
 @dataclass(frozen=True)
 class Entry:
-    """Pictures of one size to be shown side by side, and how bad the result is, if known."""
+    """Pictures of one size to show side by side, and how bad the result is, if known."""
 
     name: str
     pictures: tuple[Codes, ...]
@@ -45,7 +46,7 @@ class Entry:
 
 
 def photographs(folder: Path, corrector: Corrector, *, to_stay: bool) -> Iterator[Entry]:
-    """Input and result of each picture; `to_stay`: a change is a fault."""
+    """Yield input and result of each picture; with `to_stay`, any change is bad."""
     for path in sorted(folder.glob("*.[jp][pn]g")):
         ldr = np.ascontiguousarray(upright(read_picture(path))[..., :3])
         scene = corrector.survey(ldr)
@@ -58,8 +59,8 @@ def photographs(folder: Path, corrector: Corrector, *, to_stay: bool) -> Iterato
             yield Entry(path.stem, (ldr, made), said=said)
 
 
-def with_truth(items: Sequence[Lazy], corrector: Corrector) -> Iterator[Entry]:
-    """Input, result and truth of each item."""
+def with_truth(items: Sequence[LazyItem], corrector: Corrector) -> Iterator[Entry]:
+    """Yield input, result and true LDR of each item."""
     for lazy in items:
         item = lazy.load()
         scene = corrector.survey(item.ldr, wrap=item.wrap)
@@ -70,9 +71,16 @@ def with_truth(items: Sequence[Lazy], corrector: Corrector) -> Iterator[Entry]:
 
 
 def sheet(entries: Sequence[Entry], across: int, size: int, every: int) -> Sheet:
-    """The three worst, where that is known, then every so-manyth entry, `across` in a row.
+    """Draw a sheet: the three worst entries, if known, then one in `every` entries.
 
-    size: of the longer side of each picture.
+    Args:
+        entries: the entries.
+        across: entries per row.
+        size: longer side of each picture in pixels.
+        every: step from one entry to the next.
+
+    Returns:
+        The sheet, H×W×3 uint8.
     """
     known = [entry for entry in entries if entry.badness is not None]
     worst = sorted(known, key=lambda entry: -(entry.badness or 0))[:_WORST]
@@ -100,7 +108,7 @@ def _cell(entry: Entry, size: int, mark: str = "") -> Sheet:
 
 
 def _codes(picture: Codes) -> Sheet:
-    """8-bit codes of a picture of 8 or 16 bits."""
+    """Convert a picture of 8 or 16 bits to 8 bits."""
     return (picture / (np.iinfo(picture.dtype).max / 255)).round().astype(np.uint8)
 
 
@@ -111,15 +119,19 @@ def _padded(cell: Sheet, blank: Sheet) -> Sheet:
 
 
 def main() -> None:
-    """Correct, and write what was asked for."""
+    """Correct the pictures and write the sheets."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="FOLDER", help="folder for the sheets"
+    )
     parser.add_argument("--photos", type=Path, help="folder of photographs")
     parser.add_argument("--hdr", type=Path, help="folder of HDR images, for views (seed 7)")
     parser.add_argument("--panoramas", type=Path, help="folder of HDR images, for whole panoramas")
-    parser.add_argument("--alone", type=Path, help="folder of pictures that are to stay")
-    parser.add_argument("--count", type=int, default=200, help="views (default: 200)")
-    parser.add_argument("--every", type=int, default=7, help="views from one shown to the next")
+    parser.add_argument("--alone", type=Path, help="folder of pictures that should stay unchanged")
+    parser.add_argument("--count", type=int, default=200, help="number of views (default: 200)")
+    parser.add_argument(
+        "--every", type=int, default=7, help="show one view in this many (default: 7)"
+    )
     parser.add_argument("--model", default="default")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)

@@ -1,15 +1,15 @@
-"""Time and memory of correcting a gigapixel TIFF, against libvips copying it; and killed jobs.
+"""Time and memory of correcting a gigapixel TIFF, relative to a copy by libvips; and killed jobs.
 
     python benchmarks/stream_gigapixel.py [--width 40000 --height 25000] [--repeats 3] [--folder F]
     python benchmarks/stream_gigapixel.py --kills 20
 
-The first makes a TIFF of that size and one of a tenth of its pixels, and gives for each the time
-of libvips copying it and of `correct_file` (networks loaded beforehand, as their loading does not
-depend on the size), in turn, medians; CPU time; peak memory of the process; and what the
-acceptance asks for: both ratios.
+The first command creates a TIFF of that size and one with a tenth of its pixels. For each, it
+alternates between copying it with libvips and `correct_file`, and prints medians of wall time and
+CPU time, the peak memory, and the ratios. The networks are loaded before, because loading does not
+depend on the size.
 
-The second corrects a picture of 0.1 gigapixel with `--resume`, kills it at random moments so many
-times, lets it end, and compares the result with that of an undisturbed run.
+The second command corrects a picture of 0.1 gigapixel with `--resume`, kills the process that many
+times at random moments, lets it finish, and compares the result with that of an undisturbed run.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from pathlib import Path
 
 
 def make(path: Path, width: int, height: int) -> None:
-    """A dark picture with structure at coarse scales, and noise: RGB of 8 bits, uncompressed."""
+    """Write a dark 8-bit RGB picture with coarse structure and noise, uncompressed."""
     import numpy as np
     import pyvips
 
@@ -42,7 +42,7 @@ def make(path: Path, width: int, height: int) -> None:
 
 
 def copy(source: str, target: str) -> dict[str, float]:
-    """Libvips from file to file, until it is on the disk as ours is."""
+    """Copy a file with libvips and wait until it is on the disk, as `correct_file` does."""
     import pyvips
 
     start, cpu = time.perf_counter(), time.process_time()
@@ -53,7 +53,7 @@ def copy(source: str, target: str) -> dict[str, float]:
 
 
 def correct(source: str, target: str) -> dict[str, float]:
-    """`correct_file`, by networks that are loaded and kernels that are compiled."""
+    """Correct a file, with the networks loaded and the kernels compiled before."""
     import numpy as np
 
     from drht_plugin import Corrector, correct_file
@@ -67,7 +67,7 @@ def correct(source: str, target: str) -> dict[str, float]:
 
 
 def in_new_process(name: str, source: Path, target: Path) -> dict[str, float]:
-    """One of the above, with the peak memory of its process."""
+    """Run one of the above in a new process, and return its times and peak memory."""
     command = [sys.executable, __file__, "--part", name, str(source), str(target)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     target.unlink()
@@ -76,7 +76,7 @@ def in_new_process(name: str, source: Path, target: Path) -> dict[str, float]:
 
 
 def compare(folder: Path, width: int, height: int, repeats: int) -> dict[str, object]:
-    """Medians of copying and correcting a picture, in turn."""
+    """Return the medians of alternately copying and correcting a picture."""
     source = folder / f"{width}x{height}.tif"
     make(source, width, height)
     runs: dict[str, list[dict[str, float]]] = {"copy": [], "correct": []}
@@ -98,7 +98,7 @@ def compare(folder: Path, width: int, height: int, repeats: int) -> dict[str, ob
 
 
 def kill(folder: Path, kills: int, width: int, height: int) -> dict[str, object]:
-    """Kill a resumable job at random moments, and compare its result."""
+    """Kill a resumable job at random moments, then compare its result with an undisturbed one."""
     source, whole, target = (folder / name for name in ("in.tif", "whole.tif", "out.tif"))
     make(source, width, height)
 
@@ -120,11 +120,11 @@ def kill(folder: Path, kills: int, width: int, height: int) -> dict[str, object]
     scratch = folder / ".out.tif.drht-resume"
     chance, killed, last, at = random.Random(1), 0, 0, []
     while killed < kills:
-        target.unlink(missing_ok=True)  # killed when all was done but its exit
+        target.unlink(missing_ok=True)  # it was killed between finishing and exiting
         process = subprocess.Popen(command(target, "--resume", "--quiet"))
-        # From when it has loaded, about, until just after it should be done.
+        # A moment between the end of loading, roughly, and shortly after it should be done.
         time.sleep((0.5 + 0.8 * chance.random()) * undisturbed)
-        if process.poll() is not None:  # done before it was killed: begin anew
+        if process.poll() is not None:  # done before it was killed: start again
             continue
         process.send_signal(signal.SIGKILL)
         process.wait()
@@ -133,7 +133,7 @@ def kill(folder: Path, kills: int, width: int, height: int) -> dict[str, object]
         lines = journal.read_text().splitlines() if journal.exists() else []
         last = int(lines[-1].split()[0]) if lines else 0
         at.append(last)
-    if not target.exists():  # as after a kill when all was done
+    if not target.exists():
         subprocess.run(command(target, "--resume", "--quiet"), check=True)
     same = digest(target) == digest(whole)
     left = sorted(path.name for path in folder.iterdir())
@@ -141,7 +141,7 @@ def kill(folder: Path, kills: int, width: int, height: int) -> dict[str, object]
 
 
 def digest(path: Path) -> str:
-    """SHA-256 of a file."""
+    """Return the SHA-256 of a file."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -152,8 +152,12 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=40000)
     parser.add_argument("--height", type=int, default=25000)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--folder", type=Path, help="for some 10 GB of files (default: temporary)")
-    parser.add_argument("--kills", type=int, default=0)
+    parser.add_argument(
+        "--folder", type=Path, help="folder for about 10 GB of files (default: a temporary one)"
+    )
+    parser.add_argument(
+        "--kills", type=int, default=0, help="kill a resumable job this many times instead"
+    )
     parser.add_argument("--part", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.part:

@@ -1,4 +1,4 @@
-"""What a benchmark is, how it is timed, and how its figures are written down."""
+"""Benchmarks: their definition, timing, and the output of their figures."""
 
 from __future__ import annotations
 
@@ -15,15 +15,20 @@ from pathlib import Path
 from typing import Any
 
 MODULES = ("ceilings", "correct_24mp", "kernels", "detail", "overview")
-"""The modules that take part; each has `BENCHMARKS`, a tuple of `Benchmark`."""
+"""Modules of the suite; each has `BENCHMARKS`, a tuple of `Benchmark`."""
 
 
 @dataclass(frozen=True)
 class Figure:
     """One measured number.
 
-    against: the name of what `ratio` compares it with: a ceiling of the machine in the same run,
-    another program, or a figure that was measured before.
+    Attributes:
+        name: what was measured.
+        value: the number.
+        unit: its unit.
+        against: what `ratio` is relative to: a limit of the machine measured in the same run,
+            another program, or a figure measured before.
+        ratio: the value relative to `against`; None for none.
     """
 
     name: str
@@ -35,7 +40,13 @@ class Figure:
 
 @dataclass(frozen=True)
 class Setting:
-    """How to measure: on which device, and how long."""
+    """How to measure.
+
+    Attributes:
+        device: "cpu" or "cuda".
+        full: whether to run benchmarks that take long.
+        ceilings: limits of the machine by name, once they are measured.
+    """
 
     device: str = "cpu"
     full: bool = False
@@ -44,7 +55,15 @@ class Setting:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """One measurement; `run` gives its figures. `full`: only with --full, or when asked for."""
+    """A benchmark.
+
+    Attributes:
+        name: name for --only.
+        about: one line that explains it.
+        run: function that returns its figures.
+        full: whether it runs only with --full or --only.
+        device: device that it needs.
+    """
 
     name: str
     about: str
@@ -54,29 +73,29 @@ class Benchmark:
 
 
 class CannotRun(Exception):
-    """Says what a benchmark needs and did not find."""
+    """A benchmark cannot run; the message says what is missing."""
 
 
 def all_benchmarks() -> Iterator[Benchmark]:
-    """The benchmarks of all `MODULES`, the ceilings first."""
+    """Yield the benchmarks of all `MODULES`, the limits of the machine first."""
     for name in MODULES:
         yield from importlib.import_module(f"benchmarks.{name}").BENCHMARKS
 
 
 def wall(work: Callable[[], object], repeats: int = 5) -> float:
-    """Median wall seconds of warm calls."""
+    """Return the median wall time of warm calls in seconds."""
     work()
     return statistics.median(_once(work, time.perf_counter) for _ in range(repeats))
 
 
 def cpu(work: Callable[[], object], repeats: int = 5) -> float:
-    """Median seconds of this thread's processor time of warm calls: others do not disturb it."""
+    """Return the median CPU time of this thread in warm calls, in seconds."""
     work()
     return statistics.median(_once(work, time.thread_time) for _ in range(repeats))
 
 
 def in_turn(*works: Callable[[], object], repeats: int = 5) -> list[float]:
-    """Median wall seconds of several calls, taken in turn so that they meet the same machine."""
+    """Return the median wall times in seconds of several calls, interleaved to be comparable."""
     for work in works:
         work()
     taken = [[_once(work, time.perf_counter) for work in works] for _ in range(repeats)]
@@ -90,7 +109,7 @@ def _once(work: Callable[[], object], clock: Callable[[], float]) -> float:
 
 
 def machine() -> dict[str, Any]:
-    """What the figures were measured on."""
+    """Return facts about the machine and the libraries."""
     import numba
     import numpy as np
     import torch
@@ -117,7 +136,7 @@ def _processor() -> str:
 
 
 def write(folder: Path, about: dict[str, Any], results: dict[str, list[Figure]]) -> None:
-    """The results as results.json and results.md."""
+    """Write the results as results.json and results.md."""
     folder.mkdir(parents=True, exist_ok=True)
     rows = {name: [asdict(figure) for figure in figures] for name, figures in results.items()}
     document = json.dumps({"machine": about, "results": rows}, indent=1, ensure_ascii=False)
@@ -126,25 +145,24 @@ def write(folder: Path, about: dict[str, Any], results: dict[str, list[Figure]])
 
 
 def markdown(about: dict[str, Any], results: dict[str, list[Figure]]) -> str:
-    """The results as tables."""
+    """Format the results as Markdown tables."""
     lines = ["; ".join(f"{name}: {value}" for name, value in about.items()), ""]
     for name, figures in results.items():
         lines += [f"**{name}**", "", "| figure | value | unit | ratio | to |"]
         lines += ["|---|---:|---|---:|---|"]
         for each in figures:
             ratio = "" if each.ratio is None else f"{each.ratio:.2f}"
-            lines.append(
-                f"| {each.name} | {short(each.value)} | {each.unit} | {ratio} | {each.against} |"
-            )
+            value = format_number(each.value)
+            lines.append(f"| {each.name} | {value} | {each.unit} | {ratio} | {each.against} |")
         lines.append("")
     return "\n".join(lines)
 
 
-def short(value: float) -> str:
-    """Three significant digits."""
+def format_number(value: float) -> str:
+    """Format a number with three significant digits."""
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def say(words: str) -> None:
-    """A line of progress."""
+def print_progress(words: str) -> None:
+    """Print a line to stderr."""
     print(words, file=sys.stderr, flush=True)

@@ -1,12 +1,12 @@
-"""A gigapixel JPEG to a corrected tiled TIFF through libvips, against libvips' own copy.
+"""Time and memory of correcting a gigapixel JPEG to a tiled TIFF through libvips, and of a copy.
 
     python benchmarks/vips_gigapixel.py [--folder FOLDER] [--repeats N]
 
-Makes a JPEG of 40000×25000 pixels and one of a tenth of that, from the shipped example enlarged,
-with noise (3.5 GB of room are needed; all is removed afterwards). Each run is a process of its
-own: the copy and the correction in turn, and the correction of the smaller file for its memory.
-Prints wall time, CPU time and peak memory of each, and the two ratios; and of the peak what is the
-process's own, without the pages of mapped files, which hold the input while it is read.
+Creates a JPEG of 40000×25000 pixels and one of a tenth of that, from an enlarged example with noise
+(needs 3.5 GB of disk space, which is freed afterwards). Each run is a new process: copy and
+correction alternate, and the smaller file is corrected to compare its memory. Prints wall time, CPU
+time and peak memory of each run, and the ratios. "own" is the peak without the pages of mapped
+files, which hold the input while it is read.
 """
 
 import argparse
@@ -26,7 +26,7 @@ SIZES = {"gigapixel": (40000, 25000), "tenth": (12650, 7905)}
 
 
 def make(path: Path, width: int, height: int) -> None:
-    """Write a JPEG of real content and noise."""
+    """Write a JPEG of an enlarged photograph with noise."""
     import pyvips
 
     image = pyvips.Image.new_from_file(str(EXAMPLE))
@@ -36,15 +36,15 @@ def make(path: Path, width: int, height: int) -> None:
     (large + noise).cast("uchar").copy(interpretation="srgb").write_to_file(str(path), Q=90)
 
 
-class Own(threading.Thread):
-    """Watches this process's anonymous memory; `peak` in bytes, 0 where the system does not say."""
+class AnonymousMemory(threading.Thread):
+    """Watches the anonymous memory of this process; `peak` is in bytes, 0 if it is unknown."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
         self.peak, self.done = 0, threading.Event()
 
     def run(self) -> None:
-        """Look until `done`."""
+        """Watch until `done` is set."""
         status = Path("/proc/self/status")
         while status.exists() and not self.done.wait(0.02):
             lines = status.read_text().splitlines()
@@ -53,10 +53,10 @@ class Own(threading.Thread):
 
 
 def work(what: str, source: str, target: str) -> None:
-    """Run one conversion and print its figures."""
+    """Run one conversion and print its figures as JSON."""
     import pyvips
 
-    own = Own()
+    own = AnonymousMemory()
     own.start()
     start = time.perf_counter()
     image = pyvips.Image.new_from_file(source, access="sequential")
@@ -74,7 +74,7 @@ def work(what: str, source: str, target: str) -> None:
 
 
 def run(what: str, source: Path, target: Path) -> dict[str, float]:
-    """One conversion in a process of its own."""
+    """Run one conversion in a new process."""
     command = [sys.executable, __file__, "--work", what, str(source), str(target)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     target.unlink()
@@ -88,9 +88,9 @@ def run(what: str, source: Path, target: Path) -> dict[str, float]:
 
 
 def main() -> None:
-    """Make the files, measure, print."""
+    """Create the files, measure, and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--folder", help="where to put the files (default: a temporary folder)")
+    parser.add_argument("--folder", help="folder for the files (default: a temporary one)")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--work", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -103,7 +103,7 @@ def main() -> None:
             make(path, *SIZES[name])
             print(f"{name}: {SIZES[name][0]}×{SIZES[name][1]}, {path.stat().st_size / 1e6:.0f} MB")
         target = Path(folder, "out.tif")
-        run("correct", files["tenth"], target)  # compiles kernels, where they are not cached
+        run("correct", files["tenth"], target)  # compiles the kernels if they are not cached
         smaller = run("correct", files["tenth"], target)
         pairs = [
             (run("copy", files["gigapixel"], target), run("correct", files["gigapixel"], target))

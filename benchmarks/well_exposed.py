@@ -1,13 +1,14 @@
-"""What correction does to pictures that were exposed well already.
+"""Measure what the correction does to pictures that are already well exposed.
 
     python -m benchmarks.well_exposed --pairs ../shared/data/pairs_dev/manifest.csv
     python -m benchmarks.well_exposed --hdr ../shared/data/hdr_val
     python -m benchmarks.well_exposed --alone FOLDER
 
-Well exposed: the mean luminance of the input is within `--within` EV of its reference's. Views are
-those of `drht evaluate --hdr` (seed 7, 200 views). Pictures that are to stay as they are have no
-references: for each, the mean change of codes, the largest movement of one channel against another,
-and the least that is left of white (250 and more in all channels).
+An input is well exposed if its mean luminance is within `--within` EV of its reference's. Views are
+those of `drht evaluate --hdr` (seed 7, 200 views). Pictures of --alone have no references and
+should stay unchanged. For each, prints the mean change in codes, the largest mean change of one
+channel relative to another, and the lowest code that remains of white (250 or more in all
+channels).
 """
 
 from __future__ import annotations
@@ -21,14 +22,14 @@ import numpy.typing as npt
 
 from drht_plugin import Corrector
 from drht_plugin.bridge.transfer import srgb_decode
-from drht_plugin.evaluation.datasets import Lazy, unit
+from drht_plugin.evaluation.datasets import LazyItem, unit
 from drht_plugin.evaluation.manifest import Pairs
 from drht_plugin.evaluation.metrics import psnr
 from drht_plugin.evaluation.views import Views
 from drht_plugin.io import read_picture, upright
 
 WITHIN = 0.3
-"""EV between the mean luminance of an input and its reference's, where it is exposed well."""
+"""Largest difference of mean luminance between a well-exposed input and its reference, in EV."""
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 _LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
@@ -36,12 +37,12 @@ _WHITE = 250
 
 
 def exposure(picture: npt.NDArray[np.float32]) -> float:
-    """Mean luminance of H×W×3 display codes, in EV."""
+    """Return the mean luminance of H×W×3 display codes, in EV."""
     return float(np.log2((srgb_decode(picture) @ _LUMINANCE).mean() + 1e-6))
 
 
-def against_references(items: Sequence[Lazy], corrector: Corrector, within: float) -> None:
-    """Print how many of the well-exposed inputs lose, and which."""
+def against_references(items: Sequence[LazyItem], corrector: Corrector, within: float) -> None:
+    """Print how the PSNR of well-exposed inputs changes, and which of them lose."""
     changes, gains = [], []
     for lazy in items:
         item = lazy.load()
@@ -63,7 +64,7 @@ def against_references(items: Sequence[Lazy], corrector: Corrector, within: floa
 
 
 def alone(folder: Path, corrector: Corrector) -> None:
-    """Print how far the pictures of a folder are from what they were."""
+    """Print how much the pictures of a folder change."""
     print("picture                    mean change  against another  white left")
     for path in sorted(folder.glob("*.[jp][pn]g")):
         ldr = np.ascontiguousarray(upright(read_picture(path))[..., :3])
@@ -80,7 +81,7 @@ def main() -> None:
     data = parser.add_mutually_exclusive_group(required=True)
     data.add_argument("--pairs", type=Path, help="manifest of pairs")
     data.add_argument("--hdr", type=Path, help="folder of HDR images")
-    data.add_argument("--alone", type=Path, help="folder of pictures that are to stay as they are")
+    data.add_argument("--alone", type=Path, help="folder of pictures that should stay unchanged")
     parser.add_argument("--within", type=float, default=WITHIN, help=f"EV (default: {WITHIN})")
     parser.add_argument("--model", default="default")
     options = parser.parse_args()

@@ -1,4 +1,4 @@
-"""`drht gimp`: the plug-in into GIMP's profile folders, out of them, and whether it works there."""
+"""Install the plug-in in GIMP's profile folders, uninstall it, and check it (`drht gimp`)."""
 
 from __future__ import annotations
 
@@ -30,23 +30,29 @@ _GIMP_SECONDS, _WORKER_SECONDS = 180, 180
 
 
 def run(options: argparse.Namespace) -> int:
-    """The command `drht gimp`: 0 all well, 1 something is not.
+    """Run `drht gimp`.
+
+    Args:
+        options: the parsed arguments, see `drht_plugin.cli.gimp.add_command`.
+
+    Returns:
+        The exit code: 0, or 1 if there is a problem.
 
     Raises:
-        InputError: no profile to work on, or a wrong program for GIMP.
-        FileError: a file that cannot be read or written.
+        InputError: there is no profile, or an argument is wrong.
+        FileError: a file cannot be read or written.
     """
     found = profiles(Path.home(), os.environ, sys.platform)
     chosen = [options.profile] if options.profile is not None else found
     if not chosen:
         raise InputError(
             "no profile of GIMP 3 was found; start GIMP 3 once, or name its folder with --profile "
-            "(in GIMP: Edit, Preferences, Folders)"
+            "(GIMP shows it in Edit, Preferences, Folders)"
         )
     if options.action == "uninstall":
         for profile in chosen:
             removed = uninstall(profile)
-            print(f"{profile}: {'removed' if removed else 'the plug-in is not installed'}")
+            print(f"{profile}: {'uninstalled' if removed else 'the plug-in is not installed'}")
         return 0
     if options.action == "install":
         from drht_plugin.engine.corrector import Corrector
@@ -62,9 +68,15 @@ def run(options: argparse.Namespace) -> int:
 
 
 def profiles(home: Path, environment: Mapping[str, str], platform: str) -> list[Path]:
-    """Profile folders of GIMP 3 that exist: the system's GIMP, Flatpak's and Snap's.
+    """Find the existing profile folders of GIMP 3, including those of Flatpak and Snap.
 
-    platform: as `sys.platform`. GIMP3_DIRECTORY, where it is set, is the only one.
+    Args:
+        home: the user's home folder.
+        environment: environment variables; if GIMP3_DIRECTORY is set, its folder is the only one.
+        platform: as `sys.platform`.
+
+    Returns:
+        Profile folders, such as ~/.config/GIMP/3.0.
     """
     if named := environment.get("GIMP3_DIRECTORY"):
         return [Path(named)]
@@ -84,10 +96,18 @@ def profiles(home: Path, environment: Mapping[str, str], platform: str) -> list[
 
 
 def worker_command(model: str, device: str, threads: int | None) -> list[str]:
-    """The command that starts a worker of this installation.
+    """Return the command that starts a worker of this installation.
+
+    Args:
+        model: name of a shipped model or a .safetensors file.
+        device: as in `choose_device`.
+        threads: CPU threads; None for all cores.
+
+    Returns:
+        Program and arguments.
 
     Raises:
-        InputError: an unknown model or device, or threads below 1.
+        InputError: the model or device is unknown, or threads is below 1.
     """
     from drht_plugin.engine.corrector import Corrector
     from drht_plugin.model.device import choose_device
@@ -95,7 +115,7 @@ def worker_command(model: str, device: str, threads: int | None) -> list[str]:
 
     Corrector(threads=threads)
     choose_device(device)
-    # The worker starts elsewhere, so a path has to be whole; a shipped model's name is kept.
+    # The worker starts in another folder, so a path must be absolute; a shipped name is kept.
     named = str(locate(model).resolve()) if Path(model).suffix else model
     locate(named)
     settings = ["--model", named, "--device", device]
@@ -104,17 +124,23 @@ def worker_command(model: str, device: str, threads: int | None) -> list[str]:
 
 
 def install(profile: Path, command: Sequence[str], details: Sequence[str]) -> Path:
-    """Put the plug-in into a profile, in place of an older one of ours; where it is.
+    """Install the plug-in in a profile; it replaces a version that this command installed.
 
-    command: starts the worker; details: the kinds of detail that it has, the default first.
+    Args:
+        profile: profile folder of GIMP.
+        command: command that starts the worker.
+        details: kinds of detail that the worker has, the default first.
+
+    Returns:
+        The path of the plug-in.
 
     Raises:
-        FileError: a plug-in of this name is there that is not ours.
-        WriteError: the folder cannot be written; what was there is unchanged.
+        FileError: there is a plug-in of the same name that this command did not install.
+        WriteError: the folder cannot be written.
     """
     folder = profile / _IN_PROFILE
     if folder.exists() and any(folder.iterdir()) and _read_setup(folder) is None:
-        raise FileError(f"{folder}: holds a plug-in that `drht gimp install` did not put there")
+        raise FileError(f"{folder}: contains a plug-in that `drht gimp install` did not put there")
     earlier = _read_setup(folder)
     missing = [p for p in (folder, *folder.parents) if not p.exists()]
     setup = {
@@ -125,7 +151,7 @@ def install(profile: Path, command: Sequence[str], details: Sequence[str]) -> Pa
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        # The setup first: a folder that holds anything of ours is known as ours by it.
+        # The setup file comes first, because it marks the folder as ours.
         _put(folder / _SETUP, (json.dumps(setup, indent=2) + "\n").encode(), 0o644)
         _put(folder / _PLUGIN, plugin_source().read_bytes(), 0o755)
     except OSError as error:
@@ -134,10 +160,13 @@ def install(profile: Path, command: Sequence[str], details: Sequence[str]) -> Pa
 
 
 def uninstall(profile: Path) -> bool:
-    """Remove what `install` wrote, and the folders that it made if they are empty.
+    """Remove what `install` wrote, and the folders that it created if they are empty.
+
+    Args:
+        profile: profile folder of GIMP.
 
     Returns:
-        Whether there was anything.
+        Whether the plug-in was installed.
 
     Raises:
         WriteError: a file cannot be removed.
@@ -174,16 +203,26 @@ def plugin_source() -> Path:
 
 @dataclass(frozen=True)
 class Finding:
-    """What a check found: whether it is well, and what to say of it."""
+    """Result of a check.
+
+    Attributes:
+        well: whether it succeeded.
+        text: message for the user.
+    """
 
     well: bool
     text: str
 
 
 def findings(profile: Path, program: Path | None) -> Iterator[Finding]:
-    """Check a profile: the files, the worker, and GIMP's own word.
+    """Check a profile: the files, the worker, and whether GIMP finds the plug-in.
 
-    program: a GIMP console to ask, or None.
+    Args:
+        profile: profile folder of GIMP.
+        program: GIMP program to ask, or None to skip that check.
+
+    Yields:
+        The result of each check.
     """
     folder = profile / _IN_PROFILE
     setup = _read_setup(folder)
@@ -192,19 +231,20 @@ def findings(profile: Path, program: Path | None) -> Iterator[Finding]:
         return
     plugin = folder / _PLUGIN
     if not plugin.is_file() or plugin.read_bytes() != plugin_source().read_bytes():
-        yield Finding(False, f"{plugin} is not of this version: run `drht gimp install`")
+        yield Finding(False, f"{plugin} is not from this version: run `drht gimp install`")
     elif os.name == "posix" and not os.access(plugin, os.X_OK):
-        yield Finding(False, f"{plugin} may not be executed: run `drht gimp install`")
+        yield Finding(False, f"{plugin} is not executable: run `drht gimp install`")
     else:
         yield Finding(True, f"plug-in {plugin}")
     yield _ask_worker(setup["command"])
     if program is None:
-        yield Finding(True, "no GIMP on the PATH to ask; --gimp names one")
+        yield Finding(True, "no GIMP program on the PATH to check with; name one with --gimp")
     else:
         yield _ask_gimp(program, profile)
 
 
 def _report(profile: Path, program: Path | None) -> bool:
+    """Print the findings on a profile; return whether all checks succeeded."""
     well = True
     for finding in findings(profile, program):
         well &= finding.well
@@ -213,6 +253,7 @@ def _report(profile: Path, program: Path | None) -> bool:
 
 
 def _ask_worker(command: Sequence[str]) -> Finding:
+    """Check that the worker starts, answers, and is from this version."""
     requests = [
         {"type": "hello", "id": 0, "protocol": frames.PROTOCOL},
         {"type": "status", "id": 1},
@@ -267,9 +308,10 @@ def _ask_worker(command: Sequence[str]) -> Finding:
 
 
 def _ask_gimp(program: Path, profile: Path) -> Finding:
-    """Whether GIMP knows the procedure, started on a copy of what matters of the profile.
+    """Check that GIMP finds the procedure.
 
-    A start writes into its profile, and a check is to leave the user's alone.
+    GIMP writes into its profile when it starts. So it runs on a copy of the relevant files, which
+    leaves the user's profile unchanged.
     """
     with tempfile.TemporaryDirectory() as folder:
         answer, copy = Path(folder) / "answer", Path(folder) / "profile"
@@ -279,7 +321,7 @@ def _ask_gimp(program: Path, profile: Path) -> Finding:
         code = (
             f"open({str(answer)!r}, 'w').write(str(Gimp.get_pdb().procedure_exists({PROCEDURE!r})))"
         )
-        # GIMP's Python is not the one that this runs in.
+        # GIMP has its own Python, which must not get the settings of this one.
         foreign = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
         interpreter = "--batch-interpreter=python-fu-eval"
         try:
@@ -298,26 +340,27 @@ def _ask_gimp(program: Path, profile: Path) -> Finding:
             return Finding(False, f"{program}: {error.strerror}")
         if not answer.exists():
             last = done.stderr.strip().splitlines()[-1:]
-            return Finding(False, f"{program} cannot be asked: {' '.join(last)}")
+            return Finding(False, f"{program} cannot be checked: {' '.join(last)}")
         if answer.read_text() != "True":
             return Finding(
-                False, f"{program} does not find the plug-in: its plug-in-path may leave it out"
+                False,
+                f"{program} does not find the plug-in; perhaps its plug-in-path excludes it",
             )
     return Finding(True, f"{program} has {PROCEDURE}")
 
 
 def _gimp_program(named: str | None) -> Path | None:
-    """GIMP's console program: the one named, or the first on the PATH."""
+    """Return GIMP's console program: the one named, or the first on the PATH."""
     if named is not None:
         found = shutil.which(named)
         if found is None:
-            raise InputError(f"--gimp {named}: no such program")
+            raise InputError(f"--gimp {named}: program not found")
         return Path(found)
     return next((Path(path) for path in map(shutil.which, _GIMPS) if path), None)
 
 
 def _read_setup(folder: Path) -> dict[str, list[str]] | None:
-    """What `install` noted; None where it did not install."""
+    """Read worker.json; return None if `install` did not write it."""
     try:
         setup = json.loads((folder / _SETUP).read_text(encoding="utf-8"))
         return {name: [str(each) for each in setup[name]] for name in ("command", "made")}
@@ -326,7 +369,7 @@ def _read_setup(folder: Path) -> dict[str, list[str]] | None:
 
 
 def _put(target: Path, data: bytes, mode: int) -> None:
-    """Write a file whole or not at all, with its permissions."""
+    """Write a file atomically, with its permissions."""
     temporary = target.with_name(f".{target.name}.new")
     try:
         temporary.write_bytes(data)

@@ -1,11 +1,11 @@
-"""A picture of any size → a page to zoom into, before and after side by side and in step.
+"""Make a web page to zoom into a picture and its correction, side by side and synchronised.
 
     python examples/deep_zoom.py panorama.tif site/
     python -m http.server --directory site
 
-Writes two deep-zoom pyramids with libvips, of the picture and of its correction, and a page that
-shows them with OpenSeadragon. The viewer is fetched from the npm registry, with npm, when the site
-is made for the first time. The site appears under its name when it is whole.
+Writes deep-zoom pyramids of the picture and of its correction with libvips, and a page that shows
+them with OpenSeadragon, which is downloaded with npm. The picture may have any size. The folder of
+the site appears only when it is complete.
 """
 
 import argparse
@@ -53,7 +53,7 @@ PAGE = """<!doctype html>
   const [before, after] = ["before", "after"].map(id => OpenSeadragon({{
     id, tileSources: sources[id], showNavigationControl: false, maxZoomPixelRatio: 4,
   }}));
-  // The view that the pointer came to last leads, the other one follows.
+  // The view that the pointer entered last leads, and the other one follows.
   let leader = before;
   const follow = (one, other) => {{
     for (const event of ["canvas-enter", "canvas-press", "canvas-key"])
@@ -73,9 +73,9 @@ PAGE = """<!doctype html>
 
 
 def fetch_viewer(target: Path) -> None:
-    """Put OpenSeadragon's script and licence into the site, by npm."""
+    """Download OpenSeadragon's script and licence into the site with npm."""
     if shutil.which("npm") is None:
-        sys.exit("npm is not installed; it is needed once, to fetch the viewer")
+        sys.exit("npm is not installed; it is needed to download the viewer")
     with tempfile.TemporaryDirectory() as folder:
         command = ["npm", "install", "--silent", "--ignore-scripts", "--prefix", folder, VIEWER]
         subprocess.run(command, check=True)
@@ -86,12 +86,12 @@ def fetch_viewer(target: Path) -> None:
 
 
 def pyramid(image: pyvips.Image, folder: Path, name: str) -> dict[str, Any]:
-    """Write one pyramid of JPEG tiles; give what OpenSeadragon must know of it."""
+    """Write a pyramid of JPEG tiles and return its description for OpenSeadragon."""
 
     def show(_image: pyvips.Image, progress: Any) -> None:
         print(f"\r{name}: {progress.percent:3d} %", end="", file=sys.stderr, flush=True)
 
-    # A viewer knows sRGB and eight bits.
+    # The viewer shows 8-bit sRGB.
     if image.get_typeof("icc-profile-data"):
         image = image.icc_transform("srgb", embedded=True)
     image = image.colourspace("srgb").copy()
@@ -129,16 +129,18 @@ def make_site(source: str, folder: Path, shadows: float, wrap: bool) -> None:
 
 
 def main() -> None:
-    """Make the site beside its place, and move it there."""
+    """Make the site in a temporary folder, then move it to its place."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("source", help="a picture that libvips reads")
-    parser.add_argument("site", type=Path, help="the folder to make; it must not exist")
-    parser.add_argument("--shadows", type=float, default=1.0, help="how much to lift, 0 to 1")
+    parser.add_argument("source", help="a picture that libvips can read")
+    parser.add_argument("site", type=Path, help="folder to create; it must not exist")
+    parser.add_argument(
+        "--shadows", type=float, default=1.0, help="how much to lift shadows, 0 to 1"
+    )
     parser.add_argument("--wrap", action="store_true", help="the picture is a 360° panorama")
     arguments = parser.parse_args()
     site: Path = arguments.site.absolute()
     if site.exists():
-        parser.error(f"{site} exists")
+        parser.error(f"{site} already exists")
     site.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=site.parent, prefix=".site-") as folder:
         whole = Path(folder, "site")

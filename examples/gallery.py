@@ -1,10 +1,10 @@
-"""A gallery of what the shipped weights do, the failures among it.
+"""Make the gallery of the shipped weights' results, including failures.
 
     python examples/gallery.py ../shared/data/hdr_val [--count 200] [--sheet sheet.png]
 
-Corrects the views that `drht evaluate --hdr` draws (seed 7) of scenes whose licence allows it, and
-writes into docs/pictures/gallery strips of input, result and true LDR: the view in the middle of
-each class, and the three views that come out worst. Prints them as lines of Markdown.
+Corrects the views of `drht evaluate --hdr` (seed 7) whose scenes' licence allows it. Writes strips
+of input, result and true LDR into docs/pictures/gallery: the median view of each exposure class,
+and the three worst views. Prints them as Markdown table rows.
 """
 
 from __future__ import annotations
@@ -30,29 +30,29 @@ Strip = npt.NDArray[np.uint8]
 
 
 def free_scenes(folder: Path) -> set[str]:
-    """Names of the scenes whose pictures may be passed on."""
+    """Return the names of the scenes whose licence allows redistribution."""
     with (folder / "manifest.csv").open(newline="") as rows:
         return {row["name"] for row in csv.DictReader(rows) if row["licence"].startswith(FREE)}
 
 
 def strip(*pictures: npt.NDArray[np.uint8]) -> Strip:
-    """Pictures of one size side by side, `HEIGHT` pixels high."""
+    """Join pictures of one size side by side, `HEIGHT` pixels high."""
     scale = HEIGHT / pictures[0].shape[0]
     size = (round(pictures[0].shape[1] * scale), HEIGHT)
     return np.concatenate([cv2.resize(p, size, interpolation=cv2.INTER_AREA) for p in pictures], 1)
 
 
 def codes(picture: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:
-    """8-bit codes of a picture of 8 or 16 bits."""
+    """Convert a picture of 8 or 16 bits to 8 bits."""
     return (picture / (np.iinfo(picture.dtype).max / 255)).round().astype(np.uint8)
 
 
 def main() -> None:
-    """Correct, choose, write."""
+    """Correct the views, choose some, and write them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--count", type=int, default=200)
-    parser.add_argument("--sheet", type=Path, help="PNG of every tenth view")
+    parser.add_argument("folder", type=Path, help="folder of HDR images with a manifest.csv")
+    parser.add_argument("--count", type=int, default=200, help="number of views (default: 200)")
+    parser.add_argument("--sheet", type=Path, help="PNG to write, with about twenty of the views")
     parser.add_argument("--model", default="default")
     options = parser.parse_args()
     free = free_scenes(options.folder)

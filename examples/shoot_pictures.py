@@ -1,10 +1,9 @@
-"""Take the example pictures: badly exposed shots of freely licensed HDR images.
+"""Take the example pictures, which are badly exposed shots of freely licensed HDR images.
 
     python examples/shoot_pictures.py HDR_FOLDER
 
-HDR_FOLDER holds goldengate.exr (OpenEXR's sample images, BSD-3-Clause), st_fagans_interior.exr and
-potsdamer_platz.exr (Poly Haven, CC0). None is among the images that the shipped weights are trained
-on.
+HDR_FOLDER contains goldengate.exr (OpenEXR's sample images, BSD-3-Clause), st_fagans_interior.exr
+and potsdamer_platz.exr (Poly Haven, CC0). The shipped weights were not trained on these images.
 """
 
 import argparse
@@ -31,13 +30,13 @@ SHOTS = (
     ),
     ("potsdamer_platz_dark.jpg", "potsdamer_platz", None, (512, 1024), -2.5),
 )
-"""Name, scene, where the camera looks (None: all round), height and width, EV off the meter's."""
+"""File name, scene, aim (None for the whole panorama), height and width, EV relative to metered."""
 
 
 def picture(scene: HdrImage, aim: Aim | None, size: tuple[int, int], stops: float) -> np.ndarray:
-    """One 8-bit shot, H×W×3, `stops` EV off the metered exposure."""
-    seen = scene.radiance.float() if aim is None else view(scene, aim, *size)
-    radiance = seen[None, :3]
+    """Take an 8-bit shot, H×W×3, at `stops` EV relative to the metered exposure."""
+    planes = scene.radiance.float() if aim is None else view(scene, aim, *size)
+    radiance = planes[None, :3]
     exposure = metered_exposure(radiance).view(-1, 1, 1, 1) * 2.0**stops
     curve = Curve(torch.tensor([0.8]), torch.tensor([0.14]), torch.tensor([False]))
     sensor = Sensor(*(torch.tensor([v]) for v in (2e-5, 3e-4, True, 0.0)))

@@ -1,8 +1,8 @@
-"""A libvips pipeline with the correction in the middle: crop, correct, sharpen, shrink, write.
+"""Use the correction in a libvips pipeline: crop, correct, shrink, sharpen, write.
 
     python examples/vips_pipeline.py examples/pictures/golden_gate_dark.jpg out.jpg
 
-Nothing is computed until the last line asks for pixels; then the file flows through in tiles, with
+Nothing is computed until `vips.write` asks for pixels. Then the picture is processed in tiles, with
 progress on the terminal. Ctrl-C stops it and leaves no file.
 """
 
@@ -16,17 +16,19 @@ from drht_plugin import vips
 
 
 def show(_image: pyvips.Image, progress: Any) -> None:
-    """Print libvips' own account of the work."""
+    """Print libvips' progress."""
     print(f"\r{progress.percent:3d} %, {progress.eta} s to go ", end="", file=sys.stderr)
 
 
 def main() -> None:
-    """Build the pipeline, run it."""
+    """Build the pipeline and run it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("source")
-    parser.add_argument("target")
-    parser.add_argument("--width", type=int, default=800, help="of the result, in pixels")
-    parser.add_argument("--shadows", type=float, default=1.0, help="how much to lift, 0 to 1")
+    parser.add_argument("source", help="picture to read")
+    parser.add_argument("target", help="picture to write")
+    parser.add_argument("--width", type=int, default=800, help="width of the result in pixels")
+    parser.add_argument(
+        "--shadows", type=float, default=1.0, help="how much to lift shadows, 0 to 1"
+    )
     arguments = parser.parse_args()
 
     vips.register()

@@ -287,8 +287,8 @@ def test_noise_of_a_mosaic_is_smooth_and_unbiased() -> None:
         )
         return virtual_camera.shoot(gray, srgb, sensor, torch.Generator().manual_seed(0))
 
-    plain, mosaic, smeared = noisy(), noisy(mosaic=flags), noisy(smeared=flags)
-    for shaped in (mosaic, smeared):
+    plain, mosaic, denoised = noisy(), noisy(mosaic=flags), noisy(denoised=flags)
+    for shaped in (mosaic, denoised):
         assert torch.equal(shaped[0], plain[0])
         assert (shaped[1].mean() - plain[1].mean()).abs() < 2e-3
         assert 0.2 < shaped[1].std() / plain[1].std() < 0.95
@@ -299,5 +299,5 @@ def test_noise_of_a_mosaic_is_smooth_and_unbiased() -> None:
 
     assert abs(alike(plain[1])) < 0.02
     assert alike(mosaic[1]) > 0.3
-    light = virtual_camera.luminance(smeared)
-    assert alike((smeared - light)[1]) > 0.7 > 0.6 > alike(light[1]) > 0.1
+    light = virtual_camera.luminance(denoised)
+    assert alike((denoised - light)[1]) > 0.7 > 0.6 > alike(light[1]) > 0.1

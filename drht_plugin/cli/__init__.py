@@ -1,4 +1,4 @@
-"""The command `drht`: one module for each of its commands."""
+"""The command line `drht`: one module per subcommand."""
 
 from drht_plugin.cli.main import main
 

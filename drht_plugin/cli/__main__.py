@@ -1,4 +1,4 @@
-"""`python -m drht_plugin.cli`: the command without its script."""
+"""Run `drht` as `python -m drht_plugin.cli`, without the installed script."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""`drht correct`: picture files to corrected picture files."""
+"""`drht correct`: correct picture files."""
 
 from __future__ import annotations
 
@@ -9,101 +9,153 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from drht_plugin.cli.exits import FAILED, OK, tell
-from drht_plugin.cli.options import add_model, unit
+from drht_plugin.cli.exits import FAILED, OK, print_error
+from drht_plugin.cli.options import add_model_options, fraction
 from drht_plugin.errors import FileError, InputError
 
 if TYPE_CHECKING:
     from drht_plugin.engine.corrector import Corrector
 
 _NOISY = 2.0
-"""Codes of 255 of lifted noise from which on network detail gains most, see docs/experiments.md."""
+"""Lifted noise above which `--detail network` is suggested, in 8-bit codes."""
+
+_DESCRIPTION = """\
+Correct over- and under-exposed picture files.
+
+The result keeps the picture's format, bit depth, alpha, colour profile, EXIF, XMP, resolution and
+orientation. The orientation tag and the colour profile are taken into account. A picture that is
+already well exposed is left unchanged.
+"""
 
 _EXAMPLES = """\
 examples:
-  drht correct dark.jpg                        writes dark-corrected.jpg beside it
-  drht correct *.tif --output corrected/       a folder of results, each under its own name
-  drht correct a.jpg --output b.png            one file, format by its name
-  drht correct dark.jpg --shadows 0.6          a gentler lift
-  drht correct sky.png --hdr                   also writes the HDR estimate, sky-hdr.exr
-  drht correct pano.tif --resume               a gigapixel; if it is stopped, the same again goes on
+  drht correct dark.jpg                     write dark-corrected.jpg beside it
+  drht correct *.tif --output corrected/    write all results into a folder, under the same names
+  drht correct a.jpg --output b.png         write one file; its extension sets the format
+  drht correct dark.jpg --shadows 0.6       lift the shadows less
+  drht correct sky.png --hdr                also write the HDR estimate, sky-hdr.exr
+  drht correct pano.tif --resume            correct a very large file; if it is interrupted, the
+                                            same command continues where it stopped
 
-Exit codes: 0 all done, 1 some file could not be corrected (each is named, the others are done),
-2 an argument is wrong and nothing was done, 130 interrupted.
+exit codes:
+  0    all pictures were corrected
+  1    some pictures failed; each is named, and the others were corrected
+  2    an argument is wrong; nothing was done
+  130  interrupted
 """
 
 
 def add_command(commands: Any) -> None:
-    """Add the command to the parser's sub-commands."""
+    """Add `correct` to the subcommands of `drht`.
+
+    Args:
+        commands: what `ArgumentParser.add_subparsers` returned.
+    """
     parser = commands.add_parser(
         "correct",
-        help="correct picture files",
-        description="Correct picture files. Format, bit depth, alpha, colour profile, EXIF, XMP, "
-        "resolution and orientation stay as they are. The networks see a picture upright and in "
-        "sRGB, as its orientation tag and its profile say.",
+        help="correct over- and under-exposed picture files",
+        description=_DESCRIPTION,
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("inputs", nargs="+", type=Path, metavar="PICTURE")
+    parser.add_argument(
+        "inputs", nargs="+", type=Path, metavar="PICTURE", help="picture file to correct"
+    )
     parser.add_argument(
         "-o",
         "--output",
         type=Path,
-        help="file (for one picture) or folder; default: NAME-corrected.EXT beside each picture",
-    )
-    parser.add_argument("--overwrite", action="store_true", help="replace existing results")
-    parser.add_argument(
-        "--strength", type=unit, default=1.0, help="how much is applied, 0 to 1 (default: 1)"
+        help="where to write: a file (for one picture) or a folder "
+        "(default: NAME-corrected.EXT beside each picture)",
     )
     parser.add_argument(
-        "--shadows", type=unit, default=1.0, help="of it where the picture gets brighter"
+        "--overwrite", action="store_true", help="replace results that already exist"
     )
     parser.add_argument(
-        "--highlights", type=unit, default=1.0, help="of it where the picture gets darker"
+        "--strength",
+        type=fraction,
+        default=1.0,
+        help="share of the correction to apply, from 0 (none) to 1 (all, the default)",
+    )
+    parser.add_argument(
+        "--shadows",
+        type=fraction,
+        default=1.0,
+        help="share to apply where the picture gets brighter, 0 to 1 (default: 1)",
+    )
+    parser.add_argument(
+        "--highlights",
+        type=fraction,
+        default=1.0,
+        help="share to apply where the picture gets darker, 0 to 1 (default: 1)",
     )
     parser.add_argument(
         "--detail",
         choices=("auto", "guided", "network"),
         default="auto",
-        help="guided: detail from the input, tone from the networks; network: a network at full "
-        "resolution also mends noise and code steps in lifted shadows, and takes some fifty times "
-        "as long; auto (default) is guided, and says where the other would mend lifted noise",
+        help="where fine detail comes from. guided: from the input; fast. network: from a network "
+        "at full resolution, which also reduces noise and banding in lifted shadows; about "
+        "fifty times slower. auto (default): guided, with a hint when network would help",
     )
     parser.add_argument(
         "--transfer",
         choices=("srgb", "linear"),
-        help="what the values mean (default: linear for OpenEXR and Radiance, else srgb)",
-    )
-    parser.add_argument("--wrap", action="store_true", help="360° panorama: left and right meet")
-    parser.add_argument(
-        "--hdr", action="store_true", help="also write the HDR estimate, NAME-hdr.exr (1.0 = clip)"
+        help="how the values are encoded (default: linear for OpenEXR and Radiance files, srgb "
+        "for all others)",
     )
     parser.add_argument(
-        "--quality", type=int, help="of lossy formats, 1 to 100 (default: as the source's)"
+        "--wrap",
+        action="store_true",
+        help="treat the picture as a 360° panorama, whose left and right edges meet",
     )
-    parser.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
+    parser.add_argument(
+        "--hdr",
+        action="store_true",
+        help="also write the estimated scene radiance as NAME-hdr.exr (linear; 1.0 is where the "
+        "input clips)",
+    )
+    parser.add_argument(
+        "--quality",
+        type=int,
+        help="quality for lossy formats, 1 to 100 (default: that of the source)",
+    )
+    parser.add_argument("--threads", type=int, help="CPU threads to use (default: all cores)")
     parser.add_argument(
         "--memory",
         metavar="SIZE",
-        help="for the pixels on their way, such as 512M or 2G; networks and libraries take some "
-        "500 MB beside (default: 96M, and pictures up to 128M are held)",
+        help="memory for pixel buffers, such as 512M or 2G; the networks and libraries need about "
+        "500 MB more (default: 96M, but pictures of up to 128M are held whole)",
     )
     parser.add_argument(
         "--resume",
         action="store_true",
-        help="keep finished rows beside the result until it is whole, in .NAME.drht-resume, and go "
-        "on from those of a run that was stopped",
+        help="save finished rows in .NAME.drht-resume beside the result until it is complete, and "
+        "continue from the rows that an interrupted run saved",
     )
     parser.add_argument(
-        "--json", action="store_true", help="a line of JSON for each file, with times in seconds"
+        "--json",
+        action="store_true",
+        help="print a line of JSON for each picture, with timings in seconds",
     )
-    parser.add_argument("--quiet", action="store_true", help="no progress, no names of results")
-    add_model(parser)
+    parser.add_argument(
+        "--quiet", action="store_true", help="do not print progress or the names of results"
+    )
+    add_model_options(parser)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run the command; the exit code."""
+    """Run `drht correct`.
+
+    Args:
+        options: the parsed arguments, see `add_command`.
+
+    Returns:
+        The exit code: 0, or 1 if some pictures failed.
+
+    Raises:
+        InputError: an argument is wrong; no picture has been touched.
+    """
     from drht_plugin.engine.corrector import Corrector
     from drht_plugin.engine.memory import parse_memory
 
@@ -113,20 +165,21 @@ def run(options: argparse.Namespace) -> int:
     if doubles:
         raise InputError(f"several pictures would be written to {', '.join(doubles)}")
     corrector = Corrector(model=options.model, device=options.device, threads=options.threads)
-    _ = corrector.runner  # a wrong model or device stops here, before any picture
+    _ = corrector.runner  # load now, so that a wrong model or device fails before any picture
     failures = 0
     for source, target in zip(options.inputs, targets, strict=True):
         try:
             _correct_one(source, target, corrector, options)
         except (FileError, InputError) as error:
             failures += 1
-            tell(error)
+            print_error(error)
     if failures and len(targets) > 1:
         print(f"drht: {failures} of {len(targets)} pictures failed", file=sys.stderr)
     return FAILED if failures else OK
 
 
 def _target(source: Path, options: argparse.Namespace) -> Path:
+    """Return the path that the result of one picture is written to."""
     output: Path | None = options.output
     if output is None:
         return source.with_name(f"{source.stem}-corrected{source.suffix}")
@@ -138,19 +191,20 @@ def _target(source: Path, options: argparse.Namespace) -> Path:
 def _correct_one(
     source: Path, target: Path, corrector: Corrector, options: argparse.Namespace
 ) -> None:
+    """Correct one picture and print what was done."""
     from tqdm import tqdm
 
     from drht_plugin.file_correction import correct_file
 
     if target.exists() and not options.overwrite:
         same = source.exists() and target.samefile(source)
-        why = "is the picture itself" if same else "exists already"
+        why = "is the picture itself" if same else "already exists"
         raise FileError(f"{target}: {why}; --overwrite replaces it")
     if options.output is not None and not target.parent.exists():
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise FileError(f"{target.parent}: cannot be made: {error.strerror}") from error
+            raise FileError(f"{target.parent}: cannot be created: {error.strerror}") from error
     silent = options.quiet or options.json or not sys.stderr.isatty()
     with tqdm(total=100, desc=source.name, unit="%", leave=False, disable=silent) as bar:
         report = correct_file(
@@ -172,12 +226,15 @@ def _correct_one(
     if options.json:
         print(json.dumps(asdict(report)), flush=True)
     elif not options.quiet:
-        alone = " (exposed well, left as it is)" if report.left_alone else ""
-        print(f"{source} -> {target}{alone}", flush=True)
+        unchanged = " (well exposed, left unchanged)" if report.left_alone else ""
+        print(f"{source} -> {target}{unchanged}", flush=True)
         lifted = options.strength * options.shadows * report.lifted_noise
         noisy = lifted > _NOISY and not report.left_alone
         if options.detail == "auto" and noisy and corrector.has_detail:
-            noise = f"noise of about {lifted:.0f} codes of 255"
-            print(f"{source}: has {noise} now; --detail network mends it", file=sys.stderr)
+            print(
+                f"{source}: lifted shadows have noise of about {lifted:.0f} of 255 codes; "
+                "--detail network reduces it",
+                file=sys.stderr,
+            )
         if report.hdr:
             print(f"{source} -> {report.hdr}", flush=True)

@@ -1,4 +1,4 @@
-"""Exit codes, and how errors are printed."""
+"""Exit codes, and printing of errors."""
 
 from __future__ import annotations
 
@@ -7,7 +7,12 @@ import sys
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
 
-def tell(error: BaseException, words: str = "") -> None:
-    """Print an error and its notes."""
-    for line in (words or str(error), *getattr(error, "__notes__", ())):
+def print_error(error: BaseException, message: str = "") -> None:
+    """Print an error and its notes to stderr, each line with the prefix "drht: ".
+
+    Args:
+        error: the error, with the notes that were added to it.
+        message: text to print in place of the error's own.
+    """
+    for line in (message or str(error), *getattr(error, "__notes__", ())):
         print(f"drht: {line}", file=sys.stderr)

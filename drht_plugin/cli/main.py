@@ -1,4 +1,4 @@
-"""The command's parser, and what its exit codes say."""
+"""The command `drht`: parse the arguments, run the subcommand, map errors to exit codes."""
 
 from __future__ import annotations
 
@@ -11,12 +11,19 @@ from typing import Any
 
 from drht_plugin._version import __version__
 from drht_plugin.cli import correct, evaluate, gimp, pack, train, train_detail, worker
-from drht_plugin.cli.exits import FAILED, INTERRUPTED, USAGE, tell
+from drht_plugin.cli.exits import FAILED, INTERRUPTED, USAGE, print_error
 from drht_plugin.errors import DrhtError, DrhtWarning, InputError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; the exit code."""
+    """Run `drht` and print errors to stderr.
+
+    Args:
+        arguments: the command line without the program's name; None for `sys.argv[1:]`.
+
+    Returns:
+        The exit code: 0 success, 1 something failed, 2 an argument is wrong, 130 interrupted.
+    """
     parser = _parser()
     options = parser.parse_args(arguments)
     try:
@@ -24,13 +31,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             warnings.showwarning = partial(_warn, warnings.showwarning)
             code: int = options.run(options)
     except KeyboardInterrupt as stop:
-        tell(stop, "interrupted")
+        print_error(stop, "interrupted")
         return INTERRUPTED
     except InputError as error:
-        tell(error)
+        print_error(error)
         return USAGE
     except DrhtError as error:
-        tell(error)
+        print_error(error)
         return FAILED
     return code
 
@@ -38,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _warn(
     usual: Callable[..., None], message: Warning | str, category: type[Warning], *place: Any
 ) -> None:
-    """Print the library's own warnings as this command speaks."""
+    """Print the library's warnings with the command's prefix, and others as usual."""
     if issubclass(category, DrhtWarning):
         print(f"drht: {message}", file=sys.stderr)
     else:
@@ -47,7 +54,9 @@ def _warn(
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="drht", description="Recover over- and under-exposed pictures."
+        prog="drht",
+        description="Recover detail in over- and under-exposed pictures.",
+        epilog="`drht COMMAND --help` explains a command and its options.",
     )
     parser.add_argument("--version", action="version", version=f"drht {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")

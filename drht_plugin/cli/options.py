@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Options that several subcommands share."""
 
 from __future__ import annotations
 
@@ -12,8 +12,18 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 
-def unit(text: str) -> float:
-    """Parse a number from 0 to 1."""
+def fraction(text: str) -> float:
+    """Parse a number from 0 to 1.
+
+    Args:
+        text: the argument as typed.
+
+    Returns:
+        The number.
+
+    Raises:
+        argparse.ArgumentTypeError: it is not a number from 0 to 1.
+    """
     try:
         value = float(text)
     except ValueError:
@@ -23,38 +33,69 @@ def unit(text: str) -> float:
     return value
 
 
-def add_model(parser: argparse.ArgumentParser) -> None:
-    """Add --model and --device."""
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """Add --model and --device.
+
+    Args:
+        parser: the subcommand's parser.
+    """
     parser.add_argument(
-        "--model", default="default", help="shipped model or a .safetensors file (default: default)"
+        "--model",
+        default="default",
+        help="name of a shipped model, or a .safetensors file (default: default)",
     )
-    add_device(parser)
+    add_device_option(parser)
 
 
-def add_device(parser: argparse.ArgumentParser) -> None:
-    """Add --device."""
+def add_device_option(parser: argparse.ArgumentParser) -> None:
+    """Add --device.
+
+    Args:
+        parser: the subcommand's parser.
+    """
     parser.add_argument(
-        "--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: auto)"
+        "--device",
+        default="auto",
+        help="where the networks run: auto, cpu, cuda, cuda:N or mps (default: auto)",
     )
 
 
-def add_run(parser: argparse.ArgumentParser) -> None:
-    """Add what every training is told."""
+def add_training_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that every training has.
+
+    Args:
+        parser: the subcommand's parser.
+    """
     parser.add_argument(
         "data",
         type=Path,
         nargs="+",
-        help="folder of .exr, .hdr, .jpg or .png images, or a pack",
+        help="training images: a folder of .exr, .hdr, .jpg or .png files, or a file made by "
+        "`drht pack`",
     )
-    parser.add_argument("--out", type=Path, required=True, help="folder of the run")
-    parser.add_argument("--minutes", type=float, help="training time (default: the recipe's)")
-    parser.add_argument("--seed", type=int, help="of all that is drawn (default: the recipe's)")
-    parser.add_argument("--validation", type=Path, help="folder or pack to watch, not trained on")
-    parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
     parser.add_argument(
-        "--report", type=float, default=120.0, help="seconds between reports (default: 120)"
+        "--out", type=Path, required=True, help="folder for checkpoints, logs and weights"
     )
-    add_device(parser)
+    parser.add_argument(
+        "--minutes", type=float, help="training time in minutes (default: the recipe's)"
+    )
+    parser.add_argument(
+        "--seed", type=int, help="seed for weights, views and noise (default: the recipe's)"
+    )
+    parser.add_argument(
+        "--validation", type=Path, help="folder or pack of images to validate on, not to train on"
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help="continue the run in --out from its checkpoint"
+    )
+    parser.add_argument(
+        "--report",
+        type=float,
+        default=120.0,
+        metavar="SECONDS",
+        help="seconds between checkpoints and validations (default: 120)",
+    )
+    add_device_option(parser)
 
 
 _Recipe = TypeVar("_Recipe", bound="DataclassInstance")
@@ -63,7 +104,16 @@ _Recipe = TypeVar("_Recipe", bound="DataclassInstance")
 def chosen_recipe(
     recipes: Mapping[str, _Recipe], options: argparse.Namespace, names: Sequence[str]
 ) -> _Recipe:
-    """The recipe that the options name, with what they say of it."""
-    given = {name: getattr(options, name) for name in names}
-    said = {name: value for name, value in given.items() if value is not None}
-    return replace(recipes[options.recipe], **said)
+    """Return the chosen recipe, with the settings that options override.
+
+    Args:
+        recipes: known recipes by name.
+        options: the parsed arguments; `options.recipe` names the recipe.
+        names: options that override the recipe's field of the same name unless they are None.
+
+    Returns:
+        The recipe.
+    """
+    values = {name: getattr(options, name) for name in names}
+    overrides = {name: value for name, value in values.items() if value is not None}
+    return replace(recipes[options.recipe], **overrides)

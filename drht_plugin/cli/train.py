@@ -1,4 +1,4 @@
-"""`drht train`: both networks on HDR images."""
+"""`drht train`: train the two survey networks."""
 
 from __future__ import annotations
 
@@ -7,54 +7,75 @@ from dataclasses import replace
 from typing import Any
 
 from drht_plugin.cli.exits import OK
-from drht_plugin.cli.options import add_run, chosen_recipe
+from drht_plugin.cli.options import add_training_options, chosen_recipe
 from drht_plugin.errors import InputError
 
 
 def add_command(commands: Any) -> None:
-    """Add the command to the parser's sub-commands."""
+    """Add `train` to the subcommands of `drht`.
+
+    Args:
+        commands: what `ArgumentParser.add_subparsers` returned.
+    """
     parser = commands.add_parser(
         "train",
-        help="train both networks on HDR images",
-        description="Train both networks jointly on views of HDR images, taken by a virtual camera "
-        "with wrong exposures. Writes checkpoint.pt, log.csv, validation.csv, log.png, sheet.png "
-        "and at the end weights.safetensors with weights.json, for --model. The model card of the "
-        "shipped weights says how they were made.",
+        help="train the two networks (HDR estimation and LDR correction) on HDR images",
+        description="Train the two networks, HDR estimation and LDR correction, jointly on badly "
+        "exposed views of HDR images, taken by a virtual camera. Writes checkpoint.pt, log.csv, "
+        "validation.csv, log.png and sheet.png during training, and weights.safetensors with "
+        "weights.json at the end, for `drht correct --model`. The model card of the shipped "
+        "weights says how they were made.",
     )
-    add_run(parser)
+    add_training_options(parser)
     parser.add_argument(
         "--recipe",
         choices=("default", "gpu", "paper"),
         default="default",
-        help="default: fresh weights, 85 minutes; gpu: on from the shipped weights, 8 minutes on a "
-        "large GPU, with photographs and pages beside HDR images, as the shipped ones were made; "
-        "paper: the networks, losses and rate of Yang et al. 2018, without our additions",
+        help="default: train from scratch, 85 minutes on a CPU. gpu: fine-tune the shipped weights "
+        "for 8 minutes on a large GPU, with photographs and pages in addition to HDR images; the "
+        "shipped weights were made this way. paper: networks, losses and learning rate of Yang et "
+        "al. 2018, without our additions",
     )
     parser.add_argument(
         "--architecture",
-        help="drht-d-2 (shipped), drht-d-1 (without gains), drht-p2-2 (half the cost), drht-wide-2 "
-        "(twice), drht-paper-1",
+        help="networks to train: drht-d-2 (shipped), drht-d-1 (without gains), drht-p2-2 (half the "
+        "cost), drht-wide-2 (twice the cost) or drht-paper-1",
     )
     parser.add_argument(
         "--start",
-        help="model name or .safetensors file to begin from (default: fresh weights; gpu: default)",
+        metavar="MODEL",
+        help="shipped model or .safetensors file to start from (default: random weights; gpu: "
+        "default)",
     )
-    parser.add_argument("--learning-rate", type=float, help="peak (default: 2e-3; paper: 1e-2)")
     parser.add_argument(
-        "--megapixels", type=float, help="size of a batch (default: 0.3; gpu: 3.93)"
+        "--learning-rate", type=float, help="peak learning rate (default: 2e-3; paper: 1e-2)"
+    )
+    parser.add_argument(
+        "--megapixels", type=float, help="megapixels per batch (default: 0.3; gpu: 3.93)"
     )
     parser.add_argument(
         "--term",
         action="append",
         default=[],
         metavar="NAME=WEIGHT",
-        help="a term of the loss and its weight, in place of the recipe's; 0 leaves it out",
+        help="set the weight of a loss term, in place of the recipe's; 0 removes the term; may be "
+        "repeated",
     )
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run the command; the exit code."""
+    """Run `drht train` and print the path of the weights.
+
+    Args:
+        options: the parsed arguments, see `add_command`.
+
+    Returns:
+        The exit code, 0.
+
+    Raises:
+        DrhtError: see `drht_plugin.training.loop.train`.
+    """
     from drht_plugin.training.loop import train
     from drht_plugin.training.recipes import RECIPES
 
@@ -76,7 +97,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _term(text: str) -> tuple[str, float]:
-    """A term of the loss as NAME=WEIGHT."""
+    """Parse a loss term given as NAME=WEIGHT."""
     name, _, weight = text.partition("=")
     try:
         return name, float(weight)

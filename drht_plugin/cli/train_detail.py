@@ -1,4 +1,4 @@
-"""`drht train-detail`: the network of network detail."""
+"""`drht train-detail`: train the detail network."""
 
 from __future__ import annotations
 
@@ -6,43 +6,66 @@ import argparse
 from typing import Any
 
 from drht_plugin.cli.exits import OK
-from drht_plugin.cli.options import add_run, chosen_recipe
+from drht_plugin.cli.options import add_training_options, chosen_recipe
 
 
 def add_command(commands: Any) -> None:
-    """Add the command to the parser's sub-commands."""
+    """Add `train-detail` to the subcommands of `drht`.
+
+    Args:
+        commands: what `ArgumentParser.add_subparsers` returned.
+    """
     parser = commands.add_parser(
         "train-detail",
-        help="train the network of network detail on HDR images",
-        description="Train the detail network on crops of shots by a virtual camera, each with the "
-        "survey that a model makes of the whole shot. Writes checkpoint.pt, log.csv, "
-        "validation.csv and at the end weights-detail.safetensors with its .json. Beside "
-        "NAME.safetensors and named NAME-detail.safetensors they give that model network detail. "
-        "The model card of the shipped weights says how they were made.",
+        help="train the network behind `--detail network` on HDR images",
+        description="Train the network behind `drht correct --detail network` on crops of pictures "
+        "taken by a virtual camera, each with a model's survey of the whole picture. Writes "
+        "checkpoint.pt, log.csv and validation.csv during training, and weights-detail.safetensors "
+        "with weights-detail.json at the end. To use them with the model NAME.safetensors, put "
+        "them beside it as NAME-detail.safetensors and NAME-detail.json. The model card of the "
+        "shipped weights says how they were made.",
     )
-    add_run(parser)
-    parser.add_argument("--model", default="default", help="whose surveys to train with")
+    add_training_options(parser)
+    parser.add_argument(
+        "--model",
+        default="default",
+        help="model that surveys the pictures: a shipped one or a .safetensors file (default: "
+        "default)",
+    )
     parser.add_argument(
         "--recipe",
         choices=("default", "gpu"),
         default="default",
-        help="default: fresh weights, 60 minutes; gpu: on from the shipped weights, 6 minutes on a "
-        "large GPU with --workers",
+        help="default: train from scratch, 60 minutes on a CPU. gpu: fine-tune the shipped weights "
+        "for 6 minutes on a large GPU; set --workers too",
     )
     parser.add_argument(
         "--start",
         metavar="MODEL",
-        help="whose detail network to begin from (default: fresh weights; gpu: default)",
+        help="model whose detail network to start from (default: random weights; gpu: default)",
     )
-    parser.add_argument("--learning-rate", type=float, help="peak (default: 1.5e-3)")
+    parser.add_argument("--learning-rate", type=float, help="peak learning rate (default: 1.5e-3)")
     parser.add_argument(
-        "--workers", type=int, default=0, help="processes that draw pictures (default: 0)"
+        "--workers",
+        type=int,
+        default=0,
+        help="background processes that render training pictures (default: 0, none)",
     )
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run the command; the exit code."""
+    """Run `drht train-detail` and print the path of the weights.
+
+    Args:
+        options: the parsed arguments, see `add_command`.
+
+    Returns:
+        The exit code, 0.
+
+    Raises:
+        DrhtError: see `drht_plugin.training.detail_loop.train_detail`.
+    """
     from drht_plugin.training.detail_loop import RECIPES, train_detail
 
     weights = train_detail(

@@ -1,1 +1,4 @@
-"""Evaluation: metrics, compared methods, data sets, the command; the `evaluate` extra."""
+"""Evaluation against ground truth: metrics, compared methods, data sets, the runs and the report.
+
+Needs the extra `evaluate`.
+"""

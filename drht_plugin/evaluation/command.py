@@ -1,4 +1,4 @@
-"""`drht evaluate`: every method on every item; tables, a JSON, a report."""
+"""`drht evaluate`: run every method on every item, and write tables, JSON and a report."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from drht_plugin.bridge.transfer import H_MAX
 from drht_plugin.errors import InputError, WriteError
 from drht_plugin.evaluation.datasets import Source
 from drht_plugin.evaluation.journal import Journal, write_whole
-from drht_plugin.evaluation.lineup import OURS, lineup, method_names
+from drht_plugin.evaluation.lineup import OURS, make_lineup, method_names
 from drht_plugin.evaluation.manifest import Pairs
 from drht_plugin.evaluation.panoramas import Panoramas
 from drht_plugin.evaluation.run import Outcome, Plan, one_thread, run
@@ -46,13 +46,20 @@ _PACKAGES = (
 
 
 def evaluate(options: argparse.Namespace) -> int:
-    """Run the command; exit code 0, or 1 where items had to be left out.
+    """Run `drht evaluate`.
+
+    Args:
+        options: the parsed arguments, see `drht_plugin.cli.evaluate.add_command`.
+
+    Returns:
+        The exit code: 0, or 1 if items were left out.
 
     Raises:
-        InputError: unknown methods or metrics, a malformed manifest, a folder without images,
-            jobs below 1.
+        InputError: methods or metrics are unknown, the manifest is malformed, the folder has no
+            images, or jobs is below 1.
         WriteError: the JSON or the report cannot be written.
-        DrhtError: see `run`.
+        DrhtError: a worker process was killed, or something that every item needs is missing; see
+            `run`.
     """
     from tqdm import tqdm
 
@@ -68,12 +75,15 @@ def evaluate(options: argparse.Namespace) -> int:
             outcome = run(plan, items, journal, jobs, bar.update)
     except KeyboardInterrupt:
         if journal.path is not None:
-            print(f"drht: kept in {journal.path}; the same command goes on", file=sys.stderr)
+            print(
+                f"drht: results so far are kept in {journal.path}; repeat the command to continue",
+                file=sys.stderr,
+            )
         raise
     cells = summarise(outcome.rows)
     shown = tables(cells, plan.methods, plan.metrics)
     print(markdown(shown))
-    _tell_failures(outcome, len(items))
+    _print_failures(outcome, len(items))
     if options.json is not None:
         result = {
             **head,
@@ -86,10 +96,10 @@ def evaluate(options: argparse.Namespace) -> int:
         from drht_plugin.evaluation.report import examples, page
 
         with one_thread():
-            ours = lineup((OURS,), plan.model, plan.device).correctors[OURS]
+            ours = make_lineup((OURS,), plan.model, plan.device).correctors[OURS]
             pictures = examples(outcome.rows, items, OURS, ours)
         write_whole(options.report / "index.html", page(head, shown, pictures, outcome.failures))
-    journal.drop()
+    journal.remove()
     return 1 if outcome.failures else 0
 
 
@@ -127,7 +137,7 @@ def _jobs(wanted: int | None) -> int:
 
 
 def _head(plan: Plan, count: int) -> dict[str, Any]:
-    """Versions and parameters: what tells one run's numbers from another's."""
+    """Return the versions and parameters that the numbers of a run depend on."""
     import torch
 
     from drht_plugin.model.device import inference_dtype
@@ -154,6 +164,7 @@ def _head(plan: Plan, count: int) -> dict[str, Any]:
 
 
 def _model(model: str) -> str:
+    """Return the name and the SHA-256 of a model."""
     from drht_plugin.model.locate import locate
 
     path = locate(model)
@@ -161,12 +172,12 @@ def _model(model: str) -> str:
         description: Mapping[str, Any] = json.loads(path.with_suffix(".json").read_text())
         digest = str(description["sha256"])
     except (OSError, ValueError, KeyError):
-        digest = "without description"  # the networks say what is wrong when they are loaded
+        digest = "without description"  # loading the networks will report what is wrong
     return f"{Path(model).stem} {digest}"
 
 
 def _code_digest() -> str:
-    """Of the package's modules: between two releases the version says too little."""
+    """Return the SHA-256 of the package's modules, which change between releases."""
     root = Path(drht_plugin.__file__).parent
     digest = hashlib.sha256()
     for file in sorted(root.rglob("*.py")):
@@ -182,14 +193,15 @@ def _version(package: str) -> str | None:
 
 
 def _make_folder(folder: Path) -> None:
-    """Make the report's folder now, not to fail on it after half an hour."""
+    """Create the report's folder early, so that a failure does not waste the whole run."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise WriteError(f"{folder}: cannot be made: {error.strerror}") from error
+        raise WriteError(f"{folder}: cannot be created: {error.strerror}") from error
 
 
-def _tell_failures(outcome: Outcome, count: int) -> None:
+def _print_failures(outcome: Outcome, count: int) -> None:
+    """Print which items were left out, and why."""
     for name, why in outcome.failures.items():
         print(f"drht: {name}: left out: {why}", file=sys.stderr)
     if outcome.failures:

@@ -1,4 +1,4 @@
-"""What corrections are measured on: items with a known truth, and where they come from."""
+"""Items to measure corrections on, with their ground truth, and the interface of data sets."""
 
 from __future__ import annotations
 
@@ -15,12 +15,17 @@ Codes = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
 @dataclass(frozen=True)
 class Item:
-    """One picture to correct and what it should have become.
+    """A picture to correct and its ground truth.
 
-    name: unique in its set; groups: column → value, for the tables by group; ldr: H×W×3 uint8 or
-    uint16 input; reference: H×W×3 uint8 or uint16, display-encoded; radiance: H×W×3 float32 true
-    H, 1.0 = the input's clip point, or None where it is not known; known: H×W, where the source
-    of the radiance is not clipped itself; wrap: a 360° panorama, whose left and right edges meet.
+    Attributes:
+        name: unique name in the data set.
+        groups: column → value, for the tables by group.
+        ldr: H×W×3 uint8 or uint16 input, display-encoded.
+        reference: H×W×3 uint8 or uint16 true LDR, display-encoded.
+        radiance: H×W×3 float32 true H, 1.0 at the input's clip point; None if unknown.
+        known: H×W bool, where the source of the radiance is not clipped itself; None for
+            everywhere.
+        wrap: whether it is a 360° panorama, whose left and right edges meet.
     """
 
     name: str
@@ -33,21 +38,30 @@ class Item:
 
     @property
     def picture(self) -> FloatArray:
-        """The input, display-encoded in 0..1."""
+        """The input as H×W×3 float32, display-encoded in 0..1."""
         return unit(self.ldr)
 
 
 def unit(codes: Codes) -> FloatArray:
-    """Codes as float32 in 0..1."""
+    """Convert codes to float32.
+
+    Args:
+        codes: uint8 or uint16, of any shape.
+
+    Returns:
+        float32 in 0..1, of the same shape.
+    """
     result: FloatArray = codes.astype(np.float32) / np.float32(np.iinfo(codes.dtype).max)
     return result
 
 
 @dataclass(frozen=True)
-class Lazy:
-    """An item's name, and how it is made when its turn comes.
+class LazyItem:
+    """An item that is loaded or rendered when it is needed.
 
-    `load` raises ReadError or InputError where it cannot be made.
+    Attributes:
+        name: name of the item.
+        load: function that returns the item; raises ReadError or InputError if it cannot.
     """
 
     name: str
@@ -57,14 +71,14 @@ class Lazy:
 class Source(Protocol):
     """A data set; picklable, so that every worker process opens its own."""
 
-    def items(self) -> list[Lazy]:
-        """All items, in a fixed order, under names of their own.
+    def items(self) -> list[LazyItem]:
+        """Return all items in a fixed order, with unique names.
 
         Raises:
-            InputError: the set as a whole cannot be used.
+            InputError: the data set as a whole cannot be used.
         """
         ...
 
     def describe(self) -> dict[str, Any]:
-        """What tells this set from others, as JSON values; no folders of this machine."""
+        """Return JSON values that identify the data set, without paths of this machine."""
         ...

@@ -1,4 +1,4 @@
-"""A folder of HDR images, as what is measured on is shot from it."""
+"""Folders of HDR images that items are rendered from."""
 
 from __future__ import annotations
 
@@ -19,12 +19,18 @@ if TYPE_CHECKING:
 
 
 def read_scenes(folder: Path) -> tuple[list[HdrImage], dict[str, ReadError]]:
-    """The scenes that can be read, and by file name why the others cannot.
+    """Read the HDR images of a folder, and collect those that cannot be read.
 
-    One by one, where `load_scenes` gives all or nothing: a broken image costs its pictures alone.
+    Unlike `load_scenes`, it does not fail on a broken image, which costs only its own pictures.
+
+    Args:
+        folder: the folder.
+
+    Returns:
+        The images, and the errors of the others by file name.
 
     Raises:
-        InputError: no such folder, or no HDR images in it.
+        InputError: there is no such folder, or it has no HDR images.
     """
     from drht_plugin.training.scenes import read_scene
 
@@ -38,7 +44,11 @@ def read_scenes(folder: Path) -> tuple[list[HdrImage], dict[str, ReadError]]:
 
 
 def describe(folder: Path) -> dict[str, Any]:
-    """Folder name, and a digest of the images."""
+    """Return the folder's name and a SHA-256 of its images, as JSON values.
+
+    Args:
+        folder: the folder.
+    """
     digest = hashlib.sha256()
     for file, _ in _files(folder):
         digest.update(file.name.encode() + hashlib.sha256(file.read_bytes()).digest())
@@ -56,17 +66,38 @@ def _files(folder: Path) -> list[tuple[Path, dict[str, str]]]:
     return files
 
 
-def fail(error: ReadError) -> NoReturn:
-    """What loads an item that cannot be made."""
+def raise_error(error: ReadError) -> NoReturn:
+    """Raise an error; the `load` of an item that cannot be rendered.
+
+    Args:
+        error: the error.
+
+    Raises:
+        ReadError: `error`.
+    """
     raise error
 
 
-def planes(batch: Tensor) -> FloatArray:
-    """The first picture of B×C×H×W, as H×W×C."""
+def to_image(batch: Tensor) -> FloatArray:
+    """Convert the first picture of a batch to an array.
+
+    Args:
+        batch: B×C×H×W float32, on the CPU.
+
+    Returns:
+        H×W×C float32.
+    """
     array: FloatArray = batch[0].permute(1, 2, 0).contiguous().numpy()
     return array
 
 
 def to_codes(picture: FloatArray) -> npt.NDArray[np.uint8]:
-    """Display codes in 0..1 as 8 bits."""
+    """Round display codes to 8 bits.
+
+    Args:
+        picture: codes of any shape; values outside 0..1 are clipped.
+
+    Returns:
+        uint8, of the same shape.
+    """
     return np.rint(picture.clip(0, 1) * 255).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""What a run keeps while it goes, so that after a kill the same command goes on."""
+"""Journal of a run's finished items, so that the same command can continue an interrupted run."""
 
 from __future__ import annotations
 
@@ -14,17 +14,25 @@ from drht_plugin.storage import replacing
 
 
 class Journal:
-    """One line of JSON for each item that is done, in a file beside the result.
+    """A line of JSON for each finished item, in a file beside the result.
 
-    The first line tells what is measured; a journal of anything else is not gone on with.
-    Without a target nothing is kept.
+    The first line describes the run. A journal of a different run is discarded. Without a target,
+    nothing is saved.
+
+    Attributes:
+        path: file of the journal, or None.
+        done: rows of the finished items by name.
     """
 
     def __init__(self, target: Path | None, head: Mapping[str, Any]) -> None:
         """Open the journal NAME.partial of a target.
 
+        Args:
+            target: file of the result, or None to save nothing.
+            head: JSON values that describe the run.
+
         Raises:
-            WriteError: it cannot be written.
+            WriteError: the journal cannot be written.
         """
         self.path = None if target is None else target.with_name(target.name + ".partial")
         self.done: dict[str, list[Row]] = {}
@@ -33,11 +41,15 @@ class Journal:
         first = json.dumps(head, sort_keys=True)
         self.done = _read(self.path, first)
         kept = [first, *(_line(rows) for rows in self.done.values())]
-        # Whole again: the last line may be the one that was being written at the kill.
+        # Rewritten, because the last line may be incomplete after a kill.
         write_whole(self.path, "\n".join(kept) + "\n")
 
     def add(self, name: str, rows: Sequence[Row]) -> None:
-        """Keep the rows of an item.
+        """Save the rows of an item.
+
+        Args:
+            name: name of the item.
+            rows: its rows, at least one.
 
         Raises:
             WriteError: the journal cannot be written.
@@ -51,8 +63,8 @@ class Journal:
         except OSError as error:
             raise WriteError(f"{self.path}: cannot be written: {error.strerror}") from error
 
-    def drop(self) -> None:
-        """Remove the file: the result is whole."""
+    def remove(self) -> None:
+        """Delete the file, once the result is written."""
         if self.path is not None:
             self.path.unlink(missing_ok=True)
 
@@ -76,10 +88,14 @@ def _read(path: Path, first: str) -> dict[str, list[Row]]:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a text file that appears under its name when it is whole.
+    """Write a text file atomically: it appears under its name only when it is complete.
+
+    Args:
+        path: file to write.
+        text: its contents.
 
     Raises:
-        WriteError: it cannot be written.
+        WriteError: the file cannot be written.
     """
     try:
         with replacing(path) as temporary:

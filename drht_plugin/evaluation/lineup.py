@@ -1,4 +1,4 @@
-"""What is compared: the product in each of its modes, and the methods of the field."""
+"""The methods that are compared: drht in its modes, and others from the literature."""
 
 from __future__ import annotations
 
@@ -17,26 +17,40 @@ if TYPE_CHECKING:
 Method = Callable[[Item], FloatArray]
 
 OURS = "drht"
-"""The product as it comes; its pictures are the ones that reports show."""
+"""drht with default settings; reports show its pictures."""
 
 _MODES = {OURS: "auto", "drht-network": "network"}  # method → detail
 
 
 @dataclass(frozen=True)
 class Lineup:
-    """Correctors give a display picture in 0..1, expanders an HDR estimate, 1.0 = clip."""
+    """Methods by name.
+
+    Attributes:
+        correctors: methods that return an H×W×3 display picture in 0..1.
+        expanders: methods that return an H×W×3 HDR estimate, 1.0 at the input's clip point.
+    """
 
     correctors: Mapping[str, Method]
     expanders: Mapping[str, Method]
 
 
 def method_names() -> list[str]:
-    """Every method's name once, in the order of the tables."""
+    """Return the name of every method, in the order of the tables."""
     return list(dict.fromkeys([*_MODES, *CORRECTORS, *EXPANDERS]))
 
 
-def lineup(names: Sequence[str], model: str, device: str) -> Lineup:
-    """The methods by name; networks are loaded when first used."""
+def make_lineup(names: Sequence[str], model: str, device: str) -> Lineup:
+    """Return methods by name; the networks are loaded when they are first used.
+
+    Args:
+        names: names of methods, see `method_names`.
+        model: model of drht, as for `Corrector`.
+        device: device of drht, as for `Corrector`.
+
+    Returns:
+        The correctors and the expanders among them.
+    """
     from drht_plugin.engine.corrector import Corrector
 
     ours = Corrector(model=model, device=device, threads=1)

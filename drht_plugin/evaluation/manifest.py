@@ -1,4 +1,4 @@
-"""Real pairs by a CSV manifest."""
+"""Real pairs of input and reference, listed in a CSV manifest."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from drht_plugin.errors import InputError, ReadError
-from drht_plugin.evaluation.datasets import Codes, FloatArray, Item, Lazy
+from drht_plugin.evaluation.datasets import Codes, FloatArray, Item, LazyItem
 
 _REQUIRED = ("input", "ref_ldr")
 _GROUPS = ("kind", "tag")
@@ -29,31 +29,36 @@ Row = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Pairs:
-    """The rows of a manifest, file names relative to it.
+    """Data set of the rows of a manifest; file names are relative to it.
 
-    Columns: `input` and `ref_ldr`; where present `hdr` with `exposure_scale`
-    (hdr·exposure_scale = H; without a scale the HDR image is left aside, as its exposure is not
-    known). `kind`, `tag` and every other column of labels (2 to 12 different short texts that
-    are no numbers, paths or licences, at least one of them repeated) group the tables.
+    The columns `input` and `ref_ldr` name the pictures. Optionally, `hdr` names an HDR image and
+    `exposure_scale` gives its scale (hdr · exposure_scale = H); an image without a scale is
+    ignored, because its exposure is unknown. The tables are grouped by the columns `kind` and
+    `tag`, and by every other column of labels: 2 to 12 different short texts, at least one of them
+    repeated, that are not numbers, paths or licences.
+
+    Attributes:
+        manifest: the CSV file.
     """
 
     manifest: Path
 
-    def items(self) -> list[Lazy]:
-        """One item a row; an item whose files cannot be used raises ReadError when loaded.
+    def items(self) -> list[LazyItem]:
+        """Return an item per row; loading raises ReadError if its files cannot be used.
 
         Raises:
-            InputError: the manifest cannot be read, lacks a column, has no rows, or has a row
-                that is incomplete, repeated, or scaled by what is no number.
+            InputError: the manifest cannot be read, lacks a column or has no rows, or a row is
+                incomplete or repeated or has an `exposure_scale` that is not a number above 0.
         """
         rows = _rows(self.manifest)
         columns = group_columns(rows)
         return [
-            Lazy(row["input"], partial(_pair, self.manifest.parent, row, columns)) for row in rows
+            LazyItem(row["input"], partial(_pair, self.manifest.parent, row, columns))
+            for row in rows
         ]
 
     def describe(self) -> dict[str, Any]:
-        """Folder and file name of the manifest, and its digest."""
+        """Return the manifest's folder and file name, and its SHA-256."""
         return {
             "pairs": "/".join(self.manifest.resolve().parts[-2:]),
             "sha256": hashlib.sha256(self.manifest.read_bytes()).hexdigest(),
@@ -85,6 +90,7 @@ def _rows(manifest: Path) -> list[Row]:
 
 
 def _fault(row: Mapping[Any, Any]) -> str:
+    """Return what is wrong with a row, or an empty text."""
     if None in row or None in row.values():
         return "has more or fewer values than there are columns"
     empty = [name for name in _REQUIRED if not row[name]]
@@ -105,11 +111,19 @@ def _is_number(text: str) -> bool:
 
 
 def group_columns(rows: Sequence[Row]) -> list[str]:
-    """The columns whose values group the tables, in the manifest's order."""
+    """Return the columns whose values group the tables.
+
+    Args:
+        rows: rows of the manifest, at least one.
+
+    Returns:
+        Column names in the manifest's order, see `Pairs`.
+    """
     return [name for name in rows[0] if _groups([row[name] for row in rows], name)]
 
 
 def _groups(values: Sequence[str], name: str) -> bool:
+    """Return whether a column groups the tables."""
     counts = Counter(value for value in values if value)
     if len(counts) < 2 or _NEVER_GROUPS.fullmatch(name.lower()):
         return False
@@ -144,9 +158,9 @@ def _require_same_size(image: np.ndarray, name: str, ldr: np.ndarray) -> None:
 
 
 def _read_display(folder: Path, name: str) -> Codes:
-    """An 8- or 16-bit picture as seen upright; its alpha is left out, gray becomes RGB.
+    """Read an 8- or 16-bit picture upright as RGB.
 
-    Alpha is left out, not applied, as correction leaves it untouched: colours are compared.
+    Alpha is dropped rather than applied, because correction does not change it.
     """
     pixels = _read_upright(folder / name, "srgb")
     if pixels.dtype not in (np.uint8, np.uint16):
@@ -155,11 +169,11 @@ def _read_display(folder: Path, name: str) -> Codes:
 
 
 def _read_linear(folder: Path, name: str) -> FloatArray:
-    """Radiance of 0 or more, as float32."""
+    """Read radiance as float32, with negative values set to 0."""
     pixels = _read_upright(folder / name, "linear").astype(np.float32)
     if not np.isfinite(pixels).all():
         raise ReadError(f"{name}: holds NaN or infinity; expected finite radiance")
-    return np.maximum(pixels, 0)  # the codec may ring a little below 0
+    return np.maximum(pixels, 0)  # lossy codecs may produce small negative values
 
 
 def _read_upright(path: Path, transfer: str) -> Any:

@@ -1,4 +1,4 @@
-"""Packages that come with the `evaluate` extra, imported when first needed."""
+"""Packages of the extra `evaluate`, imported when they are needed."""
 
 from __future__ import annotations
 
@@ -8,8 +8,14 @@ from typing import Any
 from drht_plugin.errors import DependencyError
 
 
-def need(module: str) -> Any:
-    """The module by name, such as `cv2` or `scipy.fft`.
+def import_optional(module: str) -> Any:
+    """Import a module of the extra `evaluate`.
+
+    Args:
+        module: name of the module, such as `cv2` or `scipy.fft`.
+
+    Returns:
+        The module.
 
     Raises:
         DependencyError: it is not installed.

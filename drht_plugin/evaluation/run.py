@@ -1,4 +1,4 @@
-"""Every method on every item: in this process, or in several that give the same numbers."""
+"""Run every method on every item, in this process or in several, with the same results."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 from drht_plugin.errors import DrhtError, InputError, ReadError
-from drht_plugin.evaluation.datasets import Item, Lazy, Source
+from drht_plugin.evaluation.datasets import Item, LazyItem, Source
 from drht_plugin.evaluation.journal import Journal
-from drht_plugin.evaluation.lineup import Lineup, lineup
-from drht_plugin.evaluation.optional import need
+from drht_plugin.evaluation.lineup import Lineup, make_lineup
+from drht_plugin.evaluation.optional import import_optional
 from drht_plugin.evaluation.scores import DISPLAY, HDR, Row
 
 _THREAD_SETTINGS = (
@@ -30,7 +30,15 @@ _THREAD_SETTINGS = (
 
 @dataclass(frozen=True)
 class Plan:
-    """What is measured; picklable, so that every worker process makes its own of it."""
+    """What to measure; picklable, so that every worker process gets a copy.
+
+    Attributes:
+        source: the data set.
+        methods: names of methods.
+        metrics: names of metrics.
+        model: model of drht.
+        device: device of drht.
+    """
 
     source: Source
     methods: tuple[str, ...]
@@ -41,33 +49,45 @@ class Plan:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Rows in the order of the items and methods, and why the others were left out."""
+    """Result of a run.
+
+    Attributes:
+        rows: measured values, in the order of the items and methods.
+        failures: reasons why other items were left out, by name.
+    """
 
     rows: list[Row]
     failures: dict[str, str]
 
 
 def run(
-    plan: Plan, items: Sequence[Lazy], journal: Journal, jobs: int, advance: Callable[[int], object]
+    plan: Plan,
+    items: Sequence[LazyItem],
+    journal: Journal,
+    jobs: int,
+    advance: Callable[[int], object],
 ) -> Outcome:
-    """Measure what the journal does not hold yet.
+    """Measure the items that the journal does not have yet.
 
     Args:
-        plan: what is measured.
-        items: those of its source.
-        journal: gets every item that is done.
-        jobs: processes, 1 or more; the rows do not depend on it.
-        advance: called with how many items were done or left out since the last call.
+        plan: what to measure.
+        items: items of the plan's data set.
+        journal: receives every finished item.
+        jobs: number of processes, 1 or more; the results do not depend on it.
+        advance: called with the number of items finished or left out since the last call.
+
+    Returns:
+        The rows of all items, and the failures.
 
     Raises:
-        DependencyError, WeightsError: what every item needs is missing or damaged.
-        DrhtError: a worker process was ended from outside.
+        DependencyError, WeightsError: something that every item needs is missing or damaged.
+        DrhtError: a worker process was killed.
     """
     failures: dict[str, str] = {}
     todo = [i for i, lazy in enumerate(items) if lazy.name not in journal.done]
     advance(len(items) - len(todo))
     jobs = min(jobs, len(todo))
-    results = _in_processes(plan, todo, jobs) if jobs > 1 else _here(plan, items, todo)
+    results = _in_processes(plan, todo, jobs) if jobs > 1 else _in_this_process(plan, items, todo)
     with closing(results):
         for i, result in results:
             if isinstance(result, str):
@@ -81,20 +101,29 @@ def run(
 
 
 Result = list[Row] | str
-"""An item's rows, or why it was left out."""
+"""An item's rows, or the reason why it was left out."""
 Results = Generator[tuple[int, Result], None, None]
-"""Index of an item, and what came of it, in the order in which they are done."""
+"""Index and result of each item, in the order in which they finish."""
 
 
-def _here(plan: Plan, items: Sequence[Lazy], todo: Sequence[int]) -> Results:
-    methods = lineup(plan.methods, plan.model, plan.device)
+def _in_this_process(plan: Plan, items: Sequence[LazyItem], todo: Sequence[int]) -> Results:
+    methods = make_lineup(plan.methods, plan.model, plan.device)
     with one_thread():
         for i in todo:
             yield i, measure(items[i], methods, plan)
 
 
-def measure(lazy: Lazy, methods: Lineup, plan: Plan) -> Result:
-    """Every method and metric on one item."""
+def measure(lazy: LazyItem, methods: Lineup, plan: Plan) -> Result:
+    """Measure every method and metric on one item.
+
+    Args:
+        lazy: the item.
+        methods: the methods.
+        plan: what to measure.
+
+    Returns:
+        A row per method, or the reason why the item was left out.
+    """
     try:
         item = lazy.load()
         return [_row(item, name, methods, plan.metrics) for name in plan.methods]
@@ -103,11 +132,12 @@ def measure(lazy: Lazy, methods: Lineup, plan: Plan) -> Result:
 
 
 def _row(item: Item, name: str, methods: Lineup, metrics: Sequence[str]) -> Row:
+    """Measure one method on one item."""
     values: dict[str, float | None] = {}
-    for made_by, scores in ((methods.correctors, DISPLAY), (methods.expanders, HDR)):
-        wanted = {m: scores[m] for m in metrics if m in scores and scores[m].fits(item)}
-        if wanted and name in made_by:
-            result = made_by[name](item)
+    for known, scores in ((methods.correctors, DISPLAY), (methods.expanders, HDR)):
+        wanted = {m: scores[m] for m in metrics if m in scores and scores[m].applies_to(item)}
+        if wanted and name in known:
+            result = known[name](item)
             values |= {m: _number(score.measure(result, item)) for m, score in wanted.items()}
     return Row(item.name, name, dict(item.groups), values)
 
@@ -118,11 +148,11 @@ def _number(value: float) -> float | None:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """One thread for all that computes: sums must not depend on the number of cores."""
+    """Limit all libraries to one thread, so that sums do not depend on the number of cores."""
     import numba
     import torch
 
-    cv2 = need("cv2")
+    cv2 = import_optional("cv2")
     before = torch.get_num_threads(), cv2.getNumThreads(), numba.get_num_threads()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
@@ -137,7 +167,7 @@ def one_thread() -> Iterator[None]:
 
 def _in_processes(plan: Plan, todo: Sequence[int], jobs: int) -> Results:
     others = set(multiprocessing.active_children())
-    context = multiprocessing.get_context("spawn")  # forks of a process with threads may hang
+    context = multiprocessing.get_context("spawn")  # forking a process with threads may hang
     with _environment(dict.fromkeys(_THREAD_SETTINGS, "1")):
         pool = ProcessPoolExecutor(jobs, context, initializer=_start_worker, initargs=(plan,))
         try:
@@ -147,11 +177,11 @@ def _in_processes(plan: Plan, todo: Sequence[int], jobs: int) -> Results:
             pool.shutdown()
         except BrokenProcessPool as error:
             raise DrhtError(
-                "a worker process was ended from outside (out of memory?); with --json the same "
-                "command goes on, perhaps with fewer --jobs"
+                "a worker process was killed (out of memory?); with --json, repeat the command to "
+                "continue, perhaps with fewer --jobs"
             ) from error
         finally:
-            # An interrupted run does not wait for pictures that nobody will see.
+            # An interrupted run does not wait for results that nobody will use.
             pool.shutdown(wait=False, cancel_futures=True)
             for worker in set(multiprocessing.active_children()) - others:
                 worker.terminate()
@@ -160,6 +190,7 @@ def _in_processes(plan: Plan, todo: Sequence[int], jobs: int) -> Results:
 
 @contextmanager
 def _environment(settings: dict[str, str]) -> Iterator[None]:
+    """Set environment variables for a while; child processes inherit them."""
     before = {name: os.environ.get(name) for name in settings}
     os.environ.update(settings)
     try:
@@ -172,18 +203,18 @@ def _environment(settings: dict[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-_worker: tuple[Plan, list[Lazy], Lineup] | None = None
+_worker: tuple[Plan, list[LazyItem], Lineup] | None = None
 
 
 def _start_worker(plan: Plan) -> None:
     global _worker
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent sees it, and ends this process
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles it and ends this process
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _worker = plan, plan.source.items(), lineup(plan.methods, plan.model, plan.device)
+    _worker = plan, plan.source.items(), make_lineup(plan.methods, plan.model, plan.device)
 
 
 def _end_with_parent() -> None:
-    """A parent that was killed cannot end its workers."""
+    """End this process when its parent ends; a parent that was killed cannot do so."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

@@ -1,4 +1,4 @@
-"""What is measured of one method on one item."""
+"""The metrics by name, with what each means and needs."""
 
 from __future__ import annotations
 
@@ -15,25 +15,29 @@ from drht_plugin.evaluation import metrics
 from drht_plugin.evaluation.datasets import FloatArray, Item
 
 PEAK_LUMINANCE = 100.0
-"""cd/m² of H = 1, where a metric wants absolute units."""
+"""Luminance of H = 1 for metrics that need absolute units, in cd/m²."""
 PIXELS_PER_DEGREE = 30.0
-"""Viewing distance of HDR-VDP-2."""
+"""Resolution assumed for HDR-VDP-2."""
 MOST_DECIBELS = 100.0
-"""What equal images count as, for infinity has no mean."""
+"""PSNR of equal images, because infinity cannot be averaged, in dB."""
 
-# Codes of 8 bits, tested half a code beyond so that rounding and 16 bits do not matter.
+# Thresholds between 8-bit codes, so that rounding and 16 bits do not matter.
 _SURE = (4.5 / 255, 250.5 / 255)
 _CLIPPED = 253.5 / 255
 _FLOOR = 2.0**-10  # of H, before logarithms
 _LUMA = np.array([0.299, 0.587, 0.114])
-_STEP = 0.5 / 255  # added to steps of luma, so that two flat ones are alike
+_STEP = 0.5 / 255  # added to steps of luma, so that the ratio of two zero steps is 1
 
 
 @dataclass(frozen=True)
 class Row:
-    """What was measured of one method on one item.
+    """Values of one method on one item.
 
-    values: metric → number, None where the item gives it no sense.
+    Attributes:
+        item: name of the item.
+        method: name of the method.
+        groups: column → value, for the tables by group.
+        values: metric → value; None if it is not finite.
     """
 
     item: str
@@ -44,11 +48,14 @@ class Row:
 
 @dataclass(frozen=True)
 class Score:
-    """One number for a result H×W×3 and its item.
+    """A metric.
 
-    about: one line for readers; higher_is_better: direction, None where neither is better;
-    needs_radiance, needs_wrap: whether it is skipped where the true radiance is not known, and
-    where the item is no panorama.
+    Attributes:
+        measure: function from a method's H×W×3 result and the item to the value.
+        about: one line that explains the metric.
+        higher_is_better: direction; None if neither is better.
+        needs_radiance: whether it applies only to items with known radiance.
+        needs_wrap: whether it applies only to panoramas.
     """
 
     measure: Callable[[FloatArray, Item], float]
@@ -57,8 +64,12 @@ class Score:
     needs_radiance: bool = False
     needs_wrap: bool = False
 
-    def fits(self, item: Item) -> bool:
-        """Whether the item gives it sense."""
+    def applies_to(self, item: Item) -> bool:
+        """Return whether the metric can be measured on an item.
+
+        Args:
+            item: the item.
+        """
         known = item.radiance is not None or not self.needs_radiance
         return known and (item.wrap or not self.needs_wrap)
 
@@ -68,6 +79,7 @@ def _psnr(picture: FloatArray, item: Item) -> float:
 
 
 def _gamma_matched_psnr(picture: FloatArray, item: Item) -> float:
+    """Return the PSNR after the gamma that gives the picture the reference's mean."""
     goal = float(item.reference.mean()) / float(np.iinfo(item.reference.dtype).max)
     low, high = 0.1, 10.0
     for _ in range(40):
@@ -81,6 +93,7 @@ def _luma_change(picture: FloatArray, item: Item) -> float:
 
 
 def _seam(picture: FloatArray, item: Item) -> float:
+    """Return the step across a panorama's edge over the steps beside it."""
     luma = picture @ _LUMA
     across = float(np.abs(luma[:, 0] - luma[:, -1]).mean())
     beside = float(np.abs(np.diff(luma[:, [-3, -2, -1]], axis=1)).mean())
@@ -92,7 +105,7 @@ DISPLAY: Mapping[str, Score] = {
     "psnr": Score(_psnr, "peak signal-to-noise ratio against the reference, dB"),
     "ssim": Score(lambda t, item: metrics.ssim(t, item.reference), "structural similarity of luma"),
     "psnr-gamma": Score(
-        _gamma_matched_psnr, "PSNR after the one gamma that meets the reference's mean, dB"
+        _gamma_matched_psnr, "PSNR after the gamma that matches the reference's mean, dB"
     ),
     "fsim": Score(lambda t, item: metrics.fsim(t, item.reference), "feature similarity of luma"),
     "fsimc": Score(
@@ -103,7 +116,7 @@ DISPLAY: Mapping[str, Score] = {
     ),
     "seam": Score(
         _seam,
-        "step of luma where a panorama's edges meet, over those beside it; 1 is no seam",
+        "luma step where a panorama's edges meet, relative to those beside it; 1 means no seam",
         higher_is_better=None,
         needs_wrap=True,
     ),
@@ -113,7 +126,7 @@ DISPLAY: Mapping[str, Score] = {
         needs_radiance=True,
     ),
 }
-"""Of display-encoded results in 0..1."""
+"""Metrics of display-encoded results in 0..1."""
 
 
 def _truth(item: Item) -> FloatArray:
@@ -127,7 +140,7 @@ def _log_luminance(radiance: FloatArray) -> FloatArray:
 
 
 def _stops(radiance: FloatArray, item: Item, mask: npt.NDArray[np.bool_]) -> float:
-    """Mean |log2 H − log2 true H| of luminance where `mask`; NaN where there is none of it."""
+    """Return the mean |log2 H − log2 true H| of luminance within `mask`; NaN if it is empty."""
     if item.known is not None:
         mask = mask & item.known
     if not mask.any():
@@ -176,19 +189,25 @@ HDR: Mapping[str, Score] = {
     "hdr-vdp2": _of_radiance(_hdr_vdp2, "quality Q of HDR-VDP-2.2"),
     "pu21-psnr": _of_radiance(_pu21_psnr, "PSNR in the PU21 encoding, dB"),
 }
-"""Of scene-linear results, 1.0 = the input's clip point, compared up to the bridge's `H_MAX`."""
+"""Metrics of scene-linear results, 1.0 at the input's clip point, compared up to `H_MAX`."""
 
 SCORES: Mapping[str, Score] = {**DISPLAY, **HDR}
 
 _DEFAULT = tuple(name for name in SCORES if name != "fsimc")
-"""FSIMc costs as much as FSIM again, and says nearly the same."""
+"""All but FSIMc, which doubles the cost of FSIM and is nearly equal to it."""
 
 
 def chosen_metrics(given: str | None) -> tuple[str, ...]:
-    """The metrics of a list with commas; "all", or None for the default ones.
+    """Return the metrics that an option names.
+
+    Args:
+        given: comma-separated names, "all", or None for the default ones.
+
+    Returns:
+        Names of metrics.
 
     Raises:
-        InputError: unknown names; names those accepted.
+        InputError: a name is unknown; the message lists the known ones.
     """
     if given is None:
         return _DEFAULT
@@ -196,10 +215,18 @@ def chosen_metrics(given: str | None) -> tuple[str, ...]:
 
 
 def require_known(what: str, given: str, known: Sequence[str]) -> tuple[str, ...]:
-    """The names of a list with commas, each once.
+    """Split a comma-separated list and refuse unknown names.
+
+    Args:
+        what: what the names are of, for the message.
+        given: comma-separated names.
+        known: accepted names.
+
+    Returns:
+        The names, without repetitions.
 
     Raises:
-        InputError: some are not among the known ones, which it names.
+        InputError: a name is unknown; the message lists the known ones.
     """
     names = tuple(dict.fromkeys(name.strip() for name in given.split(",")))
     unknown = [repr(name) for name in names if name not in known]

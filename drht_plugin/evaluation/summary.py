@@ -1,4 +1,4 @@
-"""Means with their intervals, in all and by group, and the tables made of them."""
+"""Means with confidence intervals, over all items and by group, and tables of them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,24 @@ import numpy.typing as npt
 from drht_plugin.evaluation.scores import DISPLAY, HDR, SCORES, Row
 
 RESAMPLES = 1000
-"""Of the bootstrap."""
+"""Resamples of the bootstrap."""
 ALL = "all"
-"""The group that holds every item."""
+"""Name of the group of all items."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """Of one group, method and metric: how many items, their mean, its 95 % interval."""
+    """Mean of a metric of a method in a group.
+
+    Attributes:
+        group: the group, "column = value" or `ALL`.
+        method: name of the method.
+        metric: name of the metric.
+        count: number of items.
+        mean: their mean.
+        low: lower end of its 95 % bootstrap interval.
+        high: upper end of the interval.
+    """
 
     group: str
     method: str
@@ -31,7 +41,14 @@ class Cell:
 
 
 def summarise(rows: Iterable[Row]) -> list[Cell]:
-    """All cells that have values: every item first, then group by group, sorted."""
+    """Compute the means of all groups, methods and metrics that have values.
+
+    Args:
+        rows: measured values.
+
+    Returns:
+        Cells of the group of all items, then of the other groups, sorted by group.
+    """
     values: dict[tuple[str, str, str], list[float]] = {}
     for row in rows:
         groups = [ALL, *(f"{column} = {value}" for column, value in row.groups.items())]
@@ -39,7 +56,7 @@ def summarise(rows: Iterable[Row]) -> list[Cell]:
             if value is not None:
                 for group in groups:
                     values.setdefault((group, row.method, metric), []).append(value)
-    keys = sorted(values, key=lambda key: (key[0] != ALL, key[0]))  # else in order of appearance
+    keys = sorted(values, key=lambda key: (key[0] != ALL, key[0]))  # a stable sort
     return [Cell(*key, len(values[key]), *_mean(values[key])) for key in keys]
 
 
@@ -51,15 +68,20 @@ def _mean(values: Sequence[float]) -> tuple[float, float, float]:
 
 @lru_cache(maxsize=8)
 def _draws(count: int) -> npt.NDArray[np.int64]:
-    """Which items each resample takes: the same ones for every method, so that they compare."""
+    """Return the items of each resample, the same for every method to make them comparable."""
     return np.random.default_rng(0).integers(count, size=(RESAMPLES, count))
 
 
 @dataclass(frozen=True)
 class Table:
-    """One group's methods × metrics of one kind of result.
+    """Table of methods × metrics for a group and a kind of result.
 
-    lines: method → its cells, in the order of the metrics; None where there are no values.
+    Attributes:
+        group: the group.
+        kind: "Corrected pictures" or "HDR estimates".
+        count: number of items.
+        metrics: names of the columns.
+        lines: method → cells in the order of the columns; None where there are no values.
     """
 
     group: str
@@ -70,12 +92,16 @@ class Table:
 
     @property
     def title(self) -> str:
-        """What heads the table."""
+        """Title of the table."""
         pictures = "1 picture" if self.count == 1 else f"{self.count} pictures"
         return f"{self.kind}, {self.group} ({pictures})"
 
     def best(self, metric: str) -> float | None:
-        """The best mean of a metric; None where neither way is better."""
+        """Return the best mean of a metric; None if it has no better direction.
+
+        Args:
+            metric: name of a column.
+        """
         if SCORES[metric].higher_is_better is None:
             return None
         at = self.metrics.index(metric)
@@ -84,7 +110,16 @@ class Table:
 
 
 def tables(cells: Sequence[Cell], methods: Sequence[str], metrics: Sequence[str]) -> list[Table]:
-    """The tables that have values: by group, corrected pictures before HDR estimates."""
+    """Arrange cells in tables.
+
+    Args:
+        cells: what `summarise` returned.
+        methods: names of methods, in the order of the lines.
+        metrics: names of metrics, in the order of the columns.
+
+    Returns:
+        The tables that have values, by group; corrected pictures come before HDR estimates.
+    """
     found = {(c.group, c.method, c.metric): c for c in cells}
     result = []
     for group in dict.fromkeys(c.group for c in cells):
@@ -102,19 +137,37 @@ def tables(cells: Sequence[Cell], methods: Sequence[str], metrics: Sequence[str]
 
 
 def heading(metric: str) -> str:
-    """A metric's name, and which way is better."""
+    """Return a metric's name with an arrow for the better direction.
+
+    Args:
+        metric: name of the metric.
+    """
     return metric + {True: " ↑", False: " ↓", None: ""}[SCORES[metric].higher_is_better]
 
 
 def texts(cell: Cell) -> tuple[str, str]:
-    """The mean as it is printed, and its interval, empty for a single picture."""
+    """Format a cell.
+
+    Args:
+        cell: the cell.
+
+    Returns:
+        The mean, and the interval, which is empty for a single item.
+    """
     digits = 3 if max(abs(cell.low), abs(cell.high)) < 2 else 2
     interval = f"{cell.low:.{digits}f} to {cell.high:.{digits}f}" if cell.count > 1 else ""
     return f"{cell.mean:.{digits}f}", interval
 
 
 def markdown(shown: Iterable[Table]) -> str:
-    """The tables as Markdown: means with their 95 % intervals."""
+    """Format tables as Markdown, means with their 95 % intervals.
+
+    Args:
+        shown: the tables.
+
+    Returns:
+        Markdown text.
+    """
     return "\n".join(_markdown_table(table) for table in shown)
 
 

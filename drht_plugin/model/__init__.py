@@ -1,1 +1,1 @@
-"""The two networks, their weights, and where they run."""
+"""The networks, their weights, and the devices that run them."""

@@ -1,4 +1,4 @@
-"""ELU, the activation of every network here, and a faster way to it in bfloat16 on a CPU."""
+"""ELU, the activation of all networks, with a fast path for bfloat16 on a CPU."""
 
 from __future__ import annotations
 
@@ -13,10 +13,16 @@ from torch.nn import functional as F
 
 
 def elu_(x: Tensor) -> Tensor:
-    """ELU in place (Clevert et al. 2016): x where positive, e^x − 1 elsewhere.
+    """Apply ELU in place (Clevert et al. 2016): x if positive, e^x − 1 otherwise.
 
-    bfloat16 has 65536 values, so at inference on a CPU the result is looked up: bit for bit
-    torch's own, in a quarter of its time, which is a fifth of what the networks take.
+    At inference on a CPU, bfloat16 is looked up in a table of its 65536 values. The result is bit
+    for bit torch's, in a quarter of the time; ELU takes a fifth of the networks' time otherwise.
+
+    Args:
+        x: tensor of any shape.
+
+    Returns:
+        `x`, changed.
     """
     flat = _flat(x)
     if flat is None:
@@ -28,7 +34,7 @@ def elu_(x: Tensor) -> Tensor:
 
 
 def _flat(x: Tensor) -> npt.NDArray[np.uint16] | None:
-    """The memory of a tensor whose activations are looked up; None for others."""
+    """Return the tensor's memory as codes, or None if the table cannot be used."""
     if x.dtype != torch.bfloat16 or x.device.type != "cpu" or x.requires_grad:
         return None
     dense = x.is_contiguous() or x.is_contiguous(memory_format=torch.channels_last)
@@ -40,7 +46,7 @@ def _flat(x: Tensor) -> npt.NDArray[np.uint16] | None:
 
 @lru_cache(maxsize=1)
 def _table() -> npt.NDArray[np.uint16]:
-    """ELU of every bfloat16, by its bits."""
+    """Return ELU of every bfloat16, indexed by its bits."""
     codes = torch.from_numpy(np.arange(65536, dtype=np.uint16).view(np.int16))
     with torch.inference_mode():
         table: npt.NDArray[Any] = F.elu(codes.view(torch.bfloat16)).view(torch.int16).numpy()

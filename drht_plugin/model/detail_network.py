@@ -1,8 +1,9 @@
-"""The detail network: corrects guided detail at full resolution, conditioned on the scene.
+"""The detail network, which corrects guided detail at full resolution.
 
-An auto-encoder of DRHT's blocks (convolution, ELU, skips a + b + a·b) with three levels at 1/2,
-1/4 and 1/8 of the resolution. It has no normalisation and no mean over the picture: a pixel of
-its output depends on no pixel further than `bridge.layout.HALO`, so that overlapping tiles agree.
+It is an auto-encoder of DRHT's blocks (convolution, ELU, skips a + b + a·b) with three levels at
+1/2, 1/4 and 1/8 of the resolution. It has no normalisation and no mean over the picture: an
+output pixel depends only on input pixels within `bridge.sizes.HALO`, so that overlapping tiles
+agree.
 """
 
 from __future__ import annotations
@@ -31,10 +32,10 @@ _CHANNELS = (64, 128, 256)
 
 
 class DetailNetwork(nn.Module):
-    """B×96×H×W planes (`bridge.detail`, 2×2 pixels a place) to B×12×H×W: what guided T lacks.
+    """Network from input planes to a residual that is added to guided T.
 
-    H and W are multiples of STRIDE / CELL. The output holds R, G, B of the four pixels after one
-    another, float32, to be added to guided T.
+    Input and output are in cells of 2×2 pixels (`bridge.detail_planes`). The residual has the R,
+    G, B of the four pixels of a cell one after another.
     """
 
     def __init__(self) -> None:
@@ -54,11 +55,18 @@ class DetailNetwork(nn.Module):
 
     def _initialise(self) -> None:
         initialise(self)
-        # Begins as guided detail.
+        # An untrained network leaves guided detail unchanged.
         nn.init.zeros_(self.project.weight)
 
     def forward(self, planes: Tensor) -> Tensor:
-        """The correction of guided T."""
+        """Compute the residual.
+
+        Args:
+            planes: B×96×h×w input planes; h and w are multiples of `DETAIL_STRIDE` / `CELL`.
+
+        Returns:
+            B×12×h×w float32 residual, to be added to guided T.
+        """
         near = elu_(self.stem(planes))
         middle = elu_(self.down_middle(near))
         middle = elu_(self.middle(middle))
@@ -69,16 +77,23 @@ class DetailNetwork(nn.Module):
         up = elu_(self.up_near(up))
         up = elu_(self.merge_near(join(up, near)))
         with torch.autocast(planes.device.type, enabled=False):
-            # The last addition and its terms are float32: bfloat16 would show as bands.
+            # float32, because rounding to bfloat16 here would show as banding.
             return F.conv2d(up.float(), self.project.weight, self.project.bias)
 
 
 def detail_network(model: str | Path) -> DetailNetwork:
-    """The detail network of a model, a shipped one's name or a .safetensors file.
+    """Load the detail network of a model.
+
+    Args:
+        model: name of a shipped model or a .safetensors file (of the model, not of its detail
+            network).
+
+    Returns:
+        The network, float32, on the CPU.
 
     Raises:
-        InputError: no such model, or one without a detail network.
-        WeightsError: damaged weights.
+        InputError: there is no such model, or it has no detail network.
+        WeightsError: the weights are damaged.
     """
     weights = detail_of(locate(model))
     if not weights.is_file():
@@ -90,7 +105,16 @@ def detail_network(model: str | Path) -> DetailNetwork:
 
 
 class DetailRunner:
-    """The detail network of one model on one device; safe to call from several threads."""
+    """The detail network of a model on a device; safe to call from several threads.
+
+    Args:
+        model: name of a shipped model or a .safetensors file.
+        device: as in `choose_device`.
+
+    Raises:
+        InputError: there is no such model or device, or the model has no detail network.
+        WeightsError: the weights are damaged.
+    """
 
     def __init__(self, model: str | Path = "default", device: str = "auto") -> None:
         self.device = choose_device(device)
@@ -102,45 +126,56 @@ class DetailRunner:
         self._queued = self.device.type == "cuda"
 
     def room(self, shape: tuple[int, ...]) -> FloatArray:
-        """An array for planes; on CUDA in pinned memory, which is sent while others are made.
+        """Allocate an array for input planes.
 
-        PyTorch keeps pinned memory for the next tile: of planes and results, some 290 MiB for
-        each thread that renders tiles of 1024 in their order.
+        On CUDA it is in pinned memory, which is transferred while the CPU prepares other planes.
+        PyTorch keeps pinned memory for the next tile: about 290 MiB for planes and results, per
+        thread that renders tiles of 1024 pixels.
+
+        Args:
+            shape: shape of the planes, h×w×96.
+
+        Returns:
+            Uninitialised float32 array.
         """
         pinned = _pinned(shape) if self._queued else None
         return np.empty(shape, np.float32) if pinned is None else pinned.numpy()
 
     def begin(self, planes: FloatArray) -> Callable[[], FloatArray]:
-        """Start on a tile's planes, h×w×96 float32; what it gives is what guided T lacks.
+        """Start to compute the residual of a tile.
 
-        h and w are multiples of `STRIDE` / `CELL`; it gives h×w×12 float32. CUDA does its work
-        while the caller goes on, and is waited for then; other devices are done at once.
-        Convolutions are bfloat16 where the device is fast at it; the last addition and its terms
-        are float32.
+        CUDA computes in the background; other devices finish before this returns. Convolutions
+        are bfloat16 where the device computes it at full speed; the last one is float32.
+
+        Args:
+            planes: h×w×96 float32 input planes; h and w are multiples of `DETAIL_STRIDE` / `CELL`.
+
+        Returns:
+            A function that waits for the result and returns the h×w×12 float32 residual.
 
         Raises:
             torch.OutOfMemoryError, MemoryError: the tile is too large for the device.
         """
-        # The planes lie in memory as channels-last tensors do.
+        # The planes have the memory layout of a channels-last tensor.
         given = torch.from_numpy(planes).permute(2, 0, 1)[None]
         with (
             torch.inference_mode(),
             torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32),
         ):
-            lacking = self._network(given.to(self.device, non_blocking=self._queued))
-        lacking = lacking[0].permute(1, 2, 0).contiguous()
-        back = _pinned(lacking.shape) if self._queued else None
+            residual = self._network(given.to(self.device, non_blocking=self._queued))
+        residual = residual[0].permute(1, 2, 0).contiguous()
+        back = _pinned(residual.shape) if self._queued else None
         if back is None:
-            made: FloatArray = lacking.cpu().numpy()
-            return lambda: made
-        back.copy_(lacking, non_blocking=True)
+            result: FloatArray = residual.cpu().numpy()
+            return lambda: result
+        back.copy_(residual, non_blocking=True)
         done = torch.cuda.Event()
         done.record(torch.cuda.current_stream(self.device))
         return partial(_wait, done, back, given)
 
 
 def _pinned(shape: tuple[int, ...]) -> Tensor | None:
-    """Memory that CUDA copies from and to by itself; None where the system gives none."""
+    """Allocate memory that CUDA can copy in the background, or None if the system has none left."""
     try:
         return torch.empty(shape, dtype=torch.float32, device="cpu", pin_memory=True)
     except RuntimeError:
@@ -148,7 +183,7 @@ def _pinned(shape: tuple[int, ...]) -> Tensor | None:
 
 
 def _wait(done: torch.cuda.Event, back: Tensor, given: Tensor) -> FloatArray:
-    """What came back, once it is there; until then the device may still read what was given."""
+    """Wait for the result; until then, `given` must live, because the device may still read it."""
     done.synchronize()
-    made: FloatArray = back.numpy()
-    return made
+    result: FloatArray = back.numpy()
+    return result

@@ -1,4 +1,4 @@
-"""Where the networks run, and the process settings that make them fast there."""
+"""Choice of the device, and process settings that make the networks fast on it."""
 
 from __future__ import annotations
 
@@ -13,10 +13,17 @@ _ACCEPTED = "auto, cpu, cuda, cuda:N or mps"
 
 
 def choose_device(device: str = "auto") -> torch.device:
-    """The device by name; "auto" takes CUDA, then MPS, then the CPU.
+    """Return a device by name.
+
+    Args:
+        device: "cpu", "cuda", "cuda:N", "mps", or "auto" for the first of CUDA, MPS and CPU that
+            this machine has.
+
+    Returns:
+        The device.
 
     Raises:
-        InputError: an unknown name, or a device that this machine does not have.
+        InputError: the name is unknown, or this machine does not have the device.
     """
     if device == "auto":
         if torch.cuda.is_available():
@@ -37,7 +44,11 @@ def choose_device(device: str = "auto") -> torch.device:
 
 
 def inference_dtype(device: torch.device) -> torch.dtype:
-    """bfloat16 where the device computes it at full speed, else float32."""
+    """Return bfloat16 if the device computes it at full speed, otherwise float32.
+
+    Args:
+        device: where the networks run.
+    """
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
     if device.type == "cpu" and torch.cpu._is_avx512_bf16_supported():
@@ -46,7 +57,7 @@ def inference_dtype(device: torch.device) -> torch.dtype:
 
 
 def tune_allocator() -> None:
-    """Keep freed memory mapped (glibc): page faults cost a third of the networks' CPU time."""
+    """Make glibc keep freed memory: page faults would cost a third of the networks' CPU time."""
     if not sys.platform.startswith("linux"):
         return
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)

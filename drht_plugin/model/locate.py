@@ -1,4 +1,4 @@
-"""Where a model's weights lie; without torch, so that a name can be checked at once."""
+"""Paths of a model's weights. Does not import torch, so that a name is checked quickly."""
 
 from __future__ import annotations
 
@@ -12,10 +12,16 @@ _SHIPPED = Path(__file__).parent / "weights"
 
 
 def locate(model: str | Path) -> Path:
-    """The .safetensors file of a shipped model's name or of a path.
+    """Return the .safetensors file of a model.
+
+    Args:
+        model: name of a shipped model, or path of a .safetensors file.
+
+    Returns:
+        The path of the file.
 
     Raises:
-        InputError: neither a shipped model nor an existing .safetensors file.
+        InputError: it is neither a shipped model nor an existing .safetensors file.
     """
     found = sorted(p.stem for p in _SHIPPED.glob("*.safetensors"))
     shipped = [name for name in found if not name.endswith(_DETAIL)]
@@ -31,5 +37,9 @@ def locate(model: str | Path) -> Path:
 
 
 def detail_of(weights: Path) -> Path:
-    """Where the detail network of a model lies, which is `weights`; may not exist."""
+    """Return the path of a model's detail network, which may not exist.
+
+    Args:
+        weights: path of the model.
+    """
     return weights.with_name(f"{weights.stem}{_DETAIL}.safetensors")

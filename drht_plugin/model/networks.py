@@ -1,15 +1,17 @@
-"""The two DRHT auto-encoders and the pair of them, bridged.
+"""The two DRHT auto-encoders, and the two joined by the bridge.
 
-Yang et al., "Image Correction via Deep Reciprocating HDR Transformation", CVPR 2018: kernels
-9, 5, 3, 3, 3 and channels 64, 64, 128, 256, 256 down, a latent of 512, the mirror of it up, ELU,
-skips a + b + a·b between encoder and decoder at all five levels, and a skip from input to output.
-`Architecture` says what differs from that: in the shipped networks all five encoder levels have
-stride 2 and the output is projected to 2×2 pixels at once, which costs a quarter of a first level
-at full resolution; a mean over the picture joins the latent; and the skip from input to output has
-a gain.
+The networks follow Yang et al., "Image Correction via Deep Reciprocating HDR Transformation",
+CVPR 2018: an encoder with kernels 9, 5, 3, 3, 3 and channels 64, 64, 128, 256, 256, a latent of 512
+channels, a mirrored decoder, ELU, skips a + b + a·b between encoder and decoder at all five levels,
+and a skip from input to output.
 
-Batch normalisation has fixed statistics at inference, and `fold_normalisation` moves them into
-the convolutions: the shipped networks are convolutions only, and the result of a picture does
+`Architecture` has the differences. In the shipped networks, all five encoder levels have stride 2
+and the output is projected to 2×2 pixels at once, which costs a quarter of a first level at full
+resolution; a mean over the picture is added to the latent; and the skip from input to output has a
+gain.
+
+`fold_normalisation` moves the statistics of batch normalisation, which are fixed at inference, into
+the convolutions. So the shipped networks are convolutions only, and the result of a picture does
 not depend on its batch.
 """
 
@@ -32,12 +34,15 @@ _Y_MAX = transfer.ALPHA * transfer.H_MAX**transfer.GAMMA
 
 @dataclass(frozen=True)
 class Architecture:
-    """What both networks are built from.
+    """Structure of both networks.
 
-    channels: of the five levels; the latent has twice those of the last. kernels: of the five
-    levels down; mirrored up. unshuffled: pixels of a side that the input brings together as
-    channels. first_stride: of the first convolution. context, gain: whether there is the mean
-    over the picture and the gain, neither of which is in the paper.
+    Attributes:
+        channels: channels of the five levels; the latent has twice those of the last.
+        kernels: kernel sizes of the five encoder levels; the decoder mirrors them.
+        unshuffled: side in pixels of the squares that become channels of the input; 1 for none.
+        first_stride: stride of the first convolution.
+        context: whether a mean over the picture is added to the latent (not in the paper).
+        gain: whether the skip from input to output has a gain (not in the paper).
     """
 
     channels: tuple[int, int, int, int, int] = (64, 64, 128, 256, 256)
@@ -49,7 +54,7 @@ class Architecture:
 
     @property
     def first_scale(self) -> int:
-        """Pixels of a side to a place of the first level: 1 or 2."""
+        """Reduction of the first level, relative to the input: 1 or 2."""
         return self.unshuffled * self.first_stride
 
 
@@ -60,10 +65,10 @@ ARCHITECTURES = {
     "drht-wide-2": Architecture(channels=(96, 96, 192, 384, 384)),
     "drht-paper-1": Architecture(first_stride=1, context=False, gain=False),
 }
-"""Architectures by the name that stands beside their weights."""
+"""Architectures by the name that is stored with their weights."""
 
 SHIPPED = "drht-d-2"
-"""The architecture that is trained and run unless another one is named."""
+"""Default architecture, that of the shipped weights."""
 
 
 def _down(channels_in: int, channels_out: int, kernel: int, stride: int) -> nn.Module:
@@ -77,7 +82,12 @@ def _up(channels_in: int, channels_out: int, kernel: int) -> nn.Module:
 
 
 class Block(nn.Module):
-    """Convolution, normalisation, ELU."""
+    """Convolution, normalisation and ELU.
+
+    Args:
+        convolution: the convolution, up or down.
+        channels: its output channels.
+    """
 
     def __init__(self, convolution: nn.Module, channels: int) -> None:
         super().__init__()
@@ -85,15 +95,26 @@ class Block(nn.Module):
         self.norm: nn.Module = nn.BatchNorm2d(channels, eps=1e-3, momentum=0.02)
 
     def forward(self, x: Tensor) -> Tensor:
-        """B×C×H×W features to the block's features."""
+        """Apply the block.
+
+        Args:
+            x: B×C×H×W features.
+
+        Returns:
+            The block's features.
+        """
         return elu_(self.norm(self.conv(x)))
 
 
 class Context(nn.Module):
-    """Adds to every place of the latent what its mean over the whole picture says.
+    """Adds a function of the latent's mean over the picture to every position of the latent.
 
-    Not in the paper: how bright a corrected picture is as a whole is decided by the whole
-    picture, and a latent place sees about half of one.
+    This is not in the paper. The overall brightness of a corrected picture depends on the whole
+    picture, of which one position of the latent sees about half.
+
+    Args:
+        channels: channels of the latent.
+        hidden: channels of the hidden layer.
     """
 
     def __init__(self, channels: int, hidden: int) -> None:
@@ -102,18 +123,29 @@ class Context(nn.Module):
         self.spread = nn.Linear(hidden, channels)
 
     def start_neutral(self) -> None:
-        """Add nothing, until training finds a use for it."""
+        """Set the weights so that nothing is added before training."""
         nn.init.zeros_(self.spread.weight)
         nn.init.zeros_(self.spread.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """B×C×H×W to the same."""
+        """Add the context.
+
+        Args:
+            x: B×C×H×W latent.
+
+        Returns:
+            B×C×H×W latent.
+        """
         mean = x.mean((2, 3))
         return x + self.spread(F.elu(self.squeeze(mean)))[:, :, None, None]
 
 
 def initialise(network: nn.Module) -> None:
-    """Xavier's initialisation of every convolution, as of the published networks; no biases."""
+    """Initialise every convolution by Xavier's method with zero biases, as in the paper's networks.
+
+    Args:
+        network: the network, changed in place.
+    """
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
             nn.init.xavier_uniform_(module.weight)
@@ -122,26 +154,38 @@ def initialise(network: nn.Module) -> None:
 
 
 class Change(NamedTuple):
-    """What a network makes of a picture x: ELU(x·gain + residual); both B×3×H×W float32.
+    """Output of a network, which changes a picture x to ELU(x·gain + residual).
 
-    The gain is not in the paper: a residual that lifts a shadow by many times has to draw the
-    shadow's detail anew, and blurs it, where a smooth gain carries it along.
+    The gain is not in the paper. A residual that lifts a shadow many times has to redraw the
+    shadow's detail, and blurs it, whereas a smooth gain preserves it.
+
+    Attributes:
+        gain: B×3×H×W float32; None for 1.
+        residual: B×3×H×W float32.
     """
 
     gain: Tensor | None
     residual: Tensor
 
-    def of(self, x: Tensor) -> Tensor:
-        """The picture x, changed."""
+    def apply(self, x: Tensor) -> Tensor:
+        """Apply the change.
+
+        Args:
+            x: B×3×H×W picture.
+
+        Returns:
+            B×3×H×W changed picture.
+        """
         if self.gain is None:
             return F.elu(self.residual + x)
         return F.elu(torch.addcmul(self.residual, x, self.gain))
 
 
 class AutoEncoder(nn.Module):
-    """One DRHT network: B×3×H×W to the `Change` that it asks for.
+    """One DRHT network, from a picture to its `Change`.
 
-    H and W are multiples of `STRIDE`.
+    Args:
+        architecture: structure of the network.
     """
 
     def __init__(self, architecture: Architecture) -> None:
@@ -157,12 +201,12 @@ class AutoEncoder(nn.Module):
                 ends[:-1], architecture.channels, architecture.kernels, strides, strict=True
             )
         )
-        # The latent is at a 32nd of the picture's size.
+        # The latent has a 32nd of the picture's resolution.
         self.latent = Block(_down(last, 2 * last, 3, 2 // scale), 2 * last)
         self.context = Context(2 * last, 64) if architecture.context else nn.Identity()
         bottom = _down(2 * last, last, 3, 1) if scale == 2 else _up(2 * last, last, 3)
         self.bottom = Block(bottom, last)
-        # Mirrored: a level's way up has the kernel of its way down.
+        # The decoder has the encoder's kernels in reverse order.
         ways = zip(
             architecture.channels[:-1],
             architecture.channels[1:],
@@ -173,13 +217,13 @@ class AutoEncoder(nn.Module):
         self.decoder = nn.ModuleList(Block(_up(i, o, k), o) for i, o, k in up)
         self.project = nn.Conv2d(first, 3 * scale**2, 1)
         self.gain = nn.Conv2d(first, 3, 1) if architecture.gain else None
-        # Weights about to be loaded have no values yet; to draw them takes torch a second.
+        # On the meta device, weights are about to be loaded; drawing them would take a second.
         if not self.project.weight.is_meta:
             self._initialise()
 
     def _initialise(self) -> None:
         initialise(self)
-        # The sub-pixels of a colour start alike, so that no lattice is there to unlearn.
+        # Sub-pixels of a colour start equal, so that training need not unlearn a grid pattern.
         projected, features = self.project.weight.shape[:2]
         colour = torch.randn(3, features, 1, 1) * 0.02
         self.project.weight.data.copy_(colour.repeat_interleave(projected // 3, dim=0))
@@ -189,7 +233,14 @@ class AutoEncoder(nn.Module):
             nn.init.zeros_(self.gain.weight)
 
     def forward(self, x: Tensor) -> Change:
-        """What the picture or log-radiance x asks for."""
+        """Compute the change of a picture.
+
+        Args:
+            x: B×3×H×W picture or log-radiance; H and W are multiples of `NETWORK_STRIDE`.
+
+        Returns:
+            The change, of the same size.
+        """
         x = self.shuffle_in(x)
         levels = []
         for block in self.encoder:
@@ -202,7 +253,7 @@ class AutoEncoder(nn.Module):
         residual = F.pixel_shuffle(self.project(x).float(), self.shuffle_out)
         if self.gain is None:
             return Change(None, residual)
-        # Bounded, as training from nothing would drive some of it to infinity.
+        # Bounded, because training from scratch would drive some gains to infinity.
         log_gain = _MOST_LOG_GAIN * torch.tanh(self.gain(x).float() / _MOST_LOG_GAIN)
         if self.shuffle_out > 1:
             log_gain = F.interpolate(log_gain, scale_factor=self.shuffle_out, mode="bilinear")
@@ -210,7 +261,7 @@ class AutoEncoder(nn.Module):
 
 
 class _Join(torch.autograd.Function):
-    """The DRHT skip a + b + a·b, with one fused pass over memory for each gradient."""
+    """The skip a + b + a·b with one pass over memory for each gradient."""
 
     @staticmethod
     def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
@@ -225,15 +276,25 @@ class _Join(torch.autograd.Function):
 
 
 def join(a: Tensor, b: Tensor) -> Tensor:
-    """The skip a + b + a·b of encoder and decoder features."""
+    """Join features by DRHT's skip connection a + b + a·b.
+
+    Args:
+        a: decoder features, B×C×H×W.
+        b: encoder features of the same shape.
+
+    Returns:
+        B×C×H×W.
+    """
     joined: Tensor = _Join.apply(a, b)
     return joined
 
 
 class Estimate(NamedTuple):
-    """What the two networks say of a picture; all B×3×H×W float32.
+    """Output of the two networks, B×3×H×W float32.
 
-    y: the HDR estimate in the LDR domain, y = α·H^γ ≥ 0; corrected: T, display-encoded.
+    Attributes:
+        y: the HDR estimate in the LDR domain, y = α·H^γ.
+        corrected: T, display-encoded, not clipped.
     """
 
     y: Tensor
@@ -241,7 +302,11 @@ class Estimate(NamedTuple):
 
 
 class Drht(nn.Module):
-    """HDR estimation, the bridge, and LDR correction."""
+    """HDR estimation, the bridge and LDR correction.
+
+    Args:
+        architecture: structure of both networks.
+    """
 
     def __init__(self, architecture: Architecture = ARCHITECTURES[SHIPPED]) -> None:
         super().__init__()
@@ -249,19 +314,32 @@ class Drht(nn.Module):
         self.ldr_correction = AutoEncoder(architecture)
 
     def forward(self, ldr: Tensor) -> Estimate:
-        """A display-encoded picture in 0..1, B×3×H×W float32, to y and T (not yet clamped)."""
-        y = self.hdr_estimation(ldr).of(ldr)
+        """Estimate y and T.
+
+        Args:
+            ldr: B×3×H×W float32 display codes in 0..1; H and W are multiples of `NETWORK_STRIDE`.
+
+        Returns:
+            y and T, not clipped.
+        """
+        y = self.hdr_estimation(ldr).apply(ldr)
         bounded = y.clamp(0, _Y_MAX)
         radiance = (bounded / transfer.ALPHA) ** (1 / transfer.GAMMA)
         log_radiance = torch.log(radiance + transfer.DELTA)
         display = bounded.clamp(max=transfer.ALPHA) / transfer.ALPHA
-        return Estimate(y, self.ldr_correction(log_radiance).of(display))
+        return Estimate(y, self.ldr_correction(log_radiance).apply(display))
 
 
 def fold_normalisation(model: Drht) -> Drht:
-    """Move the fixed statistics of every normalisation into its convolution, in place.
+    """Fold every normalisation into its convolution and switch to inference mode.
 
-    The model is put into inference mode; its output stays the same up to rounding.
+    The output at inference stays the same up to rounding.
+
+    Args:
+        model: the networks, changed in place.
+
+    Returns:
+        `model`.
     """
     model.eval()
     for module in model.modules():
@@ -271,6 +349,7 @@ def fold_normalisation(model: Drht) -> Drht:
 
 
 def _fold(block: Block) -> None:
+    """Fold the normalisation of a block into its convolution."""
     norm, conv = block.norm, block.conv
     assert isinstance(norm, nn.BatchNorm2d)
     assert isinstance(conv, nn.Conv2d | nn.ConvTranspose2d)

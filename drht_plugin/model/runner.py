@@ -1,4 +1,4 @@
-"""The networks, loaded and ready: an overview in, y and T out."""
+"""Runs the two survey networks on an overview."""
 
 from __future__ import annotations
 
@@ -15,7 +15,16 @@ FloatArray = npt.NDArray[np.float32]
 
 
 class Runner:
-    """One model on one device; calling it has no side effects, from any thread."""
+    """The survey networks of a model on a device; safe to call from several threads.
+
+    Args:
+        model: name of a shipped model or a .safetensors file.
+        device: as in `choose_device`.
+
+    Raises:
+        InputError: there is no such model or device.
+        WeightsError: the weights are damaged or of another architecture.
+    """
 
     def __init__(self, model: str | Path = "default", device: str = "auto") -> None:
         self.device = choose_device(device)
@@ -25,9 +34,13 @@ class Runner:
         self._network = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def __call__(self, ldr: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Y and T (both h×w×3 float32) of a display-encoded picture h×w×3 float32 in 0..1.
+        """Run both networks.
 
-        h and w are multiples of 32. The last addition and activation are float32.
+        Args:
+            ldr: h×w×3 float32 display codes in 0..1; h and w are multiples of 32.
+
+        Returns:
+            y and T, h×w×3 float32 each, not clipped.
         """
         planes = torch.from_numpy(np.ascontiguousarray(ldr.transpose(2, 0, 1)))[None]
         with (

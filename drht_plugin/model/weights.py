@@ -1,8 +1,8 @@
-"""Weights on disk: safetensors with a checksum beside it, for networks without normalisation.
+"""Weights on disk, as safetensors with a JSON description.
 
-Networks are two files: `NAME.safetensors` (half precision) and `NAME.json`, which names the
-architecture and the SHA-256 of the first. A model NAME is the two networks of the survey, and
-`NAME-detail`, the network of network detail, where there is one.
+Networks are stored in two files: `NAME.safetensors`, in half precision, and `NAME.json`, with the
+architecture and the SHA-256 of the first. The model NAME consists of the two survey networks under
+that name and, optionally, the detail network under `NAME-detail`.
 """
 
 from __future__ import annotations
@@ -24,17 +24,24 @@ from drht_plugin.model.locate import locate
 from drht_plugin.model.networks import ARCHITECTURES, SHIPPED, Architecture, Block, Drht
 
 DETAIL_ARCHITECTURE = "drht-detail-3"
-"""The network of network detail."""
+"""Architecture of the detail network."""
 
 Network = TypeVar("Network", bound=nn.Module)
 
 
 def load_model(model: str | Path) -> Drht:
-    """The networks of a shipped model or a file, in inference mode, float32, on the CPU.
+    """Load the two survey networks.
+
+    Args:
+        model: name of a shipped model or a .safetensors file.
+
+    Returns:
+        The networks in inference mode, float32, on the CPU.
 
     Raises:
-        InputError: no such model.
-        WeightsError: damaged, without its description, or of another architecture.
+        InputError: there is no such model.
+        WeightsError: the weights are damaged, lack their description, or are of an unknown
+            architecture.
     """
     known = {
         name: partial(_without_normalisation, layout) for name, layout in ARCHITECTURES.items()
@@ -43,12 +50,18 @@ def load_model(model: str | Path) -> Drht:
 
 
 def load_weights(path: Path, known: Mapping[str, Callable[[], Network]]) -> Network:
-    """A network with the weights of a file.
+    """Load a network from a file.
 
-    known: what makes the network of each architecture that may be in the file.
+    Args:
+        path: a .safetensors file.
+        known: functions that build a network, by the architectures that the file may have.
+
+    Returns:
+        The network, float32, on the CPU.
 
     Raises:
-        WeightsError: damaged, without its description, or of another architecture.
+        WeightsError: the weights are damaged, lack their description, or are of an unknown
+            architecture.
     """
     try:
         data = path.read_bytes()
@@ -63,7 +76,7 @@ def load_weights(path: Path, known: Mapping[str, Callable[[], Network]]) -> Netw
         )
     if str(declared) not in known:
         raise WeightsError(f"{path}: made for {declared}; this version runs {', '.join(known)}")
-    # Without values of its own, which would be drawn for nothing.
+    # On the meta device, so that no initial values are drawn in vain.
     with torch.device("meta"):
         network = known[declared]()
     try:
@@ -76,13 +89,23 @@ def load_weights(path: Path, known: Mapping[str, Callable[[], Network]]) -> Netw
 def save_model(
     network: nn.Module, path: Path, facts: Mapping[str, Any], architecture: str = SHIPPED
 ) -> None:
-    """Write folded networks as half precision, with their description beside them.
+    """Write networks in half precision, and their description beside them.
 
-    facts: what else the description says (data, recipe, seed, …), JSON values.
+    Args:
+        network: networks without normalisation (see `fold_normalisation`).
+        path: .safetensors file to write.
+        facts: more entries of the description (data, recipe, seed, …), as JSON values.
+        architecture: name of the architecture.
+
+    Raises:
+        InputError: the networks still have normalisation.
     """
     state = {k: v.detach().half().contiguous().cpu() for k, v in network.state_dict().items()}
     if any(name.endswith("running_mean") for name in state):
-        raise InputError("weights are saved after fold_normalisation; these still have statistics")
+        raise InputError(
+            "the networks still have batch normalisation; expected networks after "
+            "fold_normalisation"
+        )
     data = save(state)
     description = {
         "architecture": architecture,
@@ -94,6 +117,7 @@ def save_model(
 
 
 def _without_normalisation(architecture: Architecture) -> Drht:
+    """Build networks as `fold_normalisation` leaves them."""
     network = Drht(architecture)
     for module in network.modules():
         if isinstance(module, Block):

@@ -1,1 +1,1 @@
-"""Training: scenes, triplets by the virtual camera, losses, the loop; the `train` extra."""
+"""Training of the networks on shots taken by the virtual camera. Needs the extra `train`."""

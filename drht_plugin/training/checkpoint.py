@@ -1,4 +1,4 @@
-"""What every training run is: a network, its average, an optimiser, and a checkpoint to resume."""
+"""A training run: a network, the moving average of its weights, an optimiser and a checkpoint."""
 
 from __future__ import annotations
 
@@ -15,68 +15,77 @@ from drht_plugin.errors import InputError, ReadError
 
 
 class Recipe(Protocol):
-    """What a run of any network is told: see the recipes of `loop` and `detail`."""
+    """Settings that every run needs; see `recipes.Recipe` and `detail_loop.DetailRecipe`."""
 
     @property
     def minutes(self) -> float:
-        """Budget of training time."""
+        """Training time in minutes, over all resumed runs."""
         ...
 
     @property
     def seed(self) -> int:
-        """Of the weights and of what is drawn."""
+        """Seed for the weights and the training data."""
         ...
 
     @property
     def learning_rate(self) -> float:
-        """The optimiser's first."""
+        """Peak learning rate."""
         ...
 
 
 class Progress(Protocol):
-    """How far a run is, as a dataclass of numbers; `seconds` of the budget are spent."""
+    """How far a run is: a dataclass of numbers, among them the `seconds` trained so far."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
     seconds: float
 
 
-Network = TypeVar("Network", bound=nn.Module)
-Told = TypeVar("Told", bound=Recipe)
-Done = TypeVar("Done", bound=Progress)
+NetworkT = TypeVar("NetworkT", bound=nn.Module)
+RecipeT = TypeVar("RecipeT", bound=Recipe)
+ProgressT = TypeVar("ProgressT", bound=Progress)
 
 
-class Run(Generic[Network, Told, Done]):
-    """Network, its average, optimiser and progress of one run in one folder.
+class Run(Generic[NetworkT, RecipeT, ProgressT]):
+    """One training run in one folder: network, averaged network, optimiser and progress.
 
-    make: makes the network, after the recipe's seed was set.
+    Args:
+        make: builds the network; called after the recipe's seed was set.
+        recipe: settings of the run.
+        progress: progress of a new run; `resume` replaces it.
+        folder: existing folder for the checkpoint.
+        device: where the network is trained.
     """
 
     def __init__(
         self,
-        make: Callable[[], Network],
-        recipe: Told,
-        progress: Done,
+        make: Callable[[], NetworkT],
+        recipe: RecipeT,
+        progress: ProgressT,
         folder: Path,
         device: torch.device,
     ) -> None:
         torch.manual_seed(recipe.seed)
         self.recipe, self.folder, self.device = recipe, folder, device
-        self.model: Network = make().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.model: NetworkT = make().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
         self.optimiser = self.make_optimiser()
         self.progress = progress
 
     def make_optimiser(self) -> torch.optim.Optimizer:
-        """A new optimiser of the network."""
+        """Return a new optimiser for the network's parameters."""
         return torch.optim.Adam(self.model.parameters(), self.recipe.learning_rate)
 
     @property
     def fraction(self) -> float:
-        """Share of the budget that is spent, 0..1."""
+        """Share of the training time that has passed, 0..1."""
         return min(1.0, self.progress.seconds / (60 * self.recipe.minutes))
 
     def save(self) -> Path:
-        """Write the checkpoint, replacing the last one only when it is whole."""
+        """Write the checkpoint; the previous one stays until the new one is complete.
+
+        Returns:
+            The path of the checkpoint.
+        """
         path = self.folder / "checkpoint.pt"
         state = {
             "model": self.model.state_dict(),
@@ -90,10 +99,13 @@ class Run(Generic[Network, Told, Done]):
         return path
 
     def resume(self) -> bool:
-        """Go on from the folder's checkpoint; False where there is none.
+        """Continue from the folder's checkpoint.
+
+        Returns:
+            Whether there was a checkpoint.
 
         Raises:
-            ReadError: there is one and it cannot be read.
+            ReadError: the checkpoint cannot be read.
         """
         path = self.folder / "checkpoint.pt"
         if not path.exists():
@@ -110,18 +122,21 @@ class Run(Generic[Network, Told, Done]):
         return True
 
     def begin(self, *, resume: bool) -> None:
-        """Go on from the folder's checkpoint, or see that there is none to be lost.
+        """Resume the folder's run, or make sure that a new run would not overwrite one.
+
+        Args:
+            resume: whether to continue from the folder's checkpoint.
 
         Raises:
-            InputError: none to resume from, or one that a new run would replace.
-            ReadError: it cannot be read.
+            InputError: there is no checkpoint to resume from, or a new run would overwrite one.
+            ReadError: the checkpoint cannot be read.
         """
         if resume and not self.resume():
             raise InputError(f"{self.folder}: no checkpoint to resume from")
         if not resume and (self.folder / "checkpoint.pt").exists():
             raise InputError(
-                f"{self.folder}: holds a run already; resume it or name another folder"
+                f"{self.folder}: already holds a run; resume it or name another folder"
             )
 
     def prepare(self) -> None:
-        """Give the networks the form that they have at this progress, before they are loaded."""
+        """Change the network to its form at this progress; called before weights are loaded."""

@@ -1,4 +1,4 @@
-"""Pictures for the detail network, one view after another: in this process or by others."""
+"""Streams of training samples for the detail network, rendered here or in worker processes."""
 
 from __future__ import annotations
 
@@ -12,11 +12,17 @@ from drht_plugin.training.detail_samples import Sample, Sampler
 from drht_plugin.virtual_camera import HdrImage
 
 _AHEAD = 4
-"""Views that each process draws ahead."""
+"""Views that each worker process renders in advance."""
 
 
-class Draws(IterableDataset[list[Sample]]):
-    """Views without end, surveyed by `model` on the CPU; each process has a seed of its own."""
+class SampleStream(IterableDataset[list[Sample]]):
+    """Endless stream of the samples of random views, surveyed on the CPU.
+
+    Args:
+        scenes: images to take views of.
+        model: name of a shipped model or a .safetensors file; its survey is used.
+        seed: seed for views and noise; each worker process derives its own from it.
+    """
 
     def __init__(self, scenes: Sequence[HdrImage], model: str | Path, seed: int) -> None:
         self._scenes, self._model, self._seed = scenes, model, seed
@@ -34,14 +40,22 @@ class Draws(IterableDataset[list[Sample]]):
             yield sampler.draw()
 
 
-def drawn(draws: Draws, workers: int) -> Iterator[list[Sample]]:
-    """The views of `draws`, by so many processes; by this one where `workers` is 0."""
+def load_samples(stream: SampleStream, workers: int) -> Iterator[list[Sample]]:
+    """Iterate over a stream, in this process or in worker processes.
+
+    Args:
+        stream: the samples to render.
+        workers: number of worker processes; 0 renders in this process, when a sample is asked for.
+
+    Returns:
+        Endless iterator over the samples of one view after another.
+    """
     loader = DataLoader(
-        draws,
+        stream,
         batch_size=None,
         num_workers=workers,
         prefetch_factor=_AHEAD if workers else None,
-        # Processes that are forked have neither CUDA nor OpenMP's threads.
+        # Forked processes cannot use CUDA or OpenMP threads.
         multiprocessing_context="spawn" if workers else None,
     )
     return iter(loader)

@@ -1,4 +1,4 @@
-"""`drht train-detail`: the detail network, on crops of shots with their surveys."""
+"""Train the detail network on crops of shots (`drht train-detail`)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from drht_plugin.model.locate import detail_of, locate
 from drht_plugin.model.runner import Runner
 from drht_plugin.model.weights import DETAIL_ARCHITECTURE, save_model
 from drht_plugin.training.checkpoint import Run
-from drht_plugin.training.detail_draws import Draws, drawn
+from drht_plugin.training.detail_draws import SampleStream, load_samples
 from drht_plugin.training.detail_samples import Sample, Sampler, to_pixels
 from drht_plugin.training.log import StepLog, append_row
 from drht_plugin.training.loop import schedule
@@ -31,24 +31,32 @@ from drht_plugin.training.scenes import load_scenes
 from drht_plugin.training.triplets import Photographer
 
 _EDGE = 16
-"""Pixels at the border of a training crop that do not count: their surroundings are cut off."""
+"""Pixels at the border of a crop that the loss ignores, since their surroundings are missing."""
 
 _FIRST = 32
 """Pictures in the pool before the first step."""
 
-_WATCHED = 18
-"""Pictures that validation looks at, under, normal and over in turn."""
+_VALIDATION_PICTURES = 18
+"""Pictures that validation uses, in the order under-, normally and over-exposed."""
 
 
 @dataclass(frozen=True)
 class DetailRecipe:
-    """Everything that decides what training gives; stored with the weights.
+    """All settings of a training run; stored with the weights.
 
-    minutes: budget, over all resumed runs. learning_rate: Adam's peak, after `warm_up` of the
-    budget, then a cosine to zero. crop: side of a crop in pixels; batch: crops in a step. pool:
-    pictures that crops are drawn from; fresh: steps in which one view (two pictures) is renewed.
-    averaging: decay of the weights' moving average. start: a model whose detail network the run
-    begins from, in place of fresh weights. structure: weight of 1 − SSIM in the loss.
+    Attributes:
+        minutes: training time, over all resumed runs.
+        seed: seed for weights, views and noise.
+        learning_rate: Adam's peak learning rate; it then falls to zero along a cosine.
+        warm_up: share of the training time in which the learning rate rises to its peak.
+        crop: side of a crop in pixels.
+        batch: crops per step.
+        pool: number of pictures that crops are taken from.
+        fresh: a new view (two pictures) enters the pool every this many steps.
+        averaging: decay of the moving average of the weights.
+        clip_gradient: largest norm of the gradient.
+        start: model whose detail network the run starts from; empty for random weights.
+        structure: weight of 1 − SSIM in the loss.
     """
 
     minutes: float = 60.0
@@ -71,12 +79,21 @@ RECIPES = {
         minutes=6.0, seed=31, batch=16, pool=480, fresh=1, averaging=0.9995, start="default"
     ),
 }
-"""default: fresh weights on a CPU. gpu: on from the shipped ones, minutes on a large GPU with
-many cores beside it (`--workers`). How those that ship were made, their model card says."""
+"""Recipes by name. default: from scratch, on a CPU. gpu: fine-tune the shipped weights, in minutes
+on a large GPU with many CPU cores (`--workers`). The model card describes the shipped weights."""
 
 
 def loss(corrected: Tensor, target: Tensor, structure: float) -> Tensor:
-    """Distance of B×3×H×W pictures, their gradients and their structure."""
+    """Return the training loss: errors of pixels, of their gradients and of structure.
+
+    Args:
+        corrected: B×3×H×W output, display codes in 0..1.
+        target: B×3×H×W target, display codes in 0..1.
+        structure: weight of 1 − SSIM.
+
+    Returns:
+        Scalar tensor: mean |error| + 0.25 · mean |error of gradients| + structure · (1 − SSIM).
+    """
     error = (corrected - target).abs().mean()
     gradients = torch.stack(
         [(corrected.diff(dim=d) - target.diff(dim=d)).abs().mean() for d in (-1, -2)]
@@ -86,29 +103,47 @@ def loss(corrected: Tensor, target: Tensor, structure: float) -> Tensor:
 
 @dataclass
 class Progress:
-    """How far a run is; saved in every checkpoint."""
+    """How far a run is; saved in every checkpoint.
+
+    Attributes:
+        step: steps taken.
+        seconds: training time that has passed.
+    """
 
     step: int = 0
     seconds: float = 0.0
 
 
 class DetailTrainer(Run[DetailNetwork, DetailRecipe, Progress]):
-    """A run of the detail network."""
+    """Training run of the detail network.
+
+    Args:
+        recipe: settings of the run.
+        folder: existing folder for the checkpoint and logs.
+        device: where the network is trained.
+    """
 
     def __init__(self, recipe: DetailRecipe, folder: Path, device: torch.device) -> None:
         make = partial(detail_network, recipe.start) if recipe.start else DetailNetwork
         super().__init__(make, recipe, Progress(), folder, device)
 
     def step(self, batch: Sample) -> Tensor:
-        """One optimiser step on a batch of crops; the loss, on the device."""
+        """Take one optimiser step.
+
+        Args:
+            batch: crops, stacked along a first axis.
+
+        Returns:
+            The loss, a scalar on the device, which may still be computing it.
+        """
         rate = self.recipe.learning_rate * schedule(self.fraction, self.recipe.warm_up)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         batch = Sample(*(part.to(self.device) for part in batch))
         with torch.autocast(self.device.type, torch.bfloat16):
-            lacking = self.model(batch.planes.float().to(memory_format=torch.channels_last))
+            residual = self.model(batch.planes.float().to(memory_format=torch.channels_last))
         inside = (..., slice(_EDGE, -_EDGE), slice(_EDGE, -_EDGE))
-        corrected = to_pixels(batch.guided.float() + lacking)
+        corrected = to_pixels(batch.guided.float() + residual)
         target = to_pixels(batch.target.float())[inside]
         value = loss(corrected[inside], target, self.recipe.structure)
         self.optimiser.zero_grad(set_to_none=True)
@@ -125,37 +160,41 @@ class DetailTrainer(Run[DetailNetwork, DetailRecipe, Progress]):
 
 
 class Pool:
-    """The pictures that crops are drawn from; the oldest make way.
+    """Pool of pictures that crops are taken from; the oldest are replaced.
 
-    draws: gives the pictures of one view after another. They are kept on `device`.
+    Args:
+        recipe: settings of the run.
+        samples: yields the pictures of one view after another.
+        seed: seed for the choice of crops.
+        device: where the pictures are kept.
     """
 
     def __init__(
-        self, recipe: DetailRecipe, draws: Iterator[list[Sample]], seed: int, device: torch.device
+        self, recipe: DetailRecipe, samples: Iterator[list[Sample]], seed: int, device: torch.device
     ) -> None:
-        self._recipe, self._draws, self._device = recipe, draws, device
+        self._recipe, self._source, self._device = recipe, samples, device
         self._random = np.random.default_rng(seed)
         self._samples: list[Sample] = []
 
     def batch(self) -> Sample:
-        """Random crops, each of a random picture."""
+        """Return random crops of random pictures, stacked along a first axis."""
         crops = [
             self._crop(self._random.integers(len(self._samples))) for _ in range(self._recipe.batch)
         ]
         return Sample(*(torch.stack(parts) for parts in zip(*crops, strict=True)))
 
     def fill(self, count: int) -> None:
-        """Draw views until there are so many pictures."""
+        """Add views until the pool holds at least `count` pictures."""
         while len(self._samples) < count:
             self.renew()
 
     def renew(self) -> None:
-        """Add the shots of one more view, as far as they are large enough for a crop."""
+        """Add the pictures of one more view that are large enough for a crop."""
         least = self._recipe.crop // CELL
         fitting = [
-            # Cloned, as memory shared with another process holds a file open.
+            # Copied, because memory shared with another process keeps a file open.
             Sample(*(part.to(self._device, copy=True) for part in sample))
-            for sample in next(self._draws)
+            for sample in next(self._source)
             if min(sample.planes.shape[1:]) >= least
         ]
         self._samples = (self._samples + fitting)[-self._recipe.pool :]
@@ -182,19 +221,30 @@ def train_detail(
     report_seconds: float = 120.0,
     workers: int = 0,
 ) -> Path:
-    """Train on the scenes of `data` (folders and packs), with the surveys of `model`.
+    """Train a detail network.
 
-    Pictures are drawn, on the CPU, by so many `workers`, processes of their own, or in turn with
-    the steps where there are none.
+    Writes checkpoint.pt, log.csv and validation.csv during training, and weights-detail.safetensors
+    with its .json at the end. Leaves out images that the manifest marks licence_confidence = low.
 
-    Into `folder` go checkpoint.pt, log.csv and validation.csv, renewed every `report_seconds`,
-    and at the end weights-detail.safetensors and its .json, whose path is returned. Images whose
-    licence is unsure are left out.
+    Args:
+        data: folders of images, or packs.
+        folder: folder of the run; created if it does not exist.
+        recipe: settings of the run.
+        model: shipped model or .safetensors file whose survey is used.
+        validation: folder or pack of images to validate on; None for no validation.
+        device: as in `choose_device`.
+        resume: whether to continue from the folder's checkpoint.
+        report_seconds: time between checkpoints and validations.
+        workers: background processes that render pictures, on the CPU; 0 renders between steps.
+
+    Returns:
+        The path of weights-detail.safetensors.
 
     Raises:
-        InputError: no scenes, a recipe out of range, or a run to resume that is not there.
-        ReadError: a scene or the checkpoint cannot be read.
-        WeightsError: damaged weights of the model.
+        InputError: there are no images, a setting is out of range, there is no run to resume, or a
+            new run would overwrite one.
+        ReadError: an image or the checkpoint cannot be read.
+        WeightsError: the model's weights are damaged.
     """
     if recipe.minutes <= 0:
         raise InputError(f"minutes is {recipe.minutes}; expected more than 0")
@@ -206,11 +256,13 @@ def train_detail(
     trainer = DetailTrainer(recipe, folder, chosen)
     trainer.begin(resume=resume)
     scenes = load_scenes(*data, free_only=True)
-    watched = list(_watched(validation, Runner(model, device))) if validation else []
+    validation_samples = (
+        list(_validation_samples(validation, Runner(model, device))) if validation else []
+    )
     print(f"{len(scenes)} scenes, {chosen}, {recipe}", flush=True)
-    draws = drawn(Draws(scenes, model, _stream(trainer)), workers)
+    samples = load_samples(SampleStream(scenes, model, _random_seed(trainer)), workers)
     try:
-        _run(trainer, draws, watched, report_seconds)
+        _run(trainer, samples, validation_samples, report_seconds)
     except KeyboardInterrupt:
         trainer.save()
         raise
@@ -229,26 +281,26 @@ def train_detail(
 
 
 def _digest(start: str) -> str:
-    """SHA-256 of the weights that a run begins from; empty for fresh ones."""
+    """Return the SHA-256 of the weights that a run starts from; empty for random weights."""
     if not start:
         return ""
     return hashlib.sha256(detail_of(locate(start)).read_bytes()).hexdigest()
 
 
-def _stream(trainer: DetailTrainer) -> int:
-    """Seed of what is drawn: resumed runs draw on, rather than again."""
+def _random_seed(trainer: DetailTrainer) -> int:
+    """Return a seed that differs after a resume, so that the data do not repeat."""
     return trainer.recipe.seed * 1_000_003 + trainer.progress.step
 
 
 def _run(
     trainer: DetailTrainer,
-    draws: Iterator[list[Sample]],
-    watched: Sequence[Sample],
+    samples: Iterator[list[Sample]],
+    validation_samples: Sequence[Sample],
     report_seconds: float,
 ) -> None:
-    """Train until the budget is spent, saving and reporting every `report_seconds`."""
+    """Train until the time is up; save and validate every `report_seconds`."""
     recipe = trainer.recipe
-    pool = Pool(recipe, draws, _stream(trainer), trainer.device)
+    pool = Pool(recipe, samples, _random_seed(trainer), trainer.device)
     pool.fill(min(_FIRST, recipe.pool))
     log = StepLog(trainer.folder)
     reported = started = time.monotonic()
@@ -264,32 +316,33 @@ def _run(
             reported = time.monotonic()
             log.flush()
             trainer.save()
-            if watched:
-                _report(trainer, watched)
+            if validation_samples:
+                _report(trainer, validation_samples)
             started = time.monotonic()
 
 
-def _watched(path: Path, runner: Runner) -> Iterator[Sample]:
-    """Fixed shots of fixed views, at up-factors 1, 1 and 4 in turn."""
+def _validation_samples(path: Path, runner: Runner) -> Iterator[Sample]:
+    """Yield the same shots of the same views in every run, a third of them at an up-factor of 4."""
     scenes = load_scenes(path)
     sampler = Sampler(scenes, runner, 1234)
     photographer = Photographer(scenes, 1234)
-    for i in range(_WATCHED):
+    for i in range(_VALIDATION_PICTURES):
         shot = photographer.shot((-2.2, 0.0, 2.0)[i % 3])
         plan = replace(photographer.view(0, i % len(scenes)), shots=(shot,))
         yield from sampler.picture(plan, (320, 320), 4.0 if i // 3 % 3 == 2 else 1.0, 1.0)
 
 
 @torch.no_grad()
-def _report(trainer: DetailTrainer, watched: Sequence[Sample]) -> None:
+def _report(trainer: DetailTrainer, validation_samples: Sequence[Sample]) -> None:
+    """Write PSNR and SSIM of guided and network detail against the true LDR."""
     rows = []
-    for sample in watched:
+    for sample in validation_samples:
         target = to_pixels(sample.true_ldr[None].float())
         guided = to_pixels(sample.guided[None].float())
         planes = sample.planes[None].float().to(trainer.device)
         with torch.autocast(trainer.device.type, torch.bfloat16):
-            lacking = trainer.average(planes).cpu()
-        corrected = (guided + to_pixels(lacking)).clamp(0, 1)
+            residual = trainer.average(planes).cpu()
+        corrected = (guided + to_pixels(residual)).clamp(0, 1)
         rows.append(
             [
                 value

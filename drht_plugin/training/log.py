@@ -1,4 +1,4 @@
-"""Tables of a run: a line for each step, and for each look at the validation."""
+"""CSV logs of a training run."""
 
 from __future__ import annotations
 
@@ -11,32 +11,43 @@ from torch import Tensor
 
 from drht_plugin.errors import InputError
 
-_AT_ONCE = 20
-"""Steps that are written at once, as each time the device is waited for."""
+_BATCH = 20
+"""Steps that are written together, because each write waits for the device."""
 
 
 class StepLog:
-    """Writes a line for each step into `log.csv`, some at once."""
+    """Log of one line per step in `log.csv`, written several lines at a time.
+
+    Args:
+        folder: folder of the run.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "log.csv"
         self._waiting: list[tuple[dict[str, Any], dict[str, Tensor]]] = []
 
     def add(self, row: dict[str, Any], terms: dict[str, Tensor]) -> None:
-        """A step's facts and losses, which its device may still be computing.
+        """Add a step.
+
+        Args:
+            row: columns that describe the step, with `step` among them.
+            terms: scalar losses by name, which the device may still be computing.
 
         Raises:
-            InputError: a loss is not finite: the training diverged.
+            InputError: a loss is not finite, so that the training diverged.
         """
         self._waiting.append((row, terms))
-        if len(self._waiting) == _AT_ONCE:
+        if len(self._waiting) == _BATCH:
             self.flush()
 
     def flush(self) -> dict[str, float]:
-        """Write what waits to be written; the last step's losses, empty without one.
+        """Write the lines that have not been written yet.
+
+        Returns:
+            The losses of the last of these steps; empty if there is none.
 
         Raises:
-            InputError: see `add`.
+            InputError: a loss is not finite, so that the training diverged.
         """
         waiting, self._waiting = self._waiting, []
         values: dict[str, float] = {}
@@ -49,7 +60,12 @@ class StepLog:
 
 
 def append_row(path: Path, row: dict[str, Any]) -> None:
-    """Add a line to a CSV file, under a head of its own if it is new."""
+    """Append a line to a CSV file; a new file gets a header.
+
+    Args:
+        path: the file.
+        row: values by column.
+    """
     new = not path.exists()
     with path.open("a", newline="") as file:
         writer = csv.DictWriter(file, row.keys())

@@ -1,9 +1,8 @@
-"""`drht train`: both networks jointly, with checkpoints, a log and pictures of the progress."""
+"""Train the two survey networks jointly, with checkpoints, logs and sheets (`drht train`)."""
 
 from __future__ import annotations
 
 import copy
-import csv
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -25,6 +24,7 @@ from drht_plugin.model.weights import load_model, save_model
 from drht_plugin.training.checkpoint import Run
 from drht_plugin.training.log import StepLog, append_row
 from drht_plugin.training.losses import TERMS, losses, ssim
+from drht_plugin.training.progress_pictures import write_plot, write_sheet
 from drht_plugin.training.recipes import Recipe
 from drht_plugin.training.scenes import load_scenes
 from drht_plugin.training.triplets import Photographer, Triplets, render_triplets
@@ -33,14 +33,18 @@ from drht_plugin.virtual_camera import HdrImage
 Drawn = TypeVar("Drawn")
 
 _NEW_MOMENTS = 50
-"""Steps over which a new optimiser comes to its full rate."""
+"""Steps over which a new optimiser reaches its full learning rate."""
 
 
 @dataclass
 class Progress:
     """How far a run is; saved in every checkpoint.
 
-    fixed_at: the step at which the normalisation was fixed, or −1.
+    Attributes:
+        step: steps taken.
+        crops: pictures seen.
+        seconds: training time that has passed.
+        fixed_at: step at which the normalisation was fixed, or −1.
     """
 
     step: int = 0
@@ -50,29 +54,43 @@ class Progress:
 
 
 class Trainer(Run[Drht, Recipe, Progress]):
-    """A run of the two survey networks."""
+    """Training run of the two survey networks.
+
+    Args:
+        recipe: settings of the run.
+        folder: existing folder for the checkpoint and logs.
+        device: where the networks are trained.
+
+    Raises:
+        InputError: there is no such model to start from.
+        WeightsError: the model to start from has other networks than the run.
+    """
 
     def __init__(self, recipe: Recipe, folder: Path, device: torch.device) -> None:
         make = partial(Drht, ARCHITECTURES[recipe.architecture])
         super().__init__(make, recipe, Progress(), folder, device)
         if recipe.start:
             fold_normalisation(self.model)
-            begin_from(load_model(recipe.start), self.model)
+            load_start_weights(load_model(recipe.start), self.model)
             self.average = copy.deepcopy(self.model)
             self.fix_normalisation(0)
 
     def prepare(self) -> None:
-        """See `Run`: from some step on the normalisation is fixed."""
+        """Fix the normalisation if the run had done so at this progress; see `Run.prepare`."""
         if self.progress.fixed_at >= 0:
             self.fix_normalisation(self.progress.fixed_at)
 
     @property
-    def grown(self) -> bool:
-        """Whether few large views make a batch now, rather than many small ones."""
+    def large_views(self) -> bool:
+        """Whether a batch now holds few large views rather than many small ones."""
         return bool(self.recipe.start) or self.fraction >= self.recipe.grow
 
     def fix_normalisation(self, step: int) -> None:
-        """Go on from the averaged networks with their statistics folded in, as at inference."""
+        """Continue from the averaged networks with their normalisation folded, as at inference.
+
+        Args:
+            step: the current step.
+        """
         self.model.load_state_dict(self.average.state_dict())
         fold_normalisation(self.model)
         self.average = copy.deepcopy(self.model).requires_grad_(False)
@@ -80,7 +98,7 @@ class Trainer(Run[Drht, Recipe, Progress]):
         self.progress.fixed_at = step
 
     def make_optimiser(self) -> torch.optim.Optimizer:
-        """See `Run`: with the recipe's decays."""
+        """Return a new AdamW optimiser with the recipe's settings."""
         recipe = self.recipe
         return torch.optim.AdamW(
             self.model.parameters(),
@@ -91,15 +109,23 @@ class Trainer(Run[Drht, Recipe, Progress]):
         )
 
     def step(self, batch: Triplets) -> dict[str, Tensor]:
-        """One optimiser step; the loss terms, on the device, which may still be at work."""
+        """Take one optimiser step.
+
+        Args:
+            batch: the pictures.
+
+        Returns:
+            The weighted loss terms by name, scalars on the device, which may still be computing
+            them.
+        """
         recipe = self.recipe
-        if self.grown and self.progress.fixed_at < 0:
+        if self.large_views and self.progress.fixed_at < 0:
             self.fix_normalisation(self.progress.step)
         rate = recipe.learning_rate * schedule(self.fraction, recipe.warm_up)
         if self.progress.fixed_at >= 0:
-            # Adam's moments are new then.
-            known = (self.progress.step - self.progress.fixed_at + 1) / _NEW_MOMENTS
-            rate *= recipe.fixed_rate * min(1.0, known)
+            # Adam's moments restarted when the normalisation was fixed.
+            settled = (self.progress.step - self.progress.fixed_at + 1) / _NEW_MOMENTS
+            rate *= recipe.fixed_rate * min(1.0, settled)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         self.model.train()
@@ -114,42 +140,57 @@ class Trainer(Run[Drht, Recipe, Progress]):
         self.optimiser.step()
         self.progress.step += 1
         self.progress.crops += len(batch.ldr)
-        self._follow()
+        self._update_average()
         return {name: value.detach() for name, value in terms.items()}
 
     @torch.no_grad()
-    def _follow(self) -> None:
+    def _update_average(self) -> None:
+        """Move the averaged weights towards the current ones."""
         decay = min(self.recipe.averaging, self.progress.step / (self.progress.step + 9))
-        mine = [t for t in self.average.state_dict().values() if t.is_floating_point()]
-        theirs = [t for t in self.model.state_dict().values() if t.is_floating_point()]
-        torch._foreach_lerp_(mine, theirs, 1 - decay)
+        averaged = [t for t in self.average.state_dict().values() if t.is_floating_point()]
+        current = [t for t in self.model.state_dict().values() if t.is_floating_point()]
+        torch._foreach_lerp_(averaged, current, 1 - decay)
 
 
-def begin_from(start: Drht, network: Drht) -> None:
-    """Give a folded network the weights of another, whose parts may be fewer: a gain stays 1.
+def load_start_weights(start: Drht, network: Drht) -> None:
+    """Copy weights into a network that may have gains in addition; these keep their value, 1.
+
+    Args:
+        start: folded networks to copy from.
+        network: folded networks to copy into.
 
     Raises:
-        WeightsError: the networks differ in more than that.
+        WeightsError: the networks differ in more than gains.
     """
-    mine, theirs = network.state_dict(), start.state_dict()
-    alike = all(mine[k].shape == v.shape for k, v in theirs.items() if k in mine)
-    added = {name.split(".")[1] for name in mine.keys() - theirs.keys()}
-    if not alike or theirs.keys() - mine.keys() or added - {"gain"}:
-        raise WeightsError("the model to start from is of other networks than the run's")
-    network.load_state_dict(theirs, strict=False)
+    own, given = network.state_dict(), start.state_dict()
+    alike = all(own[k].shape == v.shape for k, v in given.items() if k in own)
+    added = {name.split(".")[1] for name in own.keys() - given.keys()}
+    if not alike or given.keys() - own.keys() or added - {"gain"}:
+        raise WeightsError("the model to start from has other networks than the run")
+    network.load_state_dict(given, strict=False)
 
 
 def schedule(fraction: float, warm_up: float) -> float:
-    """Learning rate relative to its peak: linear warm-up, then a half cosine to zero."""
+    """Return the learning rate relative to its peak: linear warm-up, then a half cosine to zero.
+
+    Args:
+        fraction: share of the training time that has passed, 0..1.
+        warm_up: share in which the rate rises, 0..1.
+    """
     if fraction < warm_up:
         return max(0.02, fraction / warm_up)
     return 0.5 * (1 + math.cos(math.pi * (fraction - warm_up) / (1 - warm_up)))
 
 
 def draw_size(random: np.random.Generator, roots: tuple[int, int]) -> tuple[int, int]:
-    """Height and width of a batch's views: aspects 1:2 to 2:1, multiples of the stride.
+    """Draw the size of a batch's views, with an aspect ratio from 1:2 to 2:1.
 
-    roots: the range of the square root of their area.
+    Args:
+        random: source of the choice.
+        roots: range of the square root of a view's area, in pixels.
+
+    Returns:
+        Height and width in pixels, multiples of `NETWORK_STRIDE`.
     """
     root = random.uniform(*roots)
     aspect = 2 ** random.uniform(-1, 1)
@@ -158,11 +199,22 @@ def draw_size(random: np.random.Generator, roots: tuple[int, int]) -> tuple[int,
     return height, width
 
 
-def batch_size(recipe: Recipe, random: np.random.Generator, *, grown: bool) -> tuple[int, int]:
-    """Height and width of the next batch's views."""
+def draw_view_size(
+    recipe: Recipe, random: np.random.Generator, *, large_views: bool
+) -> tuple[int, int]:
+    """Draw the size of the next batch's views as the recipe says.
+
+    Args:
+        recipe: settings of the run.
+        random: source of the choice.
+        large_views: whether to draw large views, see `Trainer.large_views`.
+
+    Returns:
+        Height and width in pixels.
+    """
     if recipe.sizes:
         return recipe.sizes[int(random.integers(len(recipe.sizes)))]
-    return draw_size(random, recipe.large if grown else recipe.small)
+    return draw_size(random, recipe.large if large_views else recipe.small)
 
 
 def train(
@@ -175,16 +227,29 @@ def train(
     resume: bool = False,
     report_seconds: float = 120.0,
 ) -> Path:
-    """Train on the scenes of `data` (folders and packs) and write everything into `folder`.
+    """Train the two survey networks.
 
-    There: checkpoint.pt, log.csv, validation.csv, log.png and sheet.png, renewed every
-    `report_seconds`, and at the end weights.safetensors with weights.json, whose path is
-    returned. Images whose licence is unsure are left out.
+    Writes checkpoint.pt, log.csv, validation.csv, log.png and sheet.png during training, and
+    weights.safetensors with weights.json at the end. Leaves out images that the manifest marks
+    licence_confidence = low.
+
+    Args:
+        data: folders of images, or packs.
+        folder: folder of the run; created if it does not exist.
+        recipe: settings of the run.
+        validation: folder or pack of images to validate on; None for the last training batch.
+        device: as in `choose_device`.
+        resume: whether to continue from the folder's checkpoint.
+        report_seconds: time between checkpoints and validations.
+
+    Returns:
+        The path of weights.safetensors.
 
     Raises:
-        InputError: no scenes, a recipe out of range, or a run to resume that is not there.
-        WeightsError: the model to start from is of other networks.
-        ReadError: a scene or the checkpoint cannot be read.
+        InputError: there are no images, a setting is out of range, there is no run to resume, or a
+            new run would overwrite one.
+        WeightsError: the model to start from has other networks than the run.
+        ReadError: an image or the checkpoint cannot be read.
     """
     if recipe.minutes <= 0:
         raise InputError(f"minutes is {recipe.minutes}; expected more than 0")
@@ -198,17 +263,17 @@ def train(
     chosen = choose_device(device)
     tune_allocator()
     if chosen.type == "cuda":
-        # Its search takes seconds for each size of views: worth it where there are few.
+        # The search for kernels takes seconds per view size, which pays off for few sizes.
         torch.backends.cudnn.benchmark = bool(recipe.sizes)
     folder.mkdir(parents=True, exist_ok=True)
     trainer = Trainer(recipe, folder, chosen)
     trainer.begin(resume=resume)
     scenes = load_scenes(*data, free_only=True)
-    watched = _validation_batch(validation, chosen) if validation else None
+    validation_batch = _validation_batch(validation, chosen) if validation else None
     print(f"{len(scenes)} scenes, {chosen}, {recipe}", flush=True)
 
     try:
-        _run(trainer, scenes, watched, report_seconds)
+        _run(trainer, scenes, validation_batch, report_seconds)
     except KeyboardInterrupt:
         trainer.save()
         raise
@@ -216,28 +281,31 @@ def train(
 
 
 def _run(
-    trainer: Trainer, scenes: list[HdrImage], watched: Triplets | None, report_seconds: float
+    trainer: Trainer,
+    scenes: list[HdrImage],
+    validation_batch: Triplets | None,
+    report_seconds: float,
 ) -> None:
-    """Train until the budget is spent, saving and reporting every `report_seconds`."""
+    """Train until the time is up; save and validate every `report_seconds`."""
     recipe = trainer.recipe
-    # Resumed runs draw on, rather than again.
-    stream = recipe.seed * 1_000_003 + trainer.progress.step
-    photographer = Photographer(scenes, stream, recipe.mix)
-    scenes = [_on(scene, trainer.device) for scene in scenes]
-    random = np.random.default_rng(stream)
-    noise = torch.Generator(trainer.device).manual_seed(stream)
+    # A resumed run must not repeat the data it has seen.
+    seed = recipe.seed * 1_000_003 + trainer.progress.step
+    photographer = Photographer(scenes, seed, recipe.mix)
+    scenes = [_to_device(scene, trainer.device) for scene in scenes]
+    random = np.random.default_rng(seed)
+    noise = torch.Generator(trainer.device).manual_seed(seed)
     reported = time.monotonic()
     log = StepLog(trainer.folder)
 
     def draw() -> tuple[Triplets, dict[str, int]]:
-        height, width = batch_size(recipe, random, grown=trainer.grown)
+        height, width = draw_view_size(recipe, random, large_views=trainer.large_views)
         views = max(1, round(recipe.megapixels * 1e6 / (height * width * recipe.shots)))
         plans = [photographer.view(recipe.shots) for _ in range(views)]
         batch = render_triplets(scenes, plans, height, width, noise)
         return batch, {"height": height, "width": width}
 
     started = time.monotonic()
-    batches = _ahead(draw) if trainer.device.type == "cuda" else iter(draw, None)
+    batches = _prefetch(draw) if trainer.device.type == "cuda" else iter(draw, None)
     while trainer.fraction < 1:
         batch, size = next(batches)
         terms = trainer.step(batch)
@@ -249,15 +317,12 @@ def _run(
             reported = time.monotonic()
             last = log.flush()
             trainer.save()
-            _report(trainer, watched if watched is not None else batch, last)
+            _report(trainer, validation_batch if validation_batch is not None else batch, last)
             started = time.monotonic()
 
 
-def _ahead(draw: Callable[[], Drawn]) -> Iterator[Drawn]:
-    """What `draw` gives, in order, the next while the caller works on the last.
-
-    A device of its own is fed by two threads faster than by one.
-    """
+def _prefetch(draw: Callable[[], Drawn]) -> Iterator[Drawn]:
+    """Yield the results of `draw` in order; a second thread computes the next one meanwhile."""
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(draw)
         while True:
@@ -267,7 +332,15 @@ def _ahead(draw: Callable[[], Drawn]) -> Iterator[Drawn]:
 
 
 def export(trainer: Trainer, scenes: int) -> Path:
-    """The averaged networks, folded, as weights.safetensors and weights.json."""
+    """Write the averaged, folded networks as weights.safetensors and weights.json.
+
+    Args:
+        trainer: the run.
+        scenes: number of images trained on, for the JSON file.
+
+    Returns:
+        The path of weights.safetensors.
+    """
     path = trainer.folder / "weights.safetensors"
     folded = fold_normalisation(copy.deepcopy(trainer.average).cpu())
     facts: dict[str, Any] = {
@@ -281,15 +354,15 @@ def export(trainer: Trainer, scenes: int) -> Path:
     return path
 
 
-def _on(scene: HdrImage, device: torch.device) -> HdrImage:
+def _to_device(scene: HdrImage, device: torch.device) -> HdrImage:
     return replace(scene, radiance=scene.radiance.to(device))
 
 
 def _validation_batch(path: Path, device: torch.device) -> Triplets:
-    """24 fixed shots of fixed views, under, normal and over in turn."""
+    """Return 24 shots, the same in every run, in the order under-, normally and over-exposed."""
     scenes = load_scenes(path)
     photographer = Photographer(scenes, 1234)
-    scenes = [_on(scene, device) for scene in scenes]
+    scenes = [_to_device(scene, device) for scene in scenes]
     plans = []
     for i in range(24):
         stops = (-2.2, 0.0, 2.0)[i % 3]
@@ -301,12 +374,14 @@ def _validation_batch(path: Path, device: torch.device) -> Triplets:
 
 @torch.no_grad()
 def _apply(trainer: Trainer, batch: Triplets) -> Estimate:
+    """Run the averaged networks on a batch, eight pictures at a time."""
     ldr = batch.ldr.to(memory_format=torch.channels_last)
     parts = [trainer.average(piece) for piece in ldr.split(8)]
     return Estimate(torch.cat([p.y for p in parts]), torch.cat([p.corrected for p in parts]))
 
 
 def _report(trainer: Trainer, batch: Triplets, terms: dict[str, float]) -> None:
+    """Write PSNR and SSIM on the batch, the sheet and the plot."""
     estimate = _apply(trainer, batch)
     corrected = estimate.corrected.clamp(0, 1)
     error = ((corrected - batch.true_ldr) ** 2).mean((1, 2, 3))
@@ -324,51 +399,5 @@ def _report(trainer: Trainer, batch: Triplets, terms: dict[str, float]) -> None:
     }
     append_row(trainer.folder / "validation.csv", row)
     print(row, flush=True)
-    _sheet(trainer.folder / "sheet.png", batch, estimate)
-    _plot(trainer.folder)
-
-
-def _sheet(path: Path, batch: Triplets, estimate: Estimate) -> None:
-    """Input, T, true LDR, HDR estimate 3 EV down, true HDR 3 EV down; a row for each picture."""
-    try:
-        import cv2
-    except ImportError:
-        return
-
-    def darker(radiance: Tensor) -> Tensor:
-        return (radiance / 8).clamp(0, 1) ** (1 / 2.2)
-
-    columns = [
-        batch.ldr,
-        estimate.corrected.clamp(0, 1),
-        batch.true_ldr,
-        darker(estimate.y.clamp_min(0) ** 2.2),
-        darker(batch.true_hdr),
-    ]
-    rows = torch.cat([c[:12].float() for c in columns], 3).cpu().permute(0, 2, 3, 1)
-    picture = (rows.flatten(0, 1).flip(-1) * 255).round().to(torch.uint8).numpy()
-    cv2.imwrite(str(path), cv2.resize(picture, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))
-
-
-def _plot(folder: Path) -> None:
-    try:
-        import matplotlib as mpl
-    except ImportError:
-        return
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
-
-    with (folder / "validation.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    minutes = [float(r["minutes"]) for r in rows]
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4))
-    for name in ("psnr", "under", "normal", "over"):
-        left.plot(minutes, [float(r[name]) for r in rows], label=name)
-    for name in sorted(rows[-1].keys() & TERMS.keys()):
-        right.plot(minutes, [float(r[name]) for r in rows], label=name)
-    left.set(xlabel="minutes", ylabel="PSNR of T (dB)")
-    right.set(xlabel="minutes", ylabel="loss", yscale="symlog")
-    left.legend()
-    right.legend()
-    figure.savefig(folder / "log.png", dpi=80)
-    plt.close(figure)
+    write_sheet(trainer.folder / "sheet.png", batch, estimate)
+    write_plot(trainer.folder)

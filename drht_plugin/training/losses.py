@@ -1,7 +1,7 @@
-"""Losses of the joint training: terms by name, of which a recipe takes some, each with a weight.
+"""Loss terms of the joint training by name; a recipe gives each term that it uses a weight.
 
-All tensors are B×3×H×W float32. Pixels clipped in the HDR source do not count for the HDR
-estimate, and less for T: what is there is not known.
+All tensors are B×3×H×W float32. Where the HDR source itself is clipped, the truth is unknown:
+such pixels are ignored for the HDR estimate and count less for T.
 """
 
 from __future__ import annotations
@@ -24,34 +24,43 @@ _CLIPPED_CODE = 0.99
 _Y_FLOOR = 1e-3
 _SOURCE_CLIPPED = 0.01
 _UNKNOWN = 0.4
-"""Weight in T of places that are clipped in the source."""
+"""Weight, in losses of T, of pixels that are clipped in the source."""
 
 _MSE_FLOOR = 2e-4
-"""Mean squared error below which a picture is right: about 37 dB."""
+"""Mean squared error below which a picture counts as correct (about 37 dB)."""
 
 _HUE = 0.06
-"""Distance of colours, in display codes, beyond which one is another colour."""
+"""Distance in display codes (0..1) beyond which two colours count as different."""
 
 
 def losses(estimate: Estimate, truth: Triplets, weights: Mapping[str, float]) -> dict[str, Tensor]:
-    """The weighted terms of one batch by name; their sum is minimised."""
+    """Return the weighted loss terms of a batch.
+
+    Args:
+        estimate: output of the networks.
+        truth: the batch.
+        weights: weight of each term by its name in `TERMS`.
+
+    Returns:
+        Scalar tensors by name; training minimises their sum.
+    """
     return {name: weight * TERMS[name](estimate, truth) for name, weight in weights.items()}
 
 
 def _hdr(estimate: Estimate, truth: Triplets) -> Tensor:
-    """|y − α·H^γ| (after Yang et al. 2018, eq. 1)."""
+    """Return |y − α·H^γ| (after Yang et al. 2018, eq. 1)."""
     return ((estimate.y - _true_y(truth)).abs() * _known(truth)).mean()
 
 
 def _hdr_log(estimate: Estimate, truth: Triplets) -> Tensor:
-    """The same of log y."""
+    """Return |log y − log(α·H^γ)|."""
     return ((_log(estimate.y) - _log(_true_y(truth))).abs() * _known(truth)).mean()
 
 
 def _hdr_clipped(estimate: Estimate, truth: Triplets) -> Tensor:
-    """Error in EV of what the input clipped.
+    """Return the error in EV where the input is clipped.
 
-    Too dark shows as a grey patch, too bright as the white that the input had.
+    Too dark costs more: it shows as a grey patch, while too bright shows as the input's white.
     """
     stops = (_log(estimate.y) - _log(_true_y(truth))) / (transfer.GAMMA * math.log(2))
     uneven = torch.where(stops < 0, -1.6 * stops, 0.6 * stops)
@@ -59,12 +68,12 @@ def _hdr_clipped(estimate: Estimate, truth: Triplets) -> Tensor:
 
 
 def _hdr_squared(estimate: Estimate, truth: Triplets) -> Tensor:
-    """(y − α·H^γ)², the paper's (eq. 1)."""
+    """Return (y − α·H^γ)² (Yang et al. 2018, eq. 1)."""
     return F.mse_loss(estimate.y, _true_y(truth))
 
 
 def _ldr(estimate: Estimate, truth: Triplets) -> Tensor:
-    """|T − true LDR| (after eq. 3); where the input is clipped, too dark costs twice too bright."""
+    """Return |T − true LDR| (after eq. 3); where the input is clipped, too dark costs double."""
     error = estimate.corrected - truth.true_ldr
     clipped = _clipped(truth)
     uneven = torch.where(error < 0, 1.6, 0.8) * clipped + (1 - clipped)
@@ -72,37 +81,37 @@ def _ldr(estimate: Estimate, truth: Triplets) -> Tensor:
 
 
 def _ldr_squared(estimate: Estimate, truth: Triplets) -> Tensor:
-    """(T − true LDR)², the paper's (eq. 3)."""
+    """Return (T − true LDR)² (Yang et al. 2018, eq. 3)."""
     return F.mse_loss(estimate.corrected, truth.true_ldr)
 
 
 def _log_mse(estimate: Estimate, truth: Triplets) -> Tensor:
-    """Logarithm of each picture's mean squared error, which is its PSNR."""
+    """Return the logarithm of each picture's mean squared error, which corresponds to its PSNR."""
     squares = (estimate.corrected - truth.true_ldr).square() * _trusted(truth)
     return torch.log(squares.mean((1, 2, 3)) + _MSE_FLOOR).mean()
 
 
 def _structure(estimate: Estimate, truth: Triplets) -> Tensor:
-    """1 − SSIM of T."""
+    """Return 1 − SSIM of T."""
     return 1 - ssim(estimate.corrected, truth.true_ldr)
 
 
 def _coarse_structure(estimate: Estimate, truth: Triplets) -> Tensor:
-    """1 − SSIM of T at a quarter of the size."""
+    """Return 1 − SSIM of T at a quarter of the size."""
     return 1 - ssim(F.avg_pool2d(estimate.corrected, 4), F.avg_pool2d(truth.true_ldr, 4))
 
 
 def _gradients(estimate: Estimate, truth: Triplets) -> Tensor:
-    """Difference of T's steps from pixel to pixel."""
+    """Return the error of T's differences between neighbouring pixels."""
     t, wanted = estimate.corrected, truth.true_ldr
     return torch.stack([(t.diff(dim=d) - wanted.diff(dim=d)).abs().mean() for d in (-1, -2)]).sum()
 
 
 def _likely_colour(estimate: Estimate, truth: Triplets) -> Tensor:
-    """How many of T's colours, where the input is clipped, are another colour than the truth's.
+    """Return the share of T's colours that differ from the truth, where the input is clipped.
 
-    Colours far apart cost the same, so that the most likely one of all plausible colours costs
-    least, where a distance would ask for their mean (Welsch's function).
+    Beyond `_HUE`, all distances cost the same (Welsch's function). So the most likely colour costs
+    least, whereas a plain distance would favour the mean of all plausible colours.
     """
     off = _chroma(estimate.corrected) - _chroma(truth.true_ldr)
     other = 1 - torch.exp(off.square().sum(1, keepdim=True) / (-2 * _HUE**2))
@@ -124,7 +133,7 @@ TERMS: dict[str, Term] = {
     "gradients": _gradients,
     "likely-colour": _likely_colour,
 }
-"""By the names that recipes have for them."""
+"""Loss terms by the names that recipes use."""
 
 
 def _true_y(truth: Triplets) -> Tensor:
@@ -152,7 +161,15 @@ def _log(y: Tensor) -> Tensor:
 
 
 def ssim(test: Tensor, reference: Tensor) -> Tensor:
-    """Mean SSIM of B×3×H×W pictures in 0..1, 7×7 box window: a fast stand-in for training."""
+    """Return the mean SSIM with a 7×7 box window, a fast approximation for training.
+
+    Args:
+        test: B×3×H×W in 0..1.
+        reference: B×3×H×W in 0..1.
+
+    Returns:
+        Scalar tensor, at most 1.
+    """
     c1, c2 = 0.01**2, 0.03**2
     stack = torch.cat([test, reference, test * test, reference * reference, test * reference], 1)
     mean_t, mean_r, tt, rr, tr = _inner_means(stack, 7).split(3, 1)
@@ -162,10 +179,10 @@ def ssim(test: Tensor, reference: Tensor) -> Tensor:
 
 
 def _inner_means(planes: Tensor, side: int) -> Tensor:
-    """Means over squares that lie inside the planes."""
+    """Return box means at the positions where the box lies inside the planes."""
     if planes.is_cuda:
         return F.avg_pool2d(F.avg_pool2d(planes, (side, 1), 1), (1, side), 1)
-    # On a CPU, where convolutions do not round to TF32, this takes a tenth of the time.
+    # Ten times as fast on a CPU, where convolutions are not rounded to TF32.
     count = planes.shape[1]
     planes = planes.contiguous(memory_format=torch.channels_last)
     line = planes.new_full((count, 1, 1, side), 1 / side)

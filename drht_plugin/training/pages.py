@@ -1,7 +1,7 @@
-"""White pages and objects before white: grounds that a photograph is an inset or an object of.
+"""Synthetic pages and plain backgrounds that a photograph is placed on.
 
-Panoramas and photographs hold few of them, and networks that never saw one take paper for a
-clipped sky.
+Panoramas and photographs rarely contain them, and networks that have never seen one mistake white
+paper for a clipped sky.
 """
 
 from __future__ import annotations
@@ -12,22 +12,30 @@ from torch import Tensor
 from torch.nn import functional as F
 
 _PRINT_ROWS, _PRINT_COLUMNS = 48, 40
-"""Cells that lines of print are made of."""
+"""Rows and columns of random cells from which lines of print are drawn."""
 
 
 def draw_page(seed: int, height: int, width: int) -> tuple[Tensor, Tensor]:
-    """A ground 3×height×width, linear light in 0..1, and a mask 1×height×width.
+    """Draw a page and a mask for the photograph on it.
 
-    The mask is 1 where a photograph shows, with soft or sharp edges. Grounds are white, seldom
-    grey or dark, evenly lit or shaded to one side, some with print or with flat panels as a
-    screen shows them.
+    Pages are mostly white, sometimes grey or dark, evenly lit or shaded to one side. Some have
+    print, or flat panels like those on a screen.
+
+    Args:
+        seed: seed of the drawing.
+        height: height in pixels.
+        width: width in pixels.
+
+    Returns:
+        The page, 3×height×width linear light in 0..1, and the mask, 1×height×width in 0..1, which
+        is 1 where the photograph shows and has soft or sharp edges.
     """
     random = np.random.default_rng(seed)
     y = torch.linspace(0, 1, height).view(height, 1)
     x = torch.linspace(0, 1, width).view(1, width)
     mask = torch.zeros(height, width)
     for _ in range(int(random.integers(0, 3))):
-        mask = torch.maximum(mask, _inset(random, y, x))
+        mask = torch.maximum(mask, _draw_inset(random, y, x))
     kind = random.random()
     level = random.uniform(0.8, 1) if kind < 0.75 else random.uniform(0.1, 0.8)
     if kind > 0.93:
@@ -38,16 +46,16 @@ def draw_page(seed: int, height: int, width: int) -> tuple[Tensor, Tensor]:
         away = (x - random.random()) ** 2 + (y - random.random()) ** 2
         ground = ground * (1 - random.uniform(0, 0.25) * away.clamp(0, 1))
     if random.random() < 0.3:
-        ground = _panelled(random, ground)
+        ground = _add_panels(random, ground)
     if random.random() < 0.5:
-        ink = _print(random, y, x)
+        ink = _draw_print(random, y, x)
         paper_is_light = level > 0.2
         ground = ground * (1 - 0.9 * ink) if paper_is_light else ground + 0.6 * ink
     return ground.clamp(0, 1).contiguous(), mask[None]
 
 
-def _inset(random: np.random.Generator, y: Tensor, x: Tensor) -> Tensor:
-    """An ellipse or a rounded rectangle, 1 inside."""
+def _draw_inset(random: np.random.Generator, y: Tensor, x: Tensor) -> Tensor:
+    """Draw an ellipse or a rounded rectangle, 1 inside and 0 outside."""
     centre_x, centre_y = random.uniform(0.2, 0.8, 2)
     radius_x, radius_y = random.uniform(0.12, 0.42, 2)
     power = 2.0 if random.random() < 0.5 else 12.0
@@ -56,8 +64,8 @@ def _inset(random: np.random.Generator, y: Tensor, x: Tensor) -> Tensor:
     return ((1 - distance) * random.uniform(15, 80)).clamp(0, 1)
 
 
-def _panelled(random: np.random.Generator, ground: Tensor) -> Tensor:
-    """The ground with some flat rectangles of any colour."""
+def _add_panels(random: np.random.Generator, ground: Tensor) -> Tensor:
+    """Add some flat rectangles of random colours."""
     ground = ground.clone()
     height, width = ground.shape[1:]
     for _ in range(int(random.integers(1, 7))):
@@ -69,8 +77,8 @@ def _panelled(random: np.random.Generator, ground: Tensor) -> Tensor:
     return ground
 
 
-def _print(random: np.random.Generator, y: Tensor, x: Tensor) -> Tensor:
-    """Lines of print between margins, 1 where there is ink."""
+def _draw_print(random: np.random.Generator, y: Tensor, x: Tensor) -> Tensor:
+    """Draw lines of print between margins, 1 where there is ink."""
     phase = (y / random.uniform(0.025, 0.06)) % 1
     cells = torch.from_numpy(random.random((1, 1, _PRINT_ROWS, _PRINT_COLUMNS)) > 0.35).float()
     runs = F.interpolate(cells, (y.shape[0], x.shape[1]), mode="nearest")[0, 0]

@@ -1,4 +1,4 @@
-"""Recipes: everything that decides what a training of both networks gives."""
+"""Recipes: all settings of a training run of the two survey networks."""
 
 from __future__ import annotations
 
@@ -11,20 +11,35 @@ from drht_plugin.training.triplets import PLAIN, Mix
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides what training gives; stored with the weights.
+    """All settings of a training run; stored with the weights.
 
-    minutes: budget of training time, over all resumed runs. learning_rate: Adam's peak, after
-    `warm_up` of the budget, then a cosine to zero. second_moment: decay of Adam's mean of
-    squares; weight_decay: AdamW's. megapixels: size of a batch. small, large:
-    ranges of the square root of a view's area in pixels, before and after `grow` of the budget;
-    from then on a batch holds few views, the statistics of the normalisation stay fixed, and the
-    learning rate is multiplied by `fixed_rate`. sizes: heights and widths that views have
-    instead, as a GPU searches its kernels anew for each.
-    shots: LDR pictures taken of each view. averaging: decay of the weights' moving average.
-    start: a shipped model's name or a .safetensors file to begin from, in place of fresh weights:
-    its normalisation is fixed, so `grow` counts as 0. A gain that it lacks begins as 1.
-    architecture: a name in `networks.LAYOUTS`. loss: weights of terms by their names in
-    `losses.TERMS`. mix: what is drawn, see `triplets.Mix`.
+    A run has two phases. Up to `grow` of the training time, batches hold many small views. After
+    it, they hold few large views, the statistics of the normalisation are fixed, and the learning
+    rate is multiplied by `fixed_rate`.
+
+    Attributes:
+        minutes: training time, over all resumed runs.
+        seed: seed for weights, views and noise.
+        learning_rate: Adam's peak learning rate; it then falls to zero along a cosine.
+        warm_up: share of the training time in which the learning rate rises to its peak.
+        second_moment: Adam's β₂.
+        weight_decay: AdamW's weight decay.
+        megapixels: size of a batch.
+        small: range of the square root of a view's area in the first phase, in pixels.
+        large: the same range in the second phase.
+        grow: share of the training time after which the second phase starts.
+        fixed_rate: factor of the learning rate in the second phase.
+        sizes: heights and widths to choose from, in place of `small` and `large`; a GPU searches
+            its kernels again for every size.
+        shots: LDR pictures taken of each view.
+        averaging: decay of the moving average of the weights.
+        clip_gradient: largest norm of the gradient.
+        start: shipped model or .safetensors file to start from; empty for random weights. Its
+            normalisation is fixed already, so that `grow` counts as 0. A gain that it lacks
+            starts as 1.
+        architecture: a name in `networks.ARCHITECTURES`.
+        loss: weights of loss terms by their names in `losses.TERMS`.
+        mix: which views are drawn.
     """
 
     minutes: float = 85.0
@@ -89,6 +104,6 @@ RECIPES = {
         loss={"hdr-squared": 1.0, "ldr-squared": 1.0},
     ),
 }
-"""default: fresh weights on a CPU. gpu: on from other weights, eight minutes on a large GPU, which
-is how the shipped ones were made. paper: networks, losses and optimiser of Yang et al. 2018, on our
-data."""
+"""Recipes by name. default: from scratch, on a CPU. gpu: fine-tune other weights for eight minutes
+on a large GPU, as the shipped weights were made. paper: networks, losses and optimiser of Yang et
+al. 2018, on our data."""

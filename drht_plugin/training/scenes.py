@@ -1,8 +1,8 @@
-"""Images as scenes: from folders of EXR, Radiance and photograph files, or from packed files.
+"""Read images to train on, from folders of EXR, Radiance and photograph files, or from packs.
 
-A pack needs only torch, safetensors and OpenCV to be read, so that a machine with little more
-can train. Radiance is stored as 16-bit log2 luminance per channel in JPEG 2000; photographs as the
-files that they are.
+A pack is one file that needs only torch, safetensors and OpenCV to be read, so that a machine
+with few packages can train. It stores radiance as log2 per channel, 16 bits, in JPEG 2000, and
+photographs as their original files.
 """
 
 from __future__ import annotations
@@ -34,19 +34,23 @@ _PHOTOGRAPHS = (".jpg", ".jpeg", ".png")
 _PLATEAU = 0.97
 
 _WHITE_CODE = 250
-"""Code of 8 bits from which on all channels of a photograph are taken for clipped."""
+"""A photograph's pixel counts as clipped if all its channels have this 8-bit code or more."""
 
 
 def load_scenes(*paths: Path, free_only: bool = False) -> list[HdrImage]:
-    """The scenes of folders (with their `manifest.csv`, where there is one) and of pack files.
+    """Read the images of folders and packs.
+
+    A folder may have a `manifest.csv` with a row per image.
 
     Args:
-        paths: folders of .exr/.hdr images and of .jpg/.png photographs, or files made by `pack`.
-        free_only: leave out images whose licence the manifest is not sure of
-            (`licence_confidence` = low).
+        paths: folders of .exr/.hdr images and .jpg/.png photographs, or files made by `pack`.
+        free_only: leave out images whose `licence_confidence` in the manifest is "low".
+
+    Returns:
+        The images, those of a folder sorted by name, HDR images before photographs.
 
     Raises:
-        InputError: nothing is there that could be a scene.
+        InputError: a path has no images.
         ReadError: an image cannot be read.
     """
     scenes = []
@@ -61,16 +65,16 @@ def load_scenes(*paths: Path, free_only: bool = False) -> list[HdrImage]:
 
 
 def _from_folder(folder: Path, free_only: bool) -> Iterator[HdrImage]:
-    for file, row in _free(folder, free_only, _SUFFIXES):
+    for file, row in _allowed_images(folder, free_only, _SUFFIXES):
         yield read_scene(file, row)
-    for file, _ in _free(folder, free_only, _PHOTOGRAPHS):
+    for file, _ in _allowed_images(folder, free_only, _PHOTOGRAPHS):
         yield photograph(file.stem, np.fromfile(file, np.uint8), str(file))
 
 
-def _free(
+def _allowed_images(
     folder: Path, free_only: bool, suffixes: tuple[str, ...]
 ) -> list[tuple[Path, dict[str, str]]]:
-    """The folder's images with these suffixes, and what the manifest says of each."""
+    """List images with these suffixes and their manifest rows, without those of unsure licence."""
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder or pack of images")
     files = image_files(folder, suffixes)
@@ -82,13 +86,20 @@ def _free(
 
 
 def photograph(name: str, stream: npt.NDArray[np.uint8], source: str) -> HdrImage:
-    """A well-exposed photograph as a scene: linear light by sRGB's curve, its own rendition.
+    """Decode a well-exposed photograph as a scene of linear light.
 
-    stream: the bytes of a JPEG or PNG file of 8 bits; a JPEG's EXIF orientation is applied.
-    Places where all channels are white count as clipped in the source.
+    Pixels that are white in all channels count as clipped in the source.
+
+    Args:
+        name: name of the scene.
+        stream: the bytes of an 8-bit JPEG or PNG file; a JPEG's EXIF orientation is applied.
+        source: where the bytes come from, for error messages.
+
+    Returns:
+        The scene, with `rendition` set.
 
     Raises:
-        ReadError: names `source`, which cannot be read.
+        ReadError: the photograph cannot be decoded.
     """
     cv2 = _opencv()
     codes = None
@@ -106,7 +117,15 @@ def photograph(name: str, stream: npt.NDArray[np.uint8], source: str) -> HdrImag
 def image_files(
     folder: Path, suffixes: tuple[str, ...] = _SUFFIXES
 ) -> list[tuple[Path, dict[str, str]]]:
-    """The folder's images by name, each with its line of `manifest.csv`, empty without one."""
+    """List the images of a folder with their rows of its `manifest.csv`.
+
+    Args:
+        folder: the folder.
+        suffixes: lower-case file extensions to list.
+
+    Returns:
+        Path and manifest row (column → text, empty if there is none), sorted by path.
+    """
     manifest = folder / "manifest.csv"
     rows: dict[str, dict[str, str]] = {}
     if manifest.is_file():
@@ -117,16 +136,24 @@ def image_files(
 
 
 def read_scene(file: Path, row: Mapping[str, str]) -> HdrImage:
-    """One HDR image as a scene; `row` is its line of the manifest, or empty.
+    """Read an HDR image as a scene.
+
+    Args:
+        file: an .exr or .hdr file.
+        row: its row of the manifest, or empty.
+
+    Returns:
+        The scene. NaN and negative values become 0, and values are limited to 65504. An image
+        twice as wide as high is a panorama unless the manifest's `projection` says otherwise.
 
     Raises:
-        ReadError: the image cannot be read, or ends early.
+        ReadError: the image cannot be read or is truncated.
     """
     import OpenImageIO as oiio
 
     buffer = oiio.ImageBuf(str(file))
     pixels = buffer.get_pixels(oiio.FLOAT) if buffer.initialized else None
-    # Pixels that an image cut short lacks come as zeros, and an error beside them.
+    # The missing pixels of a truncated image are read as zeros, and an error is set.
     if pixels is None or buffer.has_error or pixels.ndim != 3 or pixels.shape[2] < 3:
         raise ReadError(f"{file}: cannot be read as an RGB image ({buffer.geterror()})")
     rgb = np.nan_to_num(pixels[..., :3], nan=0.0, posinf=65504.0, neginf=0.0).clip(0, 65504)
@@ -143,24 +170,30 @@ def read_scene(file: Path, row: Mapping[str, str]) -> HdrImage:
 
 
 def pack(folders: Sequence[Path], target: Path, *, compression: int = 60) -> int:
-    """Write the free images of folders as one file; how many there are.
+    """Write the images of folders into one file, without those of unsure licence.
 
-    compression: JPEG 2000's rate in thousandths of raw size.
+    Args:
+        folders: folders of images.
+        target: file to write.
+        compression: size of the JPEG 2000 data in thousandths of the raw size.
+
+    Returns:
+        The number of images written.
 
     Raises:
-        InputError: a folder without images.
+        InputError: a folder has no images.
         ReadError: an image cannot be read.
     """
     tensors: dict[str, Tensor] = {}
     index: list[dict[str, object]] = []
     for folder in folders:
         before = len(index)
-        for file, row in _free(folder, True, _SUFFIXES):
-            # Folders may hold images of one name.
+        for file, row in _allowed_images(folder, True, _SUFFIXES):
+            # Images in different folders may have the same name.
             scene = replace(read_scene(file, row), name=f"{folder.name}/{file.stem}")
             _store(scene, compression, tensors)
             index.append({"name": scene.name, "panorama": scene.panorama, "rendition": False})
-        for file, _ in _free(folder, True, _PHOTOGRAPHS):
+        for file, _ in _allowed_images(folder, True, _PHOTOGRAPHS):
             name = f"{folder.name}/{file.stem}"
             tensors[f"{name}.file"] = torch.from_numpy(np.fromfile(file, np.uint8))
             index.append({"name": name, "panorama": False, "rendition": True})
@@ -192,21 +225,23 @@ def _from_pack(file: Path) -> Iterator[HdrImage]:
                 raise ReadError(f"{file}: not a pack of scenes of version {_PACK_VERSION}")
             index = json.loads(metadata["scenes"])
             parts = [
-                [store.get_tensor(entry["name"] + end).numpy() for end in _ends(entry)]
+                [store.get_tensor(entry["name"] + end).numpy() for end in _tensor_suffixes(entry)]
                 for entry in index
             ]
-            # Decoders let other threads run meanwhile.
-            yield from pool.map(lambda entry, part: _unpacked(file, entry, part), index, parts)
+            # Threads help because decoders release the interpreter lock.
+            yield from pool.map(lambda entry, part: _unpack_scene(file, entry, part), index, parts)
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise ReadError(f"{file}: not a pack of scenes, or damaged ({error})") from error
 
 
-def _ends(entry: dict[str, Any]) -> tuple[str, ...]:
-    """What the names of a scene's tensors end in."""
+def _tensor_suffixes(entry: dict[str, Any]) -> tuple[str, ...]:
+    """Return the suffixes of the names of a scene's tensors."""
     return (".file",) if entry["rendition"] else (".jp2", ".clip")
 
 
-def _unpacked(file: Path, entry: dict[str, Any], parts: list[npt.NDArray[np.uint8]]) -> HdrImage:
+def _unpack_scene(
+    file: Path, entry: dict[str, Any], parts: list[npt.NDArray[np.uint8]]
+) -> HdrImage:
     if entry["rendition"]:
         return photograph(entry["name"], parts[0], f"{file}: {entry['name']}")
     low, high = _LOG_RANGE
@@ -223,7 +258,7 @@ def _decode(stream: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     except cv2.error as error:
         raise ValueError(str(error)) from error
     if picture is None:
-        raise ValueError("a picture in it cannot be decoded")
+        raise ValueError("one of its images cannot be decoded")
     return picture.astype(np.float32)
 
 

@@ -1,4 +1,4 @@
-"""True LDR: the display picture that the second network learns to give for a scene."""
+"""True LDR: the display picture of a scene that the second network learns to produce."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from drht_plugin.virtual_camera import Curve, luminance
 
 _GRAY = (0.299, 0.587, 0.114)
 _NO_WEIGHT = 1e-12
-"""Added to every weight, so that pixels without any are the mean of the shots."""
+"""Added to every weight, so that pixels without any weight become the mean of the shots."""
 
 _COARSEST = 2
-"""Where the pyramids end, in pixels of the shorter side: brightness as a whole is weighed there."""
+"""Shorter side in pixels at which the pyramids end; overall brightness is fused there."""
 
 _TOE, _SHOULDER = 0.12, 0.1
-"""Below and above which share of the display's range the fused picture is rolled off."""
+"""Distance from 0 and from 1, in display codes, within which the fused picture is rolled off."""
 
 
 def fusion(
@@ -27,16 +27,22 @@ def fusion(
     key: float = 0.04,
     contrast: float = 0.2,
 ) -> Tensor:
-    """Exposure fusion (Mertens, Kautz, Van Reeth 2007) of a bracket around the scene's range.
+    """Fuse a bracket of exposures around each scene's range into one display picture.
 
-    The middle of the bracket exposes the middle of the scene's range (its 1 % and 99 % of
-    luminance, in EV) to `key` of the clip point; `shots` pictures by a typical camera span
-    `stops`. Contrast, saturation and well-exposedness weigh alike, as in the paper. The
-    sum of the bands, which passes 0 and 1, is rolled off at both ends, and given a mild S-curve
-    of `contrast`.
+    Exposure fusion after Mertens, Kautz, Van Reeth, "Exposure fusion", 2007, with equal weights
+    of contrast, saturation and well-exposedness. The sum of the bands may leave 0..1; it is rolled
+    off at both ends and given a mild S-curve.
 
-    radiance: B×3×H×W linear light of any unit, on any device. Returns display codes in 0..1 of
-    the same shape.
+    Args:
+        radiance: B×3×H×W linear light in any unit, on any device.
+        shots: pictures in the bracket, taken by a typical camera.
+        stops: EV from the darkest to the brightest picture.
+        key: the middle of the bracket exposes the middle of the scene's range (between the 1st
+            and 99th percentile of luminance, in EV) to this share of the clip point.
+        contrast: strength of the S-curve, 0 for none.
+
+    Returns:
+        B×3×H×W display codes in 0..1.
     """
     batch, _, height, width = radiance.shape
     bracket = _bracket(radiance, shots, stops, key).flatten(0, 1)
@@ -54,12 +60,12 @@ def fusion(
     picture = bands.pop()
     while bands:
         picture = _double(picture, bands[-1].shape) + bands.pop()
-    picture = _bounded(picture)
+    picture = _roll_off(picture)
     return picture + contrast * (picture * picture * (3 - 2 * picture) - picture)
 
 
 def _bracket(radiance: Tensor, shots: int, stops: float, key: float) -> Tensor:
-    """B×shots×3×H×W display codes."""
+    """Return the bracket, B×shots×3×H×W display codes."""
     light = luminance(radiance).clamp_min(0).flatten(1)
     dark, bright = torch.quantile(light, light.new_tensor([0.01, 0.99]), dim=1)
     floor = 1e-5 * light.median(1).values + 1e-30
@@ -71,7 +77,7 @@ def _bracket(radiance: Tensor, shots: int, stops: float, key: float) -> Tensor:
 
 
 def _weights(shots: Tensor) -> Tensor:
-    """N×1×H×W: contrast × saturation × well-exposedness (σ = 0.2)."""
+    """Return N×1×H×W weights: contrast × saturation × well-exposedness (σ = 0.2)."""
     gray = (shots * shots.new_tensor(_GRAY).view(3, 1, 1)).sum(1, keepdim=True)
     padded = F.pad(gray, (1, 1, 1, 1), "replicate")
     sides = padded[..., 1:-1, :-2] + padded[..., 1:-1, 2:]
@@ -82,8 +88,8 @@ def _weights(shots: Tensor) -> Tensor:
     return contrast * saturation * exposedness + _NO_WEIGHT
 
 
-def _bounded(picture: Tensor) -> Tensor:
-    """Codes to 0..1: unchanged between toe and shoulder, bent smoothly outside, never cut."""
+def _roll_off(picture: Tensor) -> Tensor:
+    """Bring codes into 0..1 by smooth curves below the toe and above the shoulder."""
     toe = _TOE * torch.exp(picture.clamp(max=_TOE) / _TOE - 1)
     top = 1 - _SHOULDER
     shoulder = 1 - _SHOULDER * torch.exp((top - picture.clamp(min=top)) / _SHOULDER)
@@ -91,7 +97,7 @@ def _bounded(picture: Tensor) -> Tensor:
 
 
 def _halve(x: Tensor) -> Tensor:
-    """A level down in the Gaussian pyramid (Burt & Adelson 1983): ⌈n/2⌉ of both sides."""
+    """Reduce by one level of the Gaussian pyramid (Burt & Adelson 1983), to ⌈n/2⌉ on each side."""
     for axis in (-1, -2):
         x = x.transpose(axis, -1)
         size = (x.shape[-1] + 1) // 2
@@ -104,7 +110,7 @@ def _halve(x: Tensor) -> Tensor:
 
 
 def _double(x: Tensor, size: torch.Size) -> Tensor:
-    """A level up in the Gaussian pyramid, to the height and width of `size`."""
+    """Expand by one level of the Gaussian pyramid, to the height and width of `size`."""
     for axis in (-1, -2):
         x = x.transpose(axis, -1)
         x = F.pad(x, (1, 1, 0, 0), "replicate")

@@ -1,7 +1,7 @@
-"""Triplets (input LDR, true HDR, true LDR) by the virtual camera, a batch at a time.
+"""Triplets (input LDR, true HDR, true LDR), rendered by the virtual camera in batches.
 
-What is drawn is a `Shot`: plain numbers, made on the CPU from a seed, so that the same seed
-gives the same shots on every device. `render_triplets` turns shots into tensors.
+Views and shots are plain numbers, drawn on the CPU from a seed, so that a seed gives the same
+shots on every device. `render_triplets` turns them into tensors.
 """
 
 from __future__ import annotations
@@ -24,14 +24,23 @@ from drht_plugin.virtual_camera import Aim, Curve, HdrImage, Sensor
 
 @dataclass(frozen=True)
 class Shot:
-    """How one LDR picture is taken of a view.
+    """How one LDR picture of a view is taken.
 
-    stops: EV relative to the metered exposure. exponent, middle, srgb: camera curve (see
-    `camera.Curve`); shot_noise, read_noise, quantised, jpeg: see `camera.Sensor`;
-    metered_highlights: expose for the brightest 2 % instead of the mean (a backlit scene);
-    as_it_is: the exposure that the scene's own rendition has, instead of a metered one;
-    own_target: a well-exposed shot whose true LDR is itself, without its noise;
-    mosaic, smeared: see `camera.Sensor`.
+    Attributes:
+        stops: EV relative to the metered exposure.
+        exponent: see `virtual_camera.Curve`, as for `middle` and `srgb`.
+        middle: see `exponent`.
+        srgb: see `exponent`.
+        shot_noise: see `virtual_camera.Sensor.shot`.
+        read_noise: see `virtual_camera.Sensor.read`.
+        quantised: see `virtual_camera.Sensor`, as for the remaining traits of the sensor.
+        jpeg: JPEG quality 1..100, or 0 for none.
+        subsampled: whether the JPEG's chroma has half the resolution.
+        metered_highlights: expose for the brightest 2 % instead of the mean (a backlit scene).
+        as_it_is: use the exposure of the photograph itself instead of a metered one.
+        own_target: if the shot is well exposed, it is its own true LDR, without its noise.
+        mosaic: whether the noise was demosaicked.
+        denoised: whether the camera denoised the shot.
     """
 
     stops: float
@@ -42,22 +51,31 @@ class Shot:
     read_noise: float
     quantised: bool
     jpeg: int
-    halved: bool = False
+    subsampled: bool = False
     metered_highlights: bool = False
     as_it_is: bool = False
     own_target: bool = False
     mosaic: bool = False
-    smeared: bool = False
+    denoised: bool = False
 
 
 @dataclass(frozen=True)
 class ViewPlan:
     """One view of a scene, its look, and the shots taken of it.
 
-    red, blue: white-balance gains; saturation: factor of the chroma; contrast: exponent of the
-    light around its median; light: EV of light added in so many squares, row after row, smoothly,
-    or empty; page: seed of a page that the view is an inset of, see `pages`, or −1. All change
-    the scene as such, input and truth alike; a page has its own looks only.
+    The look changes the scene itself, so input and truth alike. Pages are not affected by it.
+
+    Attributes:
+        scene: index of the scene.
+        aim: where the camera looks.
+        red: white-balance gain of the red channel.
+        blue: white-balance gain of the blue channel.
+        saturation: factor of the chroma.
+        shots: the shots.
+        contrast: exponent of the light, relative to its median.
+        light: EV of added light on a grid of 4×4 squares, row by row, interpolated smoothly; or
+            empty.
+        page: seed of a page that the view is placed on, see `pages`; −1 for none.
     """
 
     scene: int
@@ -73,10 +91,13 @@ class ViewPlan:
 
 @dataclass(frozen=True)
 class Triplets:
-    """A batch of B×3×H×W pictures.
+    """A batch of pictures, float32.
 
-    ldr, true_ldr: display-encoded in 0..1; true_hdr: H = 1 at the input's clip point, at most
-    `H_MAX`; source_clipped: B×1×H×W, 1 where the source is clipped.
+    Attributes:
+        ldr: B×3×H×W input, display-encoded in 0..1.
+        true_hdr: B×3×H×W radiance H, 1 at the input's clip point, at most `H_MAX`.
+        true_ldr: B×3×H×W target, display-encoded in 0..1.
+        source_clipped: B×1×H×W, 1 where the source is clipped.
     """
 
     ldr: Tensor
@@ -87,14 +108,18 @@ class Triplets:
 
 @dataclass(frozen=True)
 class Mix:
-    """What a training draws beside plain views of its scenes; shares in 0..1.
+    """Which views a training draws; shares in 0..1.
 
-    photographs: of the views, of photographs, where there are any; negative: as many as there are.
-    renditions: of those, of well-exposed photographs (`HdrImage.rendition`).
-    pages: of the views of these, made pages or objects before white.
-    kept: of their other shots, exposed as they are, whose true LDR is themselves.
-    turned: views on their side or upside down. contrast: standard deviation of its exponent.
-    lit: views with a smooth light of their own, of up to 1.2 EV.
+    Attributes:
+        photographs: share of views of photographs rather than panoramas, if there are any;
+            negative to draw all scenes with equal probability.
+        renditions: share of well-exposed ones (`HdrImage.rendition`) among photographs.
+        pages: share of these that are placed on a page or a plain background.
+        kept: share of the other shots of these that keep the photograph's exposure and are their
+            own true LDR.
+        turned: share of views on their side or upside down.
+        contrast: standard deviation of the exponent of the light.
+        lit: share of views with smooth additional light of up to 1.2 EV.
     """
 
     photographs: float = -1.0
@@ -107,13 +132,18 @@ class Mix:
 
 
 PLAIN = Mix()
-"""Views of all scenes alike, as the evaluation draws them."""
+"""Unmodified views of all scenes with equal probability, as in the evaluation."""
 
 
 class Photographer:
-    """Draws views and shots at random, deterministic by seed.
+    """Draws random views and shots, the same for the same seed.
 
-    What `mix` adds is drawn from numbers of its own: plain views stay what they are without it.
+    What `mix` adds has a random generator of its own, so that it does not change the plain views.
+
+    Args:
+        scenes: images to take views of.
+        seed: seed of the generators.
+        mix: which views to draw.
     """
 
     def __init__(self, scenes: Sequence[HdrImage], seed: int, mix: Mix = PLAIN) -> None:
@@ -128,7 +158,15 @@ class Photographer:
         )
 
     def view(self, shots: int, scene: int | None = None) -> ViewPlan:
-        """A random view of a random (or the given) scene, with so many training shots."""
+        """Draw a view.
+
+        Args:
+            shots: number of random shots of it.
+            scene: index of the scene; None for a random one.
+
+        Returns:
+            The view with its shots.
+        """
         random = self._random
         if scene is None:
             scene = self._scene()
@@ -140,13 +178,13 @@ class Photographer:
             saturation=random.uniform(0.8, 1.3),
             shots=tuple(self.shot() for _ in range(shots)),
         )
-        return plan if self._mix == PLAIN else self._mixed(plan)
+        return plan if self._mix == PLAIN else self._add_variety(plan)
 
     def _scene(self) -> int:
         mix, more = self._mix, self._more
         if mix.photographs < 0:
             return int(self._random.integers(len(self._scenes)))
-        # Without scenes of a kind, those that there are stand in.
+        # If there are no scenes of the drawn kind, take another kind.
         of_photographs = self._photographs + self._renditions
         if more.random() >= mix.photographs or not of_photographs:
             choice = self._panoramas or of_photographs
@@ -156,8 +194,8 @@ class Photographer:
             choice = self._photographs or of_photographs
         return choice[int(more.integers(len(choice)))]
 
-    def _mixed(self, plan: ViewPlan) -> ViewPlan:
-        """A plain view with what the mix adds to it."""
+    def _add_variety(self, plan: ViewPlan) -> ViewPlan:
+        """Add what the mix asks for to a plain view."""
         mix, more = self._mix, self._more
         aim, shots = plan.aim, plan.shots
         if more.random() < mix.turned:
@@ -171,12 +209,12 @@ class Photographer:
         plan = replace(plan, aim=aim, contrast=contrast, light=light)
         if not self._scenes[plan.scene].rendition:
             return plan
-        # A developed photograph is as colourful as it should be.
+        # The colours of a finished photograph need less variation.
         plan = replace(plan, saturation=more.uniform(0.8, 1.08))
         if more.random() < mix.pages:
             shots = tuple(self._page_shot(shot) for shot in shots)
             return replace(plan, page=int(more.integers(1 << 31)), shots=shots)
-        return replace(plan, shots=tuple(self._kept(shot) for shot in shots))
+        return replace(plan, shots=tuple(self._own_exposure(shot) for shot in shots))
 
     def _page_shot(self, shot: Shot) -> Shot:
         kind, more = self._more.random(), self._more
@@ -185,7 +223,7 @@ class Photographer:
             stops = more.uniform(-3, -0.5) if kind < 0.8 else more.uniform(0.3, 1.5)
         return replace(shot, stops=stops, as_it_is=True, own_target=False, metered_highlights=False)
 
-    def _kept(self, shot: Shot) -> Shot:
+    def _own_exposure(self, shot: Shot) -> Shot:
         if self._more.random() >= self._mix.kept:
             return shot
         stops = float(self._more.normal(0, 0.12))
@@ -218,7 +256,14 @@ class Photographer:
         )
 
     def shot(self, stops: float | None = None) -> Shot:
-        """A random shot; `stops` fixes its exposure."""
+        """Draw a shot.
+
+        Args:
+            stops: EV relative to the metered exposure; None for a random one.
+
+        Returns:
+            The shot.
+        """
         random = self._random
         kind = random.random()
         own_target = highlights = False
@@ -248,11 +293,11 @@ class Photographer:
 
 
 _LIGHTS = 4
-"""Squares of a view's own light, each way."""
+"""Squares per side of the grid of additional light."""
 
 
 def _bright_directions(scene: HdrImage) -> np.ndarray:
-    """Yaw and pitch of directions drawn by how far their light is above the median, n×2."""
+    """Return n×2 yaw and pitch, where directions brighter than the median are more frequent."""
     if not scene.panorama:
         return np.zeros((1, 2))
     light = virtual_camera.luminance(scene.radiance[:3].float())[None]
@@ -274,32 +319,41 @@ def render_triplets(
     width: int,
     generator: torch.Generator,
 ) -> Triplets:
-    """Take every shot of every plan; the shots of a view share its true LDR.
+    """Render every shot of every view; the shots of a view share its true LDR.
 
-    height, width: multiples of 8. The noise comes from `generator`, which lives on the
-    scenes' device. All views are worked on at once; what decides what is computed is known
-    beforehand, so that no device is waited for.
+    All views are rendered at once, and nothing that was computed decides what to compute next, so
+    that the CPU never waits for the device.
+
+    Args:
+        scenes: images that `ViewPlan.scene` indexes, on one device.
+        plans: the views.
+        height: height in pixels, a multiple of 8.
+        width: width in pixels, a multiple of 8.
+        generator: source of the noise, on the scenes' device.
+
+    Returns:
+        The triplets of all shots, view by view.
     """
-    seen = virtual_camera.views(
+    planes = virtual_camera.views(
         [scenes[p.scene] for p in plans], [p.aim for p in plans], height, width
     )
-    radiance, clipped = seen[:, :3].clamp_min(0), seen[:, 3:]
+    radiance, clipped = planes[:, :3].clamp_min(0), planes[:, 3:]
     device = radiance.device
     radiance = _look(radiance, plans)
     paged = [i for i, plan in enumerate(plans) if plan.page >= 0]
     for i in paged:
         ground, mask = (
-            virtual_camera.sent(t, device) for t in draw_page(plans[i].page, height, width)
+            virtual_camera.to_device(t, device) for t in draw_page(plans[i].page, height, width)
         )
-        radiance[i] = ground * (1 - mask) + seen[i, :3].clamp(0, 1) * mask
+        radiance[i] = ground * (1 - mask) + planes[i, :3].clamp(0, 1) * mask
         clipped[i] = 0
     mapped = fusion(radiance)
     owner = [i for i, plan in enumerate(plans) for _ in plan.shots]
     shots = [shot for plan in plans for shot in plan.shots]
-    index = virtual_camera.sent(owner, device)
+    index = virtual_camera.to_device(owner, device)
 
     def flags(values: Iterable[bool]) -> Tensor:
-        return virtual_camera.sent(list(values), device)
+        return virtual_camera.to_device(list(values), device)
 
     exposure = virtual_camera.metered_exposure(radiance)
     bright = torch.quantile(virtual_camera.luminance(radiance).flatten(1), 0.98, dim=1)
@@ -307,13 +361,13 @@ def render_triplets(
     metered = torch.where(
         flags(s.metered_highlights for s in shots), highlights[index], exposure[index]
     )
-    kept = flags(s.as_it_is for s in shots)
-    metered = torch.where(kept, torch.ones_like(metered), metered)
-    stops = torch.exp2(virtual_camera.sent([s.stops for s in shots], device))
+    unmetered = flags(s.as_it_is for s in shots)
+    metered = torch.where(unmetered, torch.ones_like(metered), metered)
+    stops = torch.exp2(virtual_camera.to_device([s.stops for s in shots], device))
     exposed = radiance[index] * (metered * stops).view(-1, 1, 1, 1)
     curve, sensor = cameras(shots, device)
     ldr = virtual_camera.shoot(exposed, curve, sensor, generator)
-    own = flags(s.own_target for s in shots) & (kept | _well_exposed(exposed))
+    own = flags(s.own_target for s in shots) & (unmetered | _well_exposed(exposed))
     target = torch.where(own.view(-1, 1, 1, 1), curve.encode(exposed), mapped[index])
     of_page = flags(plans[i].page >= 0 for i in owner).view(-1, 1, 1, 1)
     if paged:
@@ -322,50 +376,61 @@ def render_triplets(
 
 
 def cameras(shots: Sequence[Shot], device: torch.device) -> tuple[Curve, Sensor]:
-    """The camera curve and the sensor of each shot."""
+    """Collect the camera curves and sensors of shots into tensors.
+
+    Args:
+        shots: the shots.
+        device: where the tensors go, except those that stay on the CPU (see `Sensor`).
+
+    Returns:
+        The curves and the sensors, with a value per shot.
+    """
 
     def values(name: str, dtype: torch.dtype = torch.float32) -> Tensor:
         return torch.tensor([getattr(s, name) for s in shots], dtype=dtype)
 
     def flags(name: str) -> Tensor | None:
-        """None where there are none, so that they cost nothing."""
+        """Return None if no shot has the trait, so that it costs nothing."""
         given = values(name, torch.bool)
-        return virtual_camera.sent(given, device) if bool(given.any()) else None
+        return virtual_camera.to_device(given, device) if bool(given.any()) else None
 
     curve = Curve(
-        exponent=virtual_camera.sent(values("exponent"), device),
-        middle=virtual_camera.sent(values("middle"), device),
-        srgb=virtual_camera.sent(values("srgb", torch.bool), device),
+        exponent=virtual_camera.to_device(values("exponent"), device),
+        middle=virtual_camera.to_device(values("middle"), device),
+        srgb=virtual_camera.to_device(values("srgb", torch.bool), device),
     )
     sensor = Sensor(
-        shot=virtual_camera.sent(values("shot_noise"), device),
-        read=virtual_camera.sent(values("read_noise"), device),
-        quantised=virtual_camera.sent(values("quantised", torch.bool), device),
-        # These two stay on the CPU, see `camera.Sensor`.
+        shot=virtual_camera.to_device(values("shot_noise"), device),
+        read=virtual_camera.to_device(values("read_noise"), device),
+        quantised=virtual_camera.to_device(values("quantised", torch.bool), device),
+        # These two stay on the CPU, see `Sensor`.
         jpeg=values("jpeg"),
-        halved=values("halved", torch.bool),
+        subsampled=values("subsampled", torch.bool),
         mosaic=flags("mosaic"),
-        smeared=flags("smeared"),
+        denoised=flags("denoised"),
     )
     return curve, sensor
 
 
 def _look(radiance: Tensor, plans: Sequence[ViewPlan]) -> Tensor:
+    """Apply white balance, saturation, contrast and additional light."""
     device = radiance.device
-    gains = virtual_camera.sent([[p.red, 1.0, p.blue] for p in plans], device)
+    gains = virtual_camera.to_device([[p.red, 1.0, p.blue] for p in plans], device)
     radiance = radiance * gains.view(-1, 3, 1, 1)
-    saturation = virtual_camera.sent([p.saturation for p in plans], device).view(-1, 1, 1, 1)
+    saturation = virtual_camera.to_device([p.saturation for p in plans], device).view(-1, 1, 1, 1)
     light = virtual_camera.luminance(radiance)
     radiance = (light + (radiance - light) * saturation).clamp_min(0)
     if any(p.contrast != 1 for p in plans):
-        exponent = virtual_camera.sent([p.contrast - 1 for p in plans], device).view(-1, 1, 1, 1)
+        exponent = virtual_camera.to_device([p.contrast - 1 for p in plans], device).view(
+            -1, 1, 1, 1
+        )
         light = virtual_camera.luminance(radiance)
         middle = light.flatten(1).median(1).values.view(-1, 1, 1, 1).clamp_min(1e-6)
-        # Within six EV of the middle; beyond, light is scaled alike.
+        # Beyond six EV from the middle, the gain stays constant.
         radiance = radiance * (light / middle).clamp(1 / 64, 64) ** exponent
     if any(p.light for p in plans):
         none = (0.0,) * (_LIGHTS * _LIGHTS)
-        squares = virtual_camera.sent([p.light or none for p in plans], device)
+        squares = virtual_camera.to_device([p.light or none for p in plans], device)
         squares = squares.view(-1, 1, _LIGHTS, _LIGHTS)
         stops = F.interpolate(squares, radiance.shape[-2:], mode="bicubic", align_corners=False)
         radiance = radiance * torch.exp2(stops)
@@ -373,6 +438,6 @@ def _look(radiance: Tensor, plans: Sequence[ViewPlan]) -> Tensor:
 
 
 def _well_exposed(exposed: Tensor) -> Tensor:
-    """Whether a shot holds its scene: at most 1.5 % clipped and 10 % five stops below."""
+    """Return which shots have less than 1.5 % clipped and less than 10 % six stops below that."""
     light = virtual_camera.luminance(exposed).flatten(1)
     return ((light > 1).float().mean(1) < 0.015) & ((light < 1 / 64).float().mean(1) < 0.1)

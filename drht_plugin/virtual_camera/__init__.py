@@ -1,14 +1,14 @@
-"""The virtual camera: HDR images to views, exposures and LDR shots.
+"""A virtual camera that takes badly exposed LDR pictures of HDR images.
 
-Used for training, evaluation and examples. Everything works on batches of torch tensors, on the
-CPU or a GPU, and is deterministic by the generator given. Radiance is scene-linear, BT.709
-primaries, in a unit that is free for each scene; after `expose` it is H, with H = 1 at the
-camera's clip point.
+Training, evaluation and the examples use it: project a view, multiply it by an exposure, and
+`shoot` it. All functions work on batches of torch tensors, on the CPU or a GPU; the noise depends
+only on the generator given. Radiance is scene-linear with BT.709 primaries, in any unit. After
+multiplication by the exposure it is H, with H = 1 at the camera's clip point.
 """
 
 from drht_plugin.virtual_camera.exposure import Curve, display_codes, metered_exposure
 from drht_plugin.virtual_camera.jpeg_loss import jpeg
-from drht_plugin.virtual_camera.light import box_mean, luminance, sent
+from drht_plugin.virtual_camera.light import box_mean, luminance, to_device
 from drht_plugin.virtual_camera.projection import Aim, HdrImage, view, views
 from drht_plugin.virtual_camera.sensor import Sensor, shoot
 
@@ -22,8 +22,8 @@ __all__ = [
     "jpeg",
     "luminance",
     "metered_exposure",
-    "sent",
     "shoot",
+    "to_device",
     "view",
     "views",
 ]

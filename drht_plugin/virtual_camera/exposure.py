@@ -1,4 +1,4 @@
-"""Exposure by a meter, and a camera's curve from radiance to display codes."""
+"""Exposure metering, and a camera's response curve from radiance to display codes."""
 
 from __future__ import annotations
 
@@ -13,9 +13,16 @@ from drht_plugin.virtual_camera.light import luminance
 
 
 def metered_exposure(radiance: Tensor, mean: float = 0.2) -> Tensor:
-    """The factor that brings the mean of min(luminance, 1) to `mean`, as a camera's meter does.
+    """Return the exposure that a camera's meter would choose.
 
-    B×3×H×W linear radiance to B factors, to 1 % accuracy.
+    It is the factor that brings the mean of min(luminance, 1) to `mean`.
+
+    Args:
+        radiance: B×3×H×W linear radiance.
+        mean: wanted mean, 0..1.
+
+    Returns:
+        B factors, accurate to 1 %.
     """
     light = F.adaptive_avg_pool2d(luminance(radiance), 64).flatten(1)
     light = light / light.median(1, keepdim=True).values.clamp_min(1e-9)
@@ -32,11 +39,15 @@ def metered_exposure(radiance: Tensor, mean: float = 0.2) -> Tensor:
 
 @dataclass(frozen=True)
 class Curve:
-    """Camera curves of a batch: coded = (1 + s)·H^n / (H^n + s), 1 at the clip point.
+    """Camera response curves of a batch: code = (1 + s)·H^n / (H^n + s), which is 1 for H = 1.
 
-    A Naka–Rushton curve with toe `exponent` n and `middle`, the radiance coded as 0.5 (measured
-    cameras: 0.10 to 0.15; the sRGB curve: 0.216). Where `srgb` is set, the sRGB curve instead.
-    Each is a tensor of B values.
+    This is a Naka–Rushton curve. Each attribute is a tensor of B values.
+
+    Attributes:
+        exponent: n, which shapes the toe.
+        middle: radiance H that is coded as 0.5 (measured cameras: 0.10 to 0.15; the sRGB curve:
+            0.216); it determines s.
+        srgb: bool, whether to use the sRGB curve instead.
     """
 
     exponent: Tensor
@@ -44,7 +55,14 @@ class Curve:
     srgb: Tensor
 
     def encode(self, radiance: Tensor) -> Tensor:
-        """B×3×H×W radiance in 0..1 to display codes in 0..1."""
+        """Encode radiance as display codes.
+
+        Args:
+            radiance: B×3×H×W radiance H; values outside 0..1 are clipped.
+
+        Returns:
+            B×3×H×W display codes in 0..1.
+        """
         n = self.exponent.view(-1, 1, 1, 1)
         h = self.middle.view(-1, 1, 1, 1) ** n
         s = 0.5 * h / (0.5 - h)
@@ -54,7 +72,14 @@ class Curve:
 
 
 def display_codes(linear: Tensor) -> Tensor:
-    """Linear light ≥ 0 to display codes (IEC 61966-2-1)."""
+    """Encode linear light with the sRGB curve (IEC 61966-2-1).
+
+    Args:
+        linear: linear light, 0 or more, of any shape.
+
+    Returns:
+        Display codes of the same shape; 1 for 1.
+    """
     return torch.where(
         linear <= SRGB_LINEAR_END,
         linear * 12.92,

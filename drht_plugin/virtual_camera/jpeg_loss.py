@@ -1,4 +1,4 @@
-"""The loss of a baseline JPEG, on tensors."""
+"""Loss of baseline JPEG compression, on tensors."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from drht_plugin.virtual_camera.light import sent
+from drht_plugin.virtual_camera.light import to_device
 
 _JPEG_LUMA = (
     (16, 11, 10, 16, 24, 40, 51, 61),
@@ -29,20 +29,26 @@ _JPEG_CHROMA = (
 _YCBCR = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
 
 
-def jpeg(coded: Tensor, quality: Tensor, halved: Tensor | None = None) -> Tensor:
-    """The loss of a baseline JPEG (ITU-T T.81, Annex K tables).
+def jpeg(coded: Tensor, quality: Tensor, subsampled: Tensor | None = None) -> Tensor:
+    """Simulate the loss of baseline JPEG compression (ITU-T T.81, tables of Annex K).
 
-    B×3×H×W codes in 0..1, sides multiples of 8; `quality` has B values, 0 leaves as it is. Where
-    `halved`, chroma is stored at half the resolution (sides then multiples of 16).
+    Args:
+        coded: B×3×H×W display codes in 0..1; H and W are multiples of 8, or of 16 with subsampled
+            chroma.
+        quality: B values in 1..100, or 0 to leave the picture unchanged.
+        subsampled: B bools, whether chroma has half the resolution; None for none.
+
+    Returns:
+        B×3×H×W display codes in 0..1.
     """
     chosen = torch.nonzero(quality > 0).flatten()
     if not len(chosen):
         return coded
     device = coded.device
-    if halved is not None:
-        half = sent(torch.nonzero(halved[chosen.to(halved.device)]).flatten(), device)
-    q = sent(quality[chosen], device).view(-1, 1, 1, 1, 1, 1)
-    chosen = sent(chosen, device)
+    if subsampled is not None:
+        half = to_device(torch.nonzero(subsampled[chosen.to(subsampled.device)]).flatten(), device)
+    q = to_device(quality[chosen], device).view(-1, 1, 1, 1, 1, 1)
+    chosen = to_device(chosen, device)
     picture = coded[chosen]
     scale = torch.where(q < 50, 5000 / q, 200 - 2 * q) / 100
     luma = coded.new_tensor(_JPEG_LUMA)
@@ -54,7 +60,7 @@ def jpeg(coded: Tensor, quality: Tensor, halved: Tensor | None = None) -> Tensor
     dct[0] *= math.sqrt(0.5)
 
     def coarse(planes: Tensor, table: Tensor) -> Tensor:
-        """Planes B×C×H×W, their 8×8 blocks quantised by tables (B or 1)×C×1×8×1×8."""
+        """Quantise the 8×8 blocks of B×C×H×W planes by tables of (B or 1)×C×1×8×1×8."""
         batch, channels, height, width = planes.shape
         blocks = planes.reshape(batch, channels, height // 8, 8, width // 8, 8)
         spectrum = torch.einsum("ui,bcyixj,vj->bcyuxv", dct, blocks, dct)
@@ -62,11 +68,11 @@ def jpeg(coded: Tensor, quality: Tensor, halved: Tensor | None = None) -> Tensor
         return torch.einsum("ui,bcyuxv,vj->bcyixj", dct, spectrum, dct).reshape(planes.shape)
 
     to_ycc = torch.tensor(_YCBCR)
-    ycc, back = sent(to_ycc, device), sent(torch.linalg.inv(to_ycc), device)
+    ycc, back = to_device(to_ycc, device), to_device(torch.linalg.inv(to_ycc), device)
     planes = torch.einsum("ij,bjhw->bihw", ycc, picture)
     planes[:, 0] -= 0.5
     whole = coarse(planes, table)
-    if halved is not None and len(half):
+    if subsampled is not None and len(half):
         small = coarse(F.avg_pool2d(planes[half, 1:], 2), table[half, 1:])
         size = planes.shape[-2:]
         whole[half, 1:] = F.interpolate(small, size, mode="bilinear", align_corners=False)

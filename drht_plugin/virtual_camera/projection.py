@@ -1,4 +1,4 @@
-"""Views of HDR images: where a camera looks, and what it sees."""
+"""Projection of views from HDR images."""
 
 from __future__ import annotations
 
@@ -10,17 +10,20 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from drht_plugin.virtual_camera.light import sent
+from drht_plugin.virtual_camera.light import to_device
 
 
 @dataclass(frozen=True)
 class HdrImage:
-    """An HDR image to take pictures of.
+    """An HDR image, or a photograph in linear light, to take pictures of.
 
-    radiance: 4×H×W float tensor: linear RGB ≥ 0, and 1 where the source itself is clipped.
-    panorama: equirectangular, horizontally periodic, first row = zenith; else a photograph.
-    rendition: a photograph that was exposed well: 1.0 is its white, and as it is, it is a good
-    picture of its scene.
+    Attributes:
+        name: name of the image.
+        radiance: 4×H×W float tensor: linear RGB, 0 or more, and a mask that is 1 where the source
+            itself is clipped.
+        panorama: whether it is equirectangular, with the zenith in the first row; otherwise it is
+            a perspective picture.
+        rendition: whether it is a well-exposed photograph, whose white is 1.0.
     """
 
     name: str
@@ -31,9 +34,17 @@ class HdrImage:
 
 @dataclass(frozen=True)
 class Aim:
-    """Where a view looks. Angles in radians; x, y and zoom concern photographs.
+    """Direction and size of a view.
 
-    x, y: centre in 0..1 of the image; zoom: the view's height as a share of the largest that fits.
+    Attributes:
+        yaw: angle to the right in radians, for panoramas.
+        pitch: angle upwards in radians, for panoramas.
+        roll: rotation about the line of sight in radians.
+        field_of_view: angle across the longer side in radians, for panoramas.
+        x: horizontal position in 0..1, for other images.
+        y: vertical position in 0..1, for other images.
+        zoom: size of the view relative to the largest that fits, for other images.
+        mirrored: whether left and right are swapped.
     """
 
     yaw: float = 0.0
@@ -47,16 +58,34 @@ class Aim:
 
 
 def view(scene: HdrImage, aim: Aim, height: int, width: int) -> Tensor:
-    """What the camera sees: 4×height×width linear radiance and clip mask; see `views`."""
+    """Project one view; see `views`.
+
+    Args:
+        scene: the image.
+        aim: where the camera looks.
+        height: height in pixels.
+        width: width in pixels.
+
+    Returns:
+        4×height×width linear radiance and clip mask.
+    """
     return views([scene], [aim], height, width)[0]
 
 
 def views(scenes: Sequence[HdrImage], aims: Sequence[Aim], height: int, width: int) -> Tensor:
-    """What the camera sees of each scene: B×4×height×width linear radiance and clip mask.
+    """Project a view of each image.
 
-    Panoramas are projected gnomonically, `field_of_view` across the view's longer side.
-    Each pixel is the mean of 2×2 bilinear samples. Scenes lie on one device. On the CPU, a view
-    whose sides are multiples of 8 has the same bits whichever batch it is in.
+    Panoramas are projected gnomonically. Each pixel is the mean of 2×2 bilinear samples. On the
+    CPU, a view whose sides are multiples of 8 has the same bits in every batch.
+
+    Args:
+        scenes: B images, all on one device.
+        aims: B aims.
+        height: height in pixels.
+        width: width in pixels.
+
+    Returns:
+        B×4×height×width linear radiance and clip mask.
     """
     device = scenes[0].radiance.device
     result = torch.empty(len(scenes), 4, height, width, device=device)
@@ -64,18 +93,18 @@ def views(scenes: Sequence[HdrImage], aims: Sequence[Aim], height: int, width: i
         chosen, aimed = [scenes[i] for i in which], [aims[i] for i in which]
         lay_out = _gnomonic if chosen[0].panorama else _crop
         grid = lay_out(chosen[0], aimed, 2 * height, 2 * width)
-        mirrored = sent([aim.mirrored for aim in aimed], device).view(-1, 1, 1, 1)
+        mirrored = to_device([aim.mirrored for aim in aimed], device).view(-1, 1, 1, 1)
         grid = torch.where(mirrored, grid.flip(2), grid)
         source = torch.stack([scene.radiance for scene in chosen])
         if chosen[0].panorama:
             source = torch.cat([source[..., -1:], source, source[..., :1]], -1)
         samples = F.grid_sample(source.float(), grid, "bilinear", "border", align_corners=False)
-        result[sent(which, device)] = F.avg_pool2d(samples, 2)
+        result[to_device(which, device)] = F.avg_pool2d(samples, 2)
     return result
 
 
 def _alike(scenes: Sequence[HdrImage]) -> list[list[int]]:
-    """Indices of scenes of one kind and size, which are looked at together."""
+    """Group the indices of scenes of the same kind and size, which are projected together."""
     groups: dict[tuple[bool, torch.Size], list[int]] = {}
     for index, scene in enumerate(scenes):
         groups.setdefault((scene.panorama, scene.radiance.shape), []).append(index)
@@ -83,7 +112,7 @@ def _alike(scenes: Sequence[HdrImage]) -> list[list[int]]:
 
 
 def _plane(height: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Pixel centres with the longer side spanning −1..1."""
+    """Return the coordinates of pixel centres, with the longer side spanning −1..1."""
     longer = max(height, width)
     y = (torch.arange(height, device=device) + 0.5 - height / 2) * (2 / longer)
     x = (torch.arange(width, device=device) + 0.5 - width / 2) * (2 / longer)
@@ -91,11 +120,12 @@ def _plane(height: int, width: int, device: torch.device) -> tuple[Tensor, Tenso
 
 
 def _each(rows: list[tuple[float, ...]], device: torch.device) -> list[Tensor]:
-    """Numbers of each view, as tensors B×1×1 that apply to its plane."""
-    return [column.view(-1, 1, 1) for column in sent(rows, device).unbind(1)]
+    """Return each column of numbers per view as a B×1×1 tensor."""
+    return [column.view(-1, 1, 1) for column in to_device(rows, device).unbind(1)]
 
 
 def _gnomonic(scene: HdrImage, aims: Sequence[Aim], height: int, width: int) -> Tensor:
+    """Return the sampling grid of panorama views, B×height×width×2 in −1..1."""
     y, x = _plane(height, width, scene.radiance.device)
     reach, roll_cos, roll_sin, pitch_cos, pitch_sin, yaw = _each(
         [
@@ -118,13 +148,14 @@ def _gnomonic(scene: HdrImage, aims: Sequence[Aim], height: int, width: int) -> 
     latitude = torch.atan2(up, torch.hypot(right, forward))
     columns = scene.radiance.shape[-1]
     turn = torch.remainder(longitude / (2 * math.pi) + 0.5, 1.0)
-    # One column was added on each side for the wrap.
+    # The source has an additional column on each side, copied from the other.
     u = (turn * columns + 1) * (2 / (columns + 2)) - 1
     v = -latitude * (2 / math.pi)
     return torch.stack([u, v], -1)
 
 
 def _crop(scene: HdrImage, aims: Sequence[Aim], height: int, width: int) -> Tensor:
+    """Return the sampling grid of views of other images, B×height×width×2 in −1..1."""
     rows, columns = scene.radiance.shape[-2:]
     y, x = _plane(height, width, scene.radiance.device)
     longer = max(height, width)

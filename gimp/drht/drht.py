@@ -1,9 +1,12 @@
 #!/usr/bin/env python3
 """GIMP 3: Filters ▸ Enhance ▸ Recover Exposure (DRHT).
 
-This file runs in GIMP's own Python, with GIMP's bindings and the standard library alone. The pixels
-are corrected by a child process, `drht worker`, whose command `drht gimp install` writes into
-`worker.json` beside this file. What the two say to each other: docs/worker-protocol.md.
+This file runs in GIMP's own Python and uses only GIMP's bindings and the standard library. A child
+process, `drht worker`, corrects the pixels. `drht gimp install` writes the command that starts it
+into `worker.json` beside this file. docs/worker-protocol.md describes the protocol.
+
+The functions that work on pixels are generators, called steps here: they yield the share of the
+work that is done, 0 to 1, so that the dialog stays responsive.
 """
 
 import base64
@@ -32,54 +35,64 @@ PROTOCOL = 1
 
 NEW_LAYER, IN_PLACE = "new-layer", "in-place"
 
-_HEAD = struct.Struct("<4sI")
+_HEADER = struct.Struct("<4sI")
 _MAGIC = b"DRHT"
 _LONGEST = 1 << 16
-_LONGEST_PROFILE = 45000  # in Base64 it has to fit into a message
+_LONGEST_PROFILE = 45000  # bytes; encoded in Base64 it must fit into a message
 _BAND_BYTES = 4 << 20
 _PREVIEW_SIDE = 640
 _HELLO_SECONDS = 120
 _SHARES = {"load": (0.0, 0.1), "survey": (0.1, 0.4), "render": (0.4, 0.9), "store": (0.9, 1.0)}
-_INSTALL = "In a terminal, run `drht gimp install` from where drht_plugin is installed."
+_INSTALL = (
+    "Run `drht gimp install` in a terminal, in the environment where drht_plugin is installed."
+)
 
 _DTYPES = {"u8": "uint8", "u16": "uint16", "half": "float16", "float": "float32"}
 _BYTES = {"uint8": 1, "uint16": 2, "float16": 2, "float32": 4}
 
 _DETAIL_LABELS = {
     "auto": "Automatic",
-    "guided": "Guided (detail from the picture)",
-    "network": "Network (detail from a network)",
+    "guided": "Guided (detail from the picture, fast)",
+    "network": "Network (less noise in shadows, slow)",
 }
 
 
 class Problem(Exception):
-    """What keeps the correction from being done, in words for the user."""
+    """Why the correction cannot be done, as a message for the user."""
 
 
 # The worker ---------------------------------------------------------------------------------------
 
 
 def read_setup():
-    """What `drht gimp install` wrote: the worker's command and what it can do."""
+    """Read worker.json: the worker's command, and the kinds of detail that it has.
+
+    Raises:
+        Problem: it is missing or malformed.
+    """
     path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "worker.json")
     try:
         with open(path, encoding="utf-8") as file:
             setup = json.load(file)
         command, details = setup["command"], setup["details"]
         if not all(isinstance(each, str) for each in [*command, *details]) or not command:
-            raise ValueError("command and details are lists of text")
+            raise ValueError("command and details must be lists of text")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise Problem(
-            f"The plug-in does not know where drht_plugin is installed: {path} cannot be used "
+            f"The plug-in does not know where drht_plugin is installed: {path} cannot be read "
             f"({error}).\n{_INSTALL}"
         ) from error
     return setup
 
 
 class Worker:
-    """The child process that corrects; it ends when this object, or this process, does.
+    """The child process that corrects; `close` ends it, and so does the end of this process.
 
-    patience: seconds that a step may wait for the worker before it yields.
+    Args:
+        patience: longest time that a step waits for the worker before it yields, in seconds.
+
+    Raises:
+        Problem: the worker cannot be started.
     """
 
     def __init__(self, patience):
@@ -87,7 +100,7 @@ class Worker:
         self._arrivals = queue.Queue()
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115
         command = read_setup()["command"]
-        # GIMP's own settings for Python and libraries are not the worker's.
+        # GIMP's settings for its own Python and libraries must not reach the worker.
         foreign = ("PYTHON", "LD_", "DYLD_", "GI_", "GIO_")
         environment = {k: v for k, v in os.environ.items() if not k.startswith(foreign)}
         flags = {"creationflags": subprocess.CREATE_NO_WINDOW} if sys.platform == "win32" else {}
@@ -103,13 +116,13 @@ class Worker:
         except OSError as error:
             self._stderr.close()
             raise Problem(
-                f"The worker cannot be started: {command[0]}: {error.strerror}. The Python that "
-                f"drht_plugin was installed in may have been moved or removed.\n{_INSTALL}"
+                f"The worker cannot be started: {command[0]}: {error.strerror}. Perhaps the Python "
+                f"in which drht_plugin was installed has been moved or removed.\n{_INSTALL}"
             ) from error
         threading.Thread(target=self._listen, daemon=True).start()
 
     def greet(self):
-        """Steps of the handshake; gives the worker's version."""
+        """Check in steps that the worker speaks this plug-in's protocol; return its version."""
         try:
             reply = yield from self.ask("hello", limit=_HELLO_SECONDS, protocol=PROTOCOL)
         except Refusal as error:
@@ -118,13 +131,29 @@ class Worker:
             reply = {}
         if reply.get("protocol") != PROTOCOL:
             raise Problem(
-                f"The worker is of another version of drht_plugin than this plug-in ({VERSION}): "
-                f"they do not understand each other.\n{_INSTALL}"
+                f"The worker is from another version of drht_plugin than this plug-in ({VERSION}) "
+                f"and speaks a different protocol.\n{_INSTALL}"
             )
         return reply.get("version")
 
     def ask(self, kind, limit=None, **fields):
-        """Steps of a request, each yielding the share that is done; gives the reply."""
+        """Send a request and wait for its reply in steps.
+
+        Args:
+            kind: type of the request.
+            limit: longest time to wait for an answer, in seconds; None for no limit.
+            fields: fields of the request.
+
+        Yields:
+            The share of the work that is done, 0 to 1.
+
+        Returns:
+            The reply.
+
+        Raises:
+            Refusal: the worker refuses the request.
+            Problem: the worker has ended or does not answer.
+        """
         self._number += 1
         self._send({"type": kind, "id": self._number, **fields})
         end = None if limit is None else time.monotonic() + limit
@@ -134,15 +163,15 @@ class Worker:
                 message = self._arrivals.get(timeout=self._patience)
             except queue.Empty:
                 if end is not None and time.monotonic() > end:
-                    raise self._problem("The worker does not answer") from None
+                    raise self._worker_problem("The worker does not answer") from None
                 yield share
                 continue
             if isinstance(message, str):
-                raise self._problem(message)
+                raise self._worker_problem(message)
             if message.get("type") == "error" and message.get("id") in (None, self._number):
                 raise Refusal(str(message.get("code")), str(message.get("message")))
             if message.get("id") != self._number:
-                continue  # of a request that nobody waits for any more
+                continue  # belongs to a request that was abandoned
             if message.get("type") == "done":
                 return message
             with contextlib.suppress(TypeError, ValueError):
@@ -150,7 +179,7 @@ class Worker:
             yield share
 
     def close(self):
-        """End the worker, whatever it is doing."""
+        """End the worker at once."""
         self._process.kill()
         self._process.wait()
         for stream in (self._process.stdin, self._process.stdout, self._stderr):
@@ -160,21 +189,21 @@ class Worker:
     def _send(self, message):
         body = json.dumps(message).encode()
         try:
-            self._process.stdin.write(_HEAD.pack(_MAGIC, len(body)) + body)
+            self._process.stdin.write(_HEADER.pack(_MAGIC, len(body)) + body)
             self._process.stdin.flush()
         except (OSError, ValueError):
-            raise self._problem("The worker has ended") from None
+            raise self._worker_problem("The worker has ended") from None
 
     def _listen(self):
-        """Read messages into the queue; a text says why there are no more."""
+        """Read messages into the queue; finally, add the reason why there are no more, as text."""
         source = self._process.stdout
         try:
             while True:
-                head = source.read(_HEAD.size)
+                head = source.read(_HEADER.size)
                 if not head:
-                    self._arrivals.put("The worker has ended before its work was done")
+                    self._arrivals.put("The worker has ended before it was done")
                     return
-                magic, length = _HEAD.unpack(head)
+                magic, length = _HEADER.unpack(head)
                 if magic != _MAGIC or length > _LONGEST:
                     raise ValueError(head)
                 message = json.loads(source.read(length).decode())
@@ -182,10 +211,10 @@ class Worker:
                     raise ValueError(message)
                 self._arrivals.put(message)
         except (OSError, ValueError, struct.error, RecursionError):
-            self._arrivals.put("The worker's answer makes no sense")
+            self._arrivals.put("The worker sent an invalid answer")
 
-    def _problem(self, what):
-        """A problem with what the worker said last, and how it ended."""
+    def _worker_problem(self, what):
+        """Return a problem with the worker's exit code and the last lines of its output."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=2)
         code = self._process.poll()
@@ -193,39 +222,47 @@ class Worker:
         self._stderr.seek(0, os.SEEK_END)
         self._stderr.seek(max(0, self._stderr.tell() - 2000))
         lines = self._stderr.read().decode(errors="replace").strip().splitlines()[-8:]
-        said = "\nIt said:\n" + "\n".join(lines) if lines else ""
+        output = "\nOutput of the worker:\n" + "\n".join(lines) if lines else ""
         return Problem(
-            f"{what}{how}. The image is unchanged.\nTry again; if it happens again, "
-            f"`drht gimp check` in a terminal says what is wrong.{said}"
+            f"{what}{how}. The image is unchanged.\nTry again. If it happens again, run "
+            f"`drht gimp check` in a terminal to find out what is wrong.{output}"
         )
 
 
 class Refusal(Problem):
-    """The worker's own word on why it does not do what was asked."""
+    """A request that the worker refuses.
+
+    Args:
+        code: the protocol's error code.
+        message: the worker's reason.
+    """
 
     def __init__(self, code, message):
-        super().__init__(f"The worker cannot do it: {message}")
+        super().__init__(f"The worker cannot do this: {message}")
         self.code = code
 
 
 # Pixels -------------------------------------------------------------------------------------------
 
 
-class Layout:
-    """How a layer's pixels are given to the worker.
+class PixelFormat:
+    """How a layer's pixels are passed to the worker.
 
-    They stay in the layer's own colour space and encoding; precisions that the worker does not
-    have, 32-bit integers and doubles, go as floats.
+    They keep the layer's colour space and encoding. Precisions that the worker does not support,
+    32-bit integers and doubles, are converted to floats.
+
+    Args:
+        drawable: the layer.
     """
 
     def __init__(self, drawable):
         own = drawable.get_format()
-        # Such as "R'G'B'A u8": the name of what a pixel holds, and of its type.
+        # Such as "R'G'B'A u8": the components of a pixel, and their type.
         components, _, kind = Babl.format_get_encoding(own).rpartition(" ")
         self.dtype = _DTYPES.get(kind, "float32")
         name = "float" if kind not in _DTYPES else kind
         self.channels = (3 if "G" in components else 1) + components.endswith("A")
-        # A mark on the letters says that they are display-encoded.
+        # Components marked with ' or ~ are display-encoded.
         self.transfer = "srgb" if "'" in components or "~" in components else "linear"
         space = Babl.format_get_space(own)
         self.format = Babl.get_name(Babl.format_with_space(f"{components} {name}", space))
@@ -233,7 +270,17 @@ class Layout:
 
 
 class Picture:
-    """A picture in the file that it shares with the worker: its pixels, then the result."""
+    """A picture in a file shared with the worker, which holds the pixels and then the result.
+
+    Args:
+        reply: the worker's reply, with the file.
+        layout: format of the pixels.
+        width: width in pixels.
+        height: height in pixels.
+
+    Raises:
+        Problem: the file cannot be opened.
+    """
 
     def __init__(self, reply, layout, width, height):
         self.number, self.width, self.height = reply["picture"], width, height
@@ -245,30 +292,30 @@ class Picture:
         except OSError as error:
             raise Problem(
                 f"The worker's file {reply['path']} cannot be opened: {error.strerror}.\n"
-                "GIMP and the worker have to see the same folders."
+                "GIMP and the worker must have access to the same folders."
             ) from error
 
-    def copy_in(self, buffer):
-        """Steps that take the pixels from a buffer."""
+    def read_from(self, buffer):
+        """Copy the pixels from a GEGL buffer, in steps."""
         for rectangle, place in self._bands():
             data = buffer.get(rectangle, 1.0, self._layout.format, Gegl.AbyssPolicy.NONE)
             if len(data) != rectangle.height * self.row_bytes:
-                raise Problem("GIMP gave fewer pixels than the layer has.")
+                raise Problem("GIMP returned fewer pixels than the layer has.")
             self._file.seek(place)
             view = memoryview(data)
             while view:
                 view = view[self._file.write(view) :]
             yield (rectangle.y + rectangle.height) / self.height
 
-    def copy_out(self, buffer):
-        """Steps that put the result into a buffer."""
+    def write_to(self, buffer):
+        """Copy the result into a GEGL buffer, in steps."""
         for rectangle, place in self._bands():
             data = self._read(self._result + place, rectangle.height * self.row_bytes)
             buffer.set(rectangle, self._layout.format, data)
             yield (rectangle.y + rectangle.height) / self.height
 
-    def shown(self, corrected):
-        """The pixels, or the result, as bytes of sRGB with alpha, for the screen."""
+    def to_screen(self, corrected):
+        """Return the pixels, or the result if `corrected`, as bytes of sRGB with alpha."""
         whole = Gegl.Rectangle.new(0, 0, self.width, self.height)
         place = self._result if corrected else 0
         buffer = Gegl.Buffer.new(self._layout.format, 0, 0, self.width, self.height)
@@ -277,7 +324,7 @@ class Picture:
         return buffer.get(whole, 1.0, "R'G'B'A u8", Gegl.AbyssPolicy.NONE)
 
     def _bands(self):
-        """Rectangles of whole rows, and where in the file each begins."""
+        """Yield rectangles of whole rows, and the position of each in the file."""
         rows = max(1, _BAND_BYTES // self.row_bytes)
         for top in range(0, self.height, rows):
             count = min(rows, self.height - top)
@@ -289,7 +336,7 @@ class Picture:
         while count:
             part = self._file.read(count)
             if not part:
-                raise Problem("The worker's file is shorter than it said.")
+                raise Problem("The worker's file is shorter than announced.")
             parts.append(part)
             count -= len(part)
         return parts[0] if len(parts) == 1 else b"".join(parts)
@@ -298,24 +345,31 @@ class Picture:
 # The correction -----------------------------------------------------------------------------------
 
 
-def require_usable(drawables):
-    """The one layer to correct; a problem says what else was given."""
+def require_layer(drawables):
+    """Return the one layer to correct.
+
+    Args:
+        drawables: what is selected.
+
+    Raises:
+        Problem: the selection is not one layer whose pixels can be changed.
+    """
     if len(drawables) != 1:
-        raise Problem(f"{len(drawables)} layers are selected; select one.")
+        raise Problem(f"{len(drawables)} layers are selected; select only one.")
     layer = drawables[0]
     name = layer.get_name()
     if isinstance(layer, Gimp.LayerMask):
-        raise Problem(f"“{name}” is a layer mask; select its layer's pixels instead.")
+        raise Problem(f"“{name}” is a layer mask; select the layer's pixels instead.")
     if isinstance(layer, Gimp.Channel):
         raise Problem(f"“{name}” is a channel; select a layer instead.")
     if not isinstance(layer, Gimp.Layer):
-        raise Problem(f"“{name}” is no layer; select a layer.")
+        raise Problem(f"“{name}” is not a layer; select a layer.")
     if layer.is_group():
         raise Problem(f"“{name}” is a layer group, which has no pixels; select a layer in it.")
     if layer.is_indexed():
         raise Problem(
-            "The image is in indexed mode, which has too few colours to correct; "
-            "choose Image ▸ Mode ▸ RGB first."
+            "The image is in indexed mode, which has too few colours for a correction; "
+            "convert it with Image ▸ Mode ▸ RGB first."
         )
     locked = layer
     while locked is not None:
@@ -326,23 +380,31 @@ def require_usable(drawables):
 
 
 def _profile(layer):
-    """The layer's ICC profile as the worker takes it; None where that would be too long."""
+    """Return the layer's ICC profile in Base64; None if there is none or it is too long."""
     profile = layer.get_image().get_effective_color_profile()
     data = bytes(profile.get_icc_profile()) if profile is not None else b""
     return base64.b64encode(data).decode() if 0 < len(data) <= _LONGEST_PROFILE else None
 
 
 class Correction:
-    """One layer with a worker of its own. Methods that work give steps, which yield shares."""
+    """The correction of one layer, by a worker of its own. Its methods run in steps.
+
+    Args:
+        layer: the layer.
+        patience: see `Worker`.
+
+    Raises:
+        Problem: the worker cannot be started.
+    """
 
     def __init__(self, layer, patience=0.05):
-        self.layer, self.layout = layer, Layout(layer)
+        self.layer, self.layout = layer, PixelFormat(layer)
         self.picture = self.preview = None
         self._surveyed = None
         self.worker = Worker(patience)
 
     def load(self):
-        """Steps that give the worker the layer's pixels."""
+        """Pass the layer's pixels to the worker."""
         yield from self.worker.greet()
         width, height = self.layer.get_width(), self.layer.get_height()
         reply = yield from self.worker.ask(
@@ -353,11 +415,15 @@ class Correction:
             dtype=self.layout.dtype,
         )
         picture = Picture(reply, self.layout, width, height)
-        yield from picture.copy_in(self.layer.get_buffer())
+        yield from picture.read_from(self.layer.get_buffer())
         self.picture = picture
 
     def survey(self, wrap):
-        """Steps that have the whole picture looked at, where that is not done."""
+        """Let the worker survey the whole picture, unless it has done so.
+
+        Args:
+            wrap: whether the picture is a 360° panorama.
+        """
         if self._surveyed == wrap:
             return
         self._surveyed = None
@@ -368,22 +434,32 @@ class Correction:
         }
         profile = _profile(self.layer)
         try:
-            said = {"profile": profile} if profile else {}
-            yield from self.worker.ask("survey", **fields, **said)
+            optional = {"profile": profile} if profile else {}
+            yield from self.worker.ask("survey", **fields, **optional)
         except Refusal as error:
             if error.code != "request" or not profile:
                 raise
-            # A profile that cannot be used must not cost the correction.
+            # A profile that cannot be used should not prevent the correction.
             yield from self.worker.ask("survey", **fields)
         self._surveyed = wrap
 
     def shrink(self, side):
-        """Steps that make a small picture of the whole."""
+        """Create a small copy of the picture for the preview.
+
+        Args:
+            side: its longer side in pixels.
+        """
         reply = yield from self.worker.ask("shrink", picture=self.picture.number, side=side)
         self.preview = Picture(reply, self.layout, reply["width"], reply["height"])
 
     def render(self, picture, settings, detail=None):
-        """Steps that correct a picture with the survey's result."""
+        """Correct a picture by the survey.
+
+        Args:
+            picture: the picture, or the preview.
+            settings: the user's choices.
+            detail: kind of detail; None for the user's choice.
+        """
         yield from self.worker.ask(
             "render",
             picture=picture.number,
@@ -395,7 +471,11 @@ class Correction:
 
 
 class Settings:
-    """The user's choices, as plain values."""
+    """The user's choices as plain values.
+
+    Args:
+        config: GIMP's configuration of the procedure.
+    """
 
     def __init__(self, config):
         self.strength = config.get_property("strength")
@@ -406,26 +486,38 @@ class Settings:
         self.wrap = config.get_property("wrap")
 
     def same_look(self, other):
-        """Whether a preview looks alike with both."""
+        """Return whether the preview looks the same with other settings, which may be None."""
         names = ("strength", "shadows", "highlights", "wrap")
         return other is not None and all(getattr(self, n) == getattr(other, n) for n in names)
 
 
 def correct(image, correction, settings):
-    """Correct the layer as set; the layer that holds the result."""
+    """Correct the layer.
+
+    Args:
+        image: its image.
+        correction: the correction, which the dialog may have started.
+        settings: the user's choices.
+
+    Returns:
+        The layer that holds the result.
+
+    Raises:
+        Problem: the correction cannot be done; the image is unchanged.
+    """
     Gimp.progress_init("Recovering exposure")
     if correction.picture is None:
-        _drive("load", correction.load())
-    _drive("survey", correction.survey(settings.wrap))
-    _drive("render", correction.render(correction.picture, settings))
+        _run_steps("load", correction.load())
+    _run_steps("survey", correction.survey(settings.wrap))
+    _run_steps("render", correction.render(correction.picture, settings))
     store = _store_above if settings.output == NEW_LAYER else _store_in_place
     layer = store(image, correction)
     Gimp.progress_end()
     return layer
 
 
-def _drive(part, steps):
-    """Take all steps, with the progress bar over this part's share."""
+def _run_steps(part, steps):
+    """Run all steps, and move GIMP's progress bar over the range of this part."""
     first, last = _SHARES[part]
     shown = -1.0
     for share in steps:
@@ -436,29 +528,29 @@ def _drive(part, steps):
 
 
 def _store_in_place(image, correction):
-    """Put the result into the layer, by selection, feather and locks."""
+    """Put the result into the layer; GIMP respects selection, feather and locks."""
     layer = correction.layer
-    _fill(correction, layer.get_shadow_buffer())
+    _write_result(correction, layer.get_shadow_buffer())
     with _one_undo_step(image):
         _merge(layer)
     return layer
 
 
 def _store_above(image, correction):
-    """Put the result into a new layer above, behind a mask of what is selected."""
+    """Put the result into a new layer above, with the selection as its mask."""
     source = correction.layer
     layer = source.copy()
     layer.set_name(f"{source.get_name()} (recovered exposure)")
     masked = source.get_mask() is not None
     if not masked:
-        _fill(correction, layer.get_buffer())
+        _write_result(correction, layer.get_buffer())
     with _one_undo_step(image):
         position = image.get_item_position(source)
         if not image.insert_layer(layer, source.get_parent(), position):
             raise _gimp_problem()
         if masked:
-            # The copy keeps its mask, so the selection is applied to its pixels instead.
-            _fill(correction, layer.get_shadow_buffer())
+            # The copy has a mask already, so the selection is applied to its pixels instead.
+            _write_result(correction, layer.get_shadow_buffer())
             _merge(layer)
         elif not Gimp.Selection.is_empty(image):
             layer.add_mask(layer.create_mask(Gimp.AddMaskType.SELECTION))
@@ -466,9 +558,9 @@ def _store_above(image, correction):
     return layer
 
 
-def _fill(correction, buffer):
-    """Write the result; the buffer is flushed and let go, or it would be written again later."""
-    _drive("store", correction.picture.copy_out(buffer))
+def _write_result(correction, buffer):
+    """Write the result into a buffer and flush it, so that it is not written again later."""
+    _run_steps("store", correction.picture.write_to(buffer))
     buffer.flush()
 
 
@@ -484,7 +576,7 @@ def _gimp_problem():
 
 @contextlib.contextmanager
 def _one_undo_step(image):
-    # Only around what changes the image: a failed run leaves it as it was, and not dirty.
+    # Only around changes of the image, so that a failed run leaves it unchanged and not dirty.
     image.undo_group_start()
     try:
         yield
@@ -496,7 +588,13 @@ def _one_undo_step(image):
 
 
 class Dialog:
-    """Sliders with a preview that follows them; the worker works while GIMP's window lives."""
+    """The dialog with its preview; the worker runs while it is open.
+
+    Args:
+        procedure: GIMP's procedure.
+        config: its configuration, which the dialog edits.
+        layer: the layer to correct.
+    """
 
     def __init__(self, procedure, config, layer):
         gi.require_version("Gtk", "3.0")
@@ -533,7 +631,14 @@ class Dialog:
         self._dialog.fill(["strength", "shadows", "highlights", "detail", "output", "wrap"])
 
     def run(self):
-        """Let the user choose; the correction so far, or None where it was cancelled."""
+        """Show the dialog until the user agrees or cancels.
+
+        Returns:
+            The correction so far, or None if the user cancelled.
+
+        Raises:
+            Problem: the user agreed, but the worker does not work.
+        """
         self._steps = self._work()
         timer = GLib.timeout_add(15, self._tick)
         try:
@@ -555,60 +660,62 @@ class Dialog:
             next(self._steps)
         except Problem as error:
             self._broken = error
-            self._say(str(error))
+            self._set_status(str(error))
             self._steps = self._repair()
         return GLib.SOURCE_CONTINUE
 
     def _work(self):
-        """All that goes on while the dialog is open, in steps."""
+        """Load, survey and preview the picture in steps, while the dialog is open."""
         correction = self._correction = Correction(self._layer, patience=0.001)
-        self._say("Starting the worker…")
+        self._set_status("Starting the worker…")
         yield 0.0
-        yield from self._told("Giving the picture to the worker…", correction.load())
+        yield from self._with_status("Loading the picture…", correction.load())
         yield from correction.shrink(_PREVIEW_SIDE)
-        self._before = correction.preview.shown(corrected=False)
+        self._before = correction.preview.to_screen(corrected=False)
         self._show()
         rendered = None
         while True:
             settings = Settings(self._config)
             if self._setup_asked:
-                yield from self._tell_setup()
+                yield from self._show_setup()
             elif settings.same_look(rendered):
                 yield 0.0
             else:
-                yield from self._told("Looking at the picture…", correction.survey(settings.wrap))
-                # The preview is for tone; detail would show at full size only.
+                yield from self._with_status(
+                    "Analysing the picture…", correction.survey(settings.wrap)
+                )
+                # The preview shows tone; network detail is visible only at full size.
                 yield from correction.render(correction.preview, settings, detail="guided")
-                self._after = correction.preview.shown(corrected=True)
+                self._after = correction.preview.to_screen(corrected=True)
                 rendered = settings
                 self._show()
-                self._say("")
+                self._set_status("")
 
-    def _told(self, text, steps):
+    def _with_status(self, text, steps):
         for share in steps:
-            self._say(f"{text} {100 * share:.0f} %" if share else text)
+            self._set_status(f"{text} {100 * share:.0f} %" if share else text)
             yield share
 
     def _repair(self):
-        """What can still be done without a worker: say again why there is none."""
+        """Show why there is no worker whenever the user asks for the setup, in steps."""
         while True:
             if self._setup_asked:
                 self._setup_asked = False
-                self._inform(f"No worker is in use.\n\n{self._broken}", problem=True)
+                self._show_message(f"The worker is not running.\n\n{self._broken}", problem=True)
             yield 0.0
 
     def _ask_setup(self):
         self._setup_asked = True
 
-    def _tell_setup(self):
+    def _show_setup(self):
         self._setup_asked = False
         facts = yield from self._correction.worker.ask("status")
-        self._inform(
-            f"All is well.\n\nWorker: {facts['python']}\nVersion: {facts['version']} "
+        self._show_message(
+            f"Everything works.\n\nWorker: {facts['python']}\nVersion: {facts['version']} "
             f"(plug-in {VERSION})\nDevice: {facts['device']}\nModel: {facts['model']}"
         )
 
-    def _inform(self, text, problem=False):
+    def _show_message(self, text, problem=False):
         gtk = self._gtk
         kind = gtk.MessageType.WARNING if problem else gtk.MessageType.INFO
         window = gtk.MessageDialog(
@@ -622,7 +729,7 @@ class Dialog:
         window.connect("response", lambda shown, _: shown.destroy())
         window.show()
 
-    def _say(self, text):
+    def _set_status(self, text):
         if self._status.get_text() != text:
             self._status.set_text(text)
 
@@ -645,14 +752,14 @@ class Dialog:
 
 
 def run(procedure, run_mode, image, drawables, config, data):
-    """The procedure, as GIMP calls it."""
+    """Run the procedure; GIMP calls this."""
     threading.Thread(target=_end_with_gimp, args=(os.getppid(),), daemon=True).start()
     correction = None
     try:
-        layer = require_usable(drawables)
+        layer = require_layer(drawables)
         hit = layer.mask_intersect()[0]
         if not hit:
-            Gimp.message("The selection does not overlap the layer: nothing was changed.")
+            Gimp.message("The selection does not overlap the layer; nothing was changed.")
             return _success(procedure, layer)
         if run_mode == Gimp.RunMode.INTERACTIVE:
             correction = Dialog(procedure, config, layer).run()
@@ -672,7 +779,7 @@ def run(procedure, run_mode, image, drawables, config, data):
 
 
 def _end_with_gimp(gimp):
-    """End this process when GIMP is gone: nobody tells a plug-in that waits for its worker."""
+    """End this process when GIMP has ended, of which a waiting plug-in is not notified."""
     while os.getppid() == gimp:
         time.sleep(0.5)
     os._exit(1)
@@ -686,7 +793,7 @@ def _success(procedure, layer):
 
 
 def _detail_choice():
-    """The worker's kinds of detail, as `drht gimp install` noted them."""
+    """Return the worker's kinds of detail with their labels, from worker.json."""
     try:
         names = read_setup()["details"]
     except Problem:
@@ -702,36 +809,37 @@ def _choice(entries):
 
 
 class Drht(Gimp.PlugIn):
-    """The plug-in's one procedure."""
+    """The plug-in, which has one procedure."""
 
     def do_set_i18n(self, name):
-        """No translations."""
+        """Tell GIMP that there are no translations."""
         return False
 
     def do_query_procedures(self):
-        """Their names."""
+        """Return the names of the procedures."""
         return [PROCEDURE]
 
     def do_create_procedure(self, name):
-        """The procedure, with its typed arguments."""
+        """Return the procedure with its arguments."""
         procedure = Gimp.ImageProcedure.new(self, name, Gimp.PDBProcType.PLUGIN, run, None)
         procedure.set_image_types("RGB*, GRAY*")
         procedure.set_sensitivity_mask(Gimp.ProcedureSensitivityMask.DRAWABLE)
         procedure.set_menu_label("Recover E_xposure (DRHT)…")
         procedure.add_menu_path("<Image>/Filters/Enhance")
         procedure.set_documentation(
-            "Bring back what a camera lost in over- and under-exposed parts",
-            "Estimates the scene's HDR radiance with one network and maps it back to a display "
-            "picture that keeps the detail with another (Deep Reciprocating HDR Transformation). "
-            "The whole layer decides; selection, layer offsets and locks are kept to.",
+            "Recover detail in over- and under-exposed parts of a picture",
+            "One network estimates the scene's HDR radiance, and another maps it to a display "
+            "picture that keeps the detail (Deep Reciprocating HDR Transformation). The correction "
+            "is computed from the whole layer and applied within the selection; layer offsets and "
+            "locks are respected.",
             name,
         )
         procedure.set_attribution("drht_plugin", "drht_plugin, MIT licence", "2026")
         flags = GObject.ParamFlags.READWRITE
         for argument, label, text in (
-            ("strength", "Stren_gth", "How much of the correction is applied"),
-            ("shadows", "Sha_dows", "How much of the lift is applied where it gets brighter"),
-            ("highlights", "_Highlights", "How much of the recovery is applied where it darkens"),
+            ("strength", "Stren_gth", "Share of the correction to apply"),
+            ("shadows", "Sha_dows", "Share to apply where the picture gets brighter"),
+            ("highlights", "_Highlights", "Share to apply where the picture gets darker"),
         ):
             procedure.add_double_argument(argument, label, text, 0.0, 1.0, 1.0, flags)
         details = _detail_choice()
@@ -748,9 +856,11 @@ class Drht(Gimp.PlugIn):
             "output", "Out_put", "Where the result goes", _choice(outputs), NEW_LAYER, flags
         )
         procedure.add_boolean_argument(
-            "wrap", "360° pa_norama", "The left and right edges meet", False, flags
+            "wrap", "360° pa_norama", "The picture's left and right edges meet", False, flags
         )
-        procedure.add_layer_return_value("layer", "Layer", "What holds the result", True, flags)
+        procedure.add_layer_return_value(
+            "layer", "Layer", "The layer that holds the result", True, flags
+        )
         return procedure
 
 

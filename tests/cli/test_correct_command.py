@@ -278,4 +278,4 @@ def test_help_teaches() -> None:
         check=True,
     )
     assert "examples:" in done.stdout
-    assert "Exit codes:" in done.stdout
+    assert "exit codes:" in done.stdout

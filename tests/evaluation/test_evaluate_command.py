@@ -17,7 +17,7 @@ import sets
 
 from drht_plugin.cli import main
 from drht_plugin.evaluation import command, run
-from drht_plugin.evaluation.datasets import Lazy
+from drht_plugin.evaluation.datasets import LazyItem
 from drht_plugin.evaluation.lineup import OURS, Lineup, method_names
 from drht_plugin.evaluation.scores import SCORES
 
@@ -113,7 +113,7 @@ def test_report_without_drht(tmp_path: Path) -> None:
     manifest = sets.make_pairs(tmp_path / "set")
     assert evaluate("--pairs", manifest, *QUICK, "--report", tmp_path) == 0
     page = (tmp_path / "index.html").read_text()
-    assert "None to show" in page
+    assert "No pictures: " in page
     assert "Corrected pictures, all (4 pictures)" in page
 
 
@@ -268,7 +268,7 @@ def test_goes_on_after_a_kill(jobs: int, tmp_path: Path, monkeypatch: pytest.Mon
     measured: list[str] = []
     measure = run.measure
 
-    def count(lazy: Lazy, methods: Lineup, plan: run.Plan) -> run.Result:
+    def count(lazy: LazyItem, methods: Lineup, plan: run.Plan) -> run.Result:
         measured.append(lazy.name)
         return measure(lazy, methods, plan)
 

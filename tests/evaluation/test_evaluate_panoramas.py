@@ -11,7 +11,7 @@ import sets
 from drht_plugin.cli import main
 from drht_plugin.errors import InputError
 from drht_plugin.evaluation.datasets import unit
-from drht_plugin.evaluation.lineup import OURS, lineup
+from drht_plugin.evaluation.lineup import OURS, make_lineup
 from drht_plugin.evaluation.panoramas import EXPOSURES, Panoramas
 from drht_plugin.evaluation.scores import DISPLAY
 
@@ -57,14 +57,14 @@ def test_a_seam_is_measured(folder: Path) -> None:
     stepped[:, :64] *= 0.8
     assert seam.measure(stepped, item) > 2 * plain
     np.testing.assert_allclose(seam.measure(np.roll(stepped, 32, 1), item), plain, rtol=0.5)
-    assert seam.fits(item)
-    assert not seam.fits(replace(item, wrap=False))
+    assert seam.applies_to(item)
+    assert not seam.applies_to(replace(item, wrap=False))
 
 
 def test_our_methods_wrap(folder: Path) -> None:
     """The product is told of the panorama: turned, it comes out turned."""
     item = Panoramas(folder, 7).items()[0].load()
-    ours = lineup((OURS,), "default", "cpu").correctors[OURS]
+    ours = make_lineup((OURS,), "default", "cpu").correctors[OURS]
     turned = replace(item, ldr=np.roll(item.ldr, 40, 1))
     straight = ours(item)
     assert np.abs(ours(turned) - np.roll(straight, 40, 1)).max() < 2 / 255

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from drht_plugin.evaluation.datasets import Item, Lazy
+from drht_plugin.evaluation.datasets import Item, LazyItem
 from drht_plugin.evaluation.report import examples, page
 from drht_plugin.evaluation.scores import SCORES, Row
 from drht_plugin.evaluation.summary import summarise, tables
@@ -145,7 +145,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for i in range(3)
         for method in ("drht", "identity")
     ]
-    items = [Lazy(item(i).name, lambda i=i: item(i)) for i in range(3)]  # type: ignore[misc]
+    items = [LazyItem(item(i).name, lambda i=i: item(i)) for i in range(3)]  # type: ignore[misc]
     orange = np.full((120, 200, 3), (1.0, 0.5, 0.0), np.float32)
     pictures = examples(rows, items, "drht", lambda _: orange)
     shown = tables(summarise(rows), ("drht", "identity"), metrics)

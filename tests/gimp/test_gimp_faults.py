@@ -76,7 +76,7 @@ def test_no_worker_is_known(gimp: Gimp) -> None:
     [
         (None, ["cannot be started", "drht gimp install"]),
         (_OTHER_VERSION, ["another version", "drht gimp install"]),
-        ("print('Hello, I am no worker.' * 9)", ["makes no sense", "drht gimp check"]),
+        ("print('Hello, I am no worker.' * 9)", ["invalid answer", "drht gimp check"]),
         (
             "import sys; sys.exit('ModuleNotFoundError: No module named drht_plugin')",
             ["has ended", "exit code 1", "No module named drht_plugin", "drht gimp check"],
@@ -87,7 +87,7 @@ def test_no_worker_is_known(gimp: Gimp) -> None:
         ),
         (
             _IN_SURVEY.format(deed="print('stray ' * 50000); raise RuntimeError('out of luck')"),
-            ["cannot do it", "RuntimeError: out of luck"],
+            ["cannot do this", "RuntimeError: out of luck"],
         ),
     ],
     ids=["missing", "another version", "garbage", "not installed", "killed", "failing"],

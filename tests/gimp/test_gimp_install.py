@@ -81,19 +81,19 @@ report(OUT, menu=procedure.get_menu_paths(), label=procedure.get_menu_label(),
     plugin = gimp.profile / "plug-ins/drht/drht.py"
     setup = gimp.profile / "plug-ins/drht/worker.json"
     plugin.chmod(0o644)
-    assert_problem(drht("check", *where), "may not be executed")
+    assert_problem(drht("check", *where), "is not executable")
     done = drht("check", *where, "--gimp", program, **temporary)
     assert_problem(done, f"{program} does not find the plug-in")
     plugin.chmod(0o755)
     plugin.write_bytes(plugin.read_bytes() + b"#\n")
-    assert_problem(drht("check", *where), "is not of this version")
+    assert_problem(drht("check", *where), "is not from this version")
     facts = json.loads(setup.read_text())
     setup.write_text(json.dumps({**facts, "command": ["/nonexistent/python"]}))
     assert_problem(drht("check", *where), "worker /nonexistent/python: No such file")
 
     assert drht("install", *where).returncode == 0
     done = drht("uninstall", *where)
-    assert (done.returncode, done.stdout) == (0, f"{gimp.profile}: removed\n")
+    assert (done.returncode, done.stdout) == (0, f"{gimp.profile}: uninstalled\n")
     assert tree(gimp.profile) == {n: data for n, data in started.items() if n not in ours}
     assert "the plug-in is not installed" in drht("uninstall", *where).stdout
     assert_problem(drht("check", *where), "run `drht gimp install`")

@@ -146,8 +146,8 @@ def test_the_gain_carries_detail() -> None:
     x = batch(1)
     stops = torch.full_like(x, 1.5)
     nothing = torch.zeros_like(x)
-    torch.testing.assert_close(Change(stops.exp(), nothing).of(x), x * math.exp(1.5))
-    torch.testing.assert_close(Change(None, nothing).of(x), x)
+    torch.testing.assert_close(Change(stops.exp(), nothing).apply(x), x * math.exp(1.5))
+    torch.testing.assert_close(Change(None, nothing).apply(x), x)
     fresh = Drht().hdr_estimation(x).gain
     assert fresh is not None
     assert bool((fresh == 1).all())

@@ -18,14 +18,14 @@ from drht_plugin.bridge.sizes import CELL, PLANES
 from drht_plugin.model.detail_network import DetailNetwork, detail_network
 from drht_plugin.model.runner import Runner
 from drht_plugin.model.weights import DETAIL_ARCHITECTURE, load_weights
-from drht_plugin.training.detail_draws import Draws, drawn
+from drht_plugin.training.detail_draws import SampleStream, load_samples
 from drht_plugin.training.detail_loop import DetailRecipe, DetailTrainer, Pool, train_detail
 from drht_plugin.training.detail_samples import (
     Sample,
     Sampler,
-    target_of,
+    detail_target,
+    to_cells,
     to_pixels,
-    to_places,
 )
 from drht_plugin.training.scenes import load_scenes
 from drht_plugin.virtual_camera import HdrImage
@@ -56,7 +56,7 @@ def test_a_run_leaves_weights_and_a_log(finished: Path) -> None:
 
 def test_a_run_is_resumed_or_refused(finished: Path, data: Path, tmp_path: Path) -> None:
     """A folder with a run is not overwritten; resuming goes on, and wants a sound checkpoint."""
-    with pytest.raises(InputError, match="holds a run already"):
+    with pytest.raises(InputError, match="already holds a run"):
         train_detail([data], finished, TINY, device="cpu")
     with pytest.raises(InputError, match="no checkpoint"):
         train_detail([data], tmp_path, TINY, device="cpu", resume=True)
@@ -100,9 +100,9 @@ def test_what_the_network_sees_is_what_render_gives_it(sampler: Sampler) -> None
 def test_the_target_has_the_truths_detail_in_guided_tone() -> None:
     """A tone that differs is kept, a detail that differs is not."""
     truth = F.avg_pool2d(torch.rand(1, 3, 70, 90), 7, 1) * 0.8
-    assert torch.allclose(target_of(truth + 0.1, truth), truth + 0.1, atol=1e-6)
+    assert torch.allclose(detail_target(truth + 0.1, truth), truth + 0.1, atol=1e-6)
     lines = torch.tensor([0.02, -0.02]).repeat(42)
-    assert (target_of(truth + lines, truth) - truth).abs().mean() < 2e-3
+    assert (detail_target(truth + lines, truth) - truth).abs().mean() < 2e-3
 
 
 def test_a_run_begins_from_a_model(tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_a_run_begins_from_a_model(tmp_path: Path) -> None:
 def test_places_hold_all_pixels(rows: int, columns: int, batch: int) -> None:
     """Laying pixels out as the network does loses nothing, and keeps their order."""
     picture = torch.rand(batch, 3, 2 * rows, 2 * columns)
-    places = to_places(picture)
+    places = to_cells(picture)
     assert places.shape == (batch, 12, rows, columns)
     assert torch.equal(to_pixels(places), picture)
     assert torch.equal(places[:, 3:6, 0, 0], picture[:, :, 0, 1])
@@ -128,9 +128,9 @@ def test_places_hold_all_pixels(rows: int, columns: int, batch: int) -> None:
 def test_processes_draw_alike_and_apart(data: Path) -> None:
     """Of two processes, the first draws what this one would, the second something else."""
     scenes = load_scenes(data)
-    by_two = drawn(Draws(scenes, "default", 5), 2)
+    by_two = load_samples(SampleStream(scenes, "default", 5), 2)
     first, second = next(by_two)[0], next(by_two)[0]
-    alone = next(drawn(Draws(scenes, "default", 5), 0))[0]
+    alone = next(load_samples(SampleStream(scenes, "default", 5), 0))[0]
     assert torch.equal(first.true_ldr, alone.true_ldr)
     # The networks round by the number of threads.
     assert torch.allclose(first.guided, alone.guided, atol=0.03)

@@ -21,9 +21,9 @@ from drht_plugin.model.networks import ARCHITECTURES, Drht, Estimate, fold_norma
 from drht_plugin.model.weights import load_model
 from drht_plugin.training.loop import (
     Trainer,
-    batch_size,
-    begin_from,
     draw_size,
+    draw_view_size,
+    load_start_weights,
     schedule,
     train,
 )
@@ -83,7 +83,7 @@ def test_weights_of_a_run_work(finished: Path) -> None:
 def test_a_run_is_not_overwritten(finished: Path, data: Path) -> None:
     """A second start in the same folder is refused, and nothing there changes."""
     before = {path.name: path.stat().st_mtime_ns for path in finished.iterdir()}
-    with pytest.raises(InputError, match="holds a run already; resume it"):
+    with pytest.raises(InputError, match="already holds a run; resume it"):
         train([data], finished, TINY, device="cpu")
     assert {path.name: path.stat().st_mtime_ns for path in finished.iterdir()} == before
 
@@ -210,7 +210,7 @@ def test_start_begins_from_a_model(data: Path, tmp_path: Path) -> None:
         state = network.state_dict()
         assert state.keys() >= shipped.keys()
         assert all(torch.equal(state[name], shipped[name]) for name in shipped)
-    assert trainer.grown
+    assert trainer.large_views
     trainer.step(fixed_batch(data))
     trainer.save()
     resumed = Trainer(recipe, tmp_path, torch.device("cpu"))
@@ -224,11 +224,11 @@ def test_start_from_other_networks() -> None:
     """A run does not begin from a model whose networks are another's; a gain may be added."""
     wide = Drht(ARCHITECTURES["drht-wide-2"])
     plain, gained = (fold_normalisation(Drht(ARCHITECTURES[f"drht-d-{i}"])) for i in (1, 2))
-    with pytest.raises(WeightsError, match="is of other networks"):
-        begin_from(fold_normalisation(wide), gained)
-    with pytest.raises(WeightsError, match="is of other networks"):
-        begin_from(gained, plain)
-    begin_from(plain, gained)
+    with pytest.raises(WeightsError, match="has other networks"):
+        load_start_weights(fold_normalisation(wide), gained)
+    with pytest.raises(WeightsError, match="has other networks"):
+        load_start_weights(gained, plain)
+    load_start_weights(plain, gained)
     x = torch.rand(1, 3, 64, 64)
     assert torch.equal(plain(x).corrected, gained(x).corrected)
 
@@ -251,7 +251,7 @@ def test_given_sizes() -> None:
     """A recipe's own sizes are all drawn, and no others."""
     random = np.random.default_rng(0)
     for recipe in RECIPES.values():
-        drawn = {batch_size(recipe, random, grown=True) for _ in range(200)}
+        drawn = {draw_view_size(recipe, random, large_views=True) for _ in range(200)}
         assert drawn == set(recipe.sizes) or not recipe.sizes
         assert all(side % 32 == 0 for size in drawn for side in size)
 

@@ -1,11 +1,12 @@
 """The methods that DRHT is compared with, by name.
 
-Correctors take and give display-encoded float32 H×W×3 of 0..1. Expanders take the same and give
-scene-linear light ≥ 0 with 1.0 = the input's clip point. All check their input (InputError), leave
-it unchanged and give the same result each time. They need the `evaluate` extra (DependencyError).
+Correctors map a display-encoded float32 H×W×3 picture in 0..1 to another. Expanders map it to
+scene-linear light, 0 or more, with 1.0 at the input's clip point. All check their input
+(InputError), leave it unchanged and are deterministic. They need the extra `evaluate`
+(DependencyError).
 
-Each module's docstring names the paper, its parameters, and what was chosen where a paper leaves
-the recipe open; `layers` holds the one recipe of the three smoothers (smf, l0s, djf).
+Each module's docstring names the paper, its parameters, and the choices made where the paper leaves
+something open. `layers` has the recipe that the three smoothers smf, l0s and djf share.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ CORRECTORS: Mapping[str, Method] = MappingProxyType(
         "djf": corrector(layers.djf),
     }
 )
-"""LDR picture to LDR picture."""
+"""Methods from an LDR picture to an LDR picture, by name."""
 
 EXPANDERS: Mapping[str, Method] = MappingProxyType(
     {
@@ -46,4 +47,4 @@ EXPANDERS: Mapping[str, Method] = MappingProxyType(
         "huo": expander(expansion.huo),
     }
 )
-"""LDR picture to HDR estimate."""
+"""Methods from an LDR picture to an HDR estimate, by name."""

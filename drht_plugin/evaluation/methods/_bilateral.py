@@ -1,19 +1,29 @@
-"""Bilateral filtering with wide kernels, by a grid (Chen, Paris, Durand 2007)."""
+"""Bilateral filter with wide kernels, by a bilateral grid (Chen, Paris, Durand 2007)."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from drht_plugin.evaluation.methods._entry import Plane
-from drht_plugin.evaluation.optional import need
+from drht_plugin.evaluation.optional import import_optional
 
 
 def bilateral(plane: Plane, guide: Plane, spatial: float, tonal: float) -> Plane:
-    """Mean of `plane` over pixels near in place (σ `spatial`, pixels) and in `guide` (σ `tonal`).
+    """Apply a cross-bilateral filter, approximated by a grid with one cell per σ.
 
-    The grid has one cell per σ, and is read with linear interpolation.
+    Args:
+        plane: H×W plane to filter.
+        guide: H×W plane whose edges are preserved, 0 or more.
+        spatial: σ in pixels.
+        tonal: σ in units of `guide`.
+
+    Returns:
+        H×W.
+
+    Raises:
+        DependencyError: scipy is not installed.
     """
-    ndimage = need("scipy.ndimage")
+    ndimage = import_optional("scipy.ndimage")
     height, width = plane.shape
     y, x = np.mgrid[:height, :width] / spatial
     z = guide / tonal
@@ -22,7 +32,7 @@ def bilateral(plane: Plane, guide: Plane, spatial: float, tonal: float) -> Plane
     planes = []
     for weights in (plane.ravel(), None):
         grid = np.bincount(cells, weights, minlength=int(np.prod(shape))).reshape(shape)
-        # Beyond the borders there is nothing: neither values nor weights.
+        # Outside the borders, both values and weights are 0.
         grid = ndimage.gaussian_filter(grid.astype(np.float64), 1.0, mode="constant")
         planes.append(ndimage.map_coordinates(grid, [y, x, z], order=1, mode="nearest"))
     total, weight = planes

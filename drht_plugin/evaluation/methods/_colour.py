@@ -1,4 +1,4 @@
-"""Brightness of a colour picture, and changing it without changing the colour."""
+"""Brightness of a colour picture, and changes of it that keep the colour."""
 
 from __future__ import annotations
 
@@ -8,12 +8,19 @@ from numpy.typing import NDArray
 from drht_plugin.evaluation.methods._entry import Picture, Plane
 
 WEIGHTS = np.array([0.2126, 0.7152, 0.0722], np.float32)
-"""BT.709: luminance of linear R, G, B; luma of encoded ones."""
+"""BT.709 weights of R, G, B."""
 
 
 def luma(picture: Picture) -> Plane:
-    """H×W×3 to H×W: luminance of linear values, luma of encoded ones."""
-    # The weights sum to 1 only up to rounding; a gray must not come out brighter than itself.
+    """Return the luma of encoded values, or the luminance of linear ones.
+
+    Args:
+        picture: H×W×3.
+
+    Returns:
+        H×W.
+    """
+    # The weights sum to 1 only up to rounding, but grey must keep its value.
     result: Plane = np.clip(picture @ WEIGHTS, picture.min(-1), picture.max(-1))
     return result
 
@@ -21,9 +28,16 @@ def luma(picture: Picture) -> Plane:
 def with_brightness(
     picture: Picture, old: Plane, new: NDArray[np.floating], floor: float = 1e-6
 ) -> Picture:
-    """The picture with each pixel scaled by new / old, so that channel ratios stay.
+    """Scale each pixel by new / old, which keeps the ratios of its channels.
 
-    floor: smallest `old` that is divided by; below it the gain stops growing, so black stays black.
+    Args:
+        picture: H×W×3.
+        old: H×W brightness of the picture.
+        new: H×W wanted brightness.
+        floor: smallest divisor; it limits the gain, so that black stays black.
+
+    Returns:
+        H×W×3 float32.
     """
     gain = new / np.maximum(old, floor)
     return (picture * gain[..., None]).astype(np.float32)

@@ -1,7 +1,7 @@
-"""The one door to every compared method: what may go in is checked here and nowhere else.
+"""Validation of the input and output of every compared method.
 
-Behind it a method may count on a float32 H×W×3 array of 0..1 that is its own to keep, and may give
-any float array of that shape: the door makes it float32 and bounds it.
+A method gets its own copy of a float32 H×W×3 array in 0..1, which it may change. It may return any
+float array of that shape, which is converted to float32 and clipped.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from drht_plugin.errors import InputError
 
 Picture: TypeAlias = NDArray[np.float32]
-"""H×W×3; display-encoded 0..1, or scene-linear ≥ 0 for what an expander gives."""
+"""H×W×3, display-encoded in 0..1, or scene-linear ≥ 0 as the result of an expander."""
 
 Plane: TypeAlias = NDArray[np.float32]
 """H×W."""
@@ -25,10 +25,14 @@ Method: TypeAlias = Callable[[Picture], Picture]
 
 
 def check(picture: Picture) -> None:
-    """Refuse what is not a display-encoded picture.
+    """Refuse anything but a display-encoded picture.
+
+    Args:
+        picture: the input of a method.
 
     Raises:
-        InputError: wrong type, dtype or shape, empty, not finite, or outside 0..1.
+        InputError: it is not a float32 H×W×3 array, is empty, or has values that are not finite
+            or outside 0..1.
     """
     accepted = "expected a float32 H×W×3 array of display-encoded values in 0..1"
     if not isinstance(picture, np.ndarray):
@@ -43,16 +47,30 @@ def check(picture: Picture) -> None:
 
 
 def corrector(method: Method) -> Method:
-    """`method` with checked input, giving float32 in 0..1."""
-    return _door(method, 1.0)
+    """Wrap a method so that it checks its input and returns float32 in 0..1.
+
+    Args:
+        method: function from an LDR picture to an LDR picture.
+
+    Returns:
+        The wrapped method.
+    """
+    return _validated(method, 1.0)
 
 
 def expander(method: Method) -> Method:
-    """`method` with checked input, giving float32 ≥ 0."""
-    return _door(method, None)
+    """Wrap a method so that it checks its input and returns float32 of 0 or more.
+
+    Args:
+        method: function from an LDR picture to scene-linear light.
+
+    Returns:
+        The wrapped method.
+    """
+    return _validated(method, None)
 
 
-def _door(method: Method, ceiling: float | None) -> Method:
+def _validated(method: Method, ceiling: float | None) -> Method:
     @functools.wraps(method)
     def checked(picture: Picture) -> Picture:
         check(picture)

@@ -1,8 +1,8 @@
-"""Differences on the pixel grid, and the linear systems of constant coefficients that they make.
+"""Gradients on the pixel grid, and a solver for linear systems of them.
 
-Borders are free (Neumann): no difference is taken across them. The cosine transform diagonalises
-these systems as the Fourier transform does periodic ones, without a picture's left side bleeding
-into its right.
+Borders are free (Neumann conditions): no difference is taken across them. The cosine transform
+diagonalises such systems, as the Fourier transform does periodic ones, so that opposite sides of a
+picture do not influence each other.
 """
 
 from __future__ import annotations
@@ -12,13 +12,20 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from drht_plugin.evaluation.optional import need
+from drht_plugin.evaluation.optional import import_optional
 
 Array = NDArray[np.float32]
 
 
 def gradient(u: Array) -> tuple[Array, Array]:
-    """Forward differences of H×W along x and y; 0 at the last column and row."""
+    """Return forward differences.
+
+    Args:
+        u: H×W.
+
+    Returns:
+        H×W differences along x (0 in the last column) and along y (0 in the last row).
+    """
     dx, dy = np.zeros_like(u), np.zeros_like(u)
     np.subtract(u[:, 1:], u[:, :-1], out=dx[:, :-1])
     np.subtract(u[1:], u[:-1], out=dy[:-1])
@@ -26,7 +33,17 @@ def gradient(u: Array) -> tuple[Array, Array]:
 
 
 def adjoint(dx: Array, dy: Array) -> Array:
-    """Transpose of `gradient`: the sum of gradient(u)·d is that of u·adjoint(d)."""
+    """Apply the transpose of `gradient`.
+
+    The inner product of gradient(u) and d equals that of u and the transpose applied to d.
+
+    Args:
+        dx: H×W.
+        dy: H×W.
+
+    Returns:
+        H×W.
+    """
     u = np.zeros_like(dx)
     u[:, :-1] -= dx[:, :-1]
     u[:, 1:] += dx[:, :-1]
@@ -36,8 +53,18 @@ def adjoint(dx: Array, dy: Array) -> Array:
 
 
 def screened_poisson(shape: tuple[int, ...]) -> Callable[[Array, float], Array]:
-    """The solver of (1 + weight·adjoint∘gradient) u = target for planes of one shape."""
-    fft = need("scipy.fft")
+    """Return a solver of (1 + weight · adjoint∘gradient) u = target.
+
+    Args:
+        shape: height and width of the planes.
+
+    Returns:
+        Function from target (H×W, may be overwritten) and weight to u.
+
+    Raises:
+        DependencyError: scipy is not installed.
+    """
+    fft = import_optional("scipy.fft")
     height, width = shape
     x = 2 - 2 * np.cos(np.pi * np.arange(width) / width)
     y = 2 - 2 * np.cos(np.pi * np.arange(height) / height)

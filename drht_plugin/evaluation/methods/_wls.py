@@ -2,9 +2,9 @@
 
     minimise Σ (u − target)² + Σ wx·(∂u/∂x)² + Σ wy·(∂u/∂y)²
 
-A direct sparse solver takes seconds on a photograph. Here: conjugate gradients, preconditioned by
-one V-cycle over grids in which 2×2 pixels join into one. Joining pixels keeps the form of the
-system (links between two blocks add up), so that one class describes every level.
+A direct sparse solver takes seconds for a photograph. This one uses conjugate gradients,
+preconditioned by one V-cycle over grids in which 2×2 pixels are merged into one. Merging keeps the
+form of the system (links between two blocks add up), so that one class describes every level.
 """
 
 from __future__ import annotations
@@ -24,16 +24,25 @@ _JACOBI = 0.8
 """Damping of the smoother."""
 
 _MOST = 80
-"""Iterations: what is left then, where weights span six orders of magnitude, is below 1/255."""
+"""Largest number of iterations; even with weights across six orders of magnitude, the remaining
+error is below 1/255."""
 
 _SMALLEST = 64
-"""Unknowns from which down a level is solved directly."""
+"""Number of unknowns at or below which a level is solved directly."""
 
 
 def base(plane: Plane, strength: float = 1.0, alpha: float = 1.2) -> Plane:
-    """The base layer of a plane of 0..1 (Farbman, Fattal, Lischinski, Szeliski 2008).
+    """Return the base layer of a plane (Farbman, Fattal, Lischinski, Szeliski 2008).
 
-    Links weigh strength / (|∂ log|^alpha + 1e-4), as in the paper.
+    The weight of a link is strength / (|∂ log plane|^alpha + 1e-4), as in the paper.
+
+    Args:
+        plane: H×W in 0..1.
+        strength: amount of smoothing (the paper's λ).
+        alpha: sensitivity to gradients.
+
+    Returns:
+        H×W.
     """
     dx, dy = gradient(np.log(plane + np.float32(1 / 255)))
     wx, wy = (np.float32(strength) / (np.abs(d) ** np.float32(alpha) + 1e-4) for d in (dx, dy))
@@ -41,15 +50,21 @@ def base(plane: Plane, strength: float = 1.0, alpha: float = 1.2) -> Plane:
 
 
 def smooth(target: Plane, wx: Plane, wy: Plane, tolerance: float = 5e-6) -> Plane:
-    """The minimiser for H×W weights ≥ 0; wx at (i, j) links (i, j) with (i, j+1), wy with (i+1, j).
+    """Minimise the energy of the module's docstring.
 
-    The last column of wx and the last row of wy, which link to nothing, are ignored.
-    tolerance: root mean square of the preconditioner's guess at the error, which is a hundredth
-    of the error or so.
+    Args:
+        target: H×W.
+        wx: H×W weights ≥ 0 of the links from (i, j) to (i, j+1); the last column is ignored.
+        wy: H×W weights ≥ 0 of the links from (i, j) to (i+1, j); the last row is ignored.
+        tolerance: stop when the preconditioner's estimate of the error has this root mean square;
+            the estimate is about a hundredth of the error.
+
+    Returns:
+        H×W float32.
     """
     goal = target.astype(np.float64)
     links_x, links_y = wx[:, :-1].astype(np.float64), wy[:-1].astype(np.float64)
-    finest = _Level.of(np.ones_like(goal), links_x, links_y)
+    finest = _Level.build(np.ones_like(goal), links_x, links_y)
     precondition = _v_cycle(finest)
     u = goal.copy()
     residual = goal - finest.apply(u)
@@ -71,19 +86,24 @@ def smooth(target: Plane, wx: Plane, wy: Plane, tolerance: float = 5e-6) -> Plan
 
 @dataclass(frozen=True)
 class _Level:
-    """One grid: data weights, links to the right and down, and the system's diagonal.
+    """The linear system on one grid.
 
-    easing: the smoother's factor, damped and over the diagonal.
+    Attributes:
+        data: weights of the data term.
+        wx: weights of the links to the right.
+        wy: weights of the links down.
+        diagonal: diagonal of the system.
+        damped_inverse: damping over the diagonal, the factor of the Jacobi smoother.
     """
 
     data: Array
     wx: Array
     wy: Array
     diagonal: Array
-    easing: Array
+    damped_inverse: Array
 
     @classmethod
-    def of(cls, data: Array, wx: Array, wy: Array) -> _Level:
+    def build(cls, data: Array, wx: Array, wy: Array) -> _Level:
         diagonal = data.copy()
         diagonal[:, :-1] += wx
         diagonal[:, 1:] += wx
@@ -99,10 +119,10 @@ class _Level:
         result[1:] -= self.wy * u[:-1]
         return result
 
-    def joined(self) -> _Level:
+    def coarsen(self) -> _Level:
         data = _pairs(_pairs(self.data).T).T
-        # Links inside a block vanish; those from block to block add up along its side.
-        return _Level.of(data, _pairs(self.wx[:, 1::2]), _pairs(self.wy[1::2].T).T)
+        # Links within a block vanish; those between two blocks add up.
+        return _Level.build(data, _pairs(self.wx[:, 1::2]), _pairs(self.wy[1::2].T).T)
 
     def inverse(self) -> Array:
         unit = np.eye(self.data.size).reshape(-1, *self.data.shape)
@@ -111,17 +131,17 @@ class _Level:
 
 
 def _pairs(x: Array) -> Array:
-    """Sums of rows 0 and 1, 2 and 3, …; an odd last row stays alone."""
+    """Sum rows 0 and 1, 2 and 3, …; an odd last row stays as it is."""
     total = x[::2].copy()
     total[: len(x) // 2] += x[1::2]
     return total
 
 
 def _v_cycle(finest: _Level) -> Callable[[Array], Array]:
-    """The preconditioner: smooth, correct from the next grid, smooth; the last grid exactly."""
+    """Return the preconditioner: smooth, correct from the next grid, smooth; solve the last one."""
     levels = [finest]
     while levels[-1].data.size > _SMALLEST:
-        levels.append(levels[-1].joined())
+        levels.append(levels[-1].coarsen())
     coarsest = levels.pop().inverse()
 
     def cycle(residual: Array, at: int = 0) -> Array:
@@ -129,11 +149,11 @@ def _v_cycle(finest: _Level) -> Callable[[Array], Array]:
             exact: Array = (coarsest @ residual.ravel()).reshape(residual.shape)
             return exact
         level = levels[at]
-        u = level.easing * residual
+        u = level.damped_inverse * residual
         coarse = cycle(_pairs(_pairs(residual - level.apply(u)).T).T, at + 1)
         height, width = residual.shape
         u += coarse.repeat(2, 0)[:height].repeat(2, 1)[:, :width]
-        u += level.easing * (residual - level.apply(u))
+        u += level.damped_inverse * (residual - level.apply(u))
         return u
 
     return cycle

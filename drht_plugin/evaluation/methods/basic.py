@@ -1,4 +1,4 @@
-"""Global and histogram corrections that every photo editor has."""
+"""Global and histogram-based corrections that every photo editor has."""
 
 from __future__ import annotations
 
@@ -6,26 +6,37 @@ import numpy as np
 
 from drht_plugin.evaluation.methods._colour import luma, with_brightness
 from drht_plugin.evaluation.methods._entry import Picture
-from drht_plugin.evaluation.optional import need
+from drht_plugin.evaluation.optional import import_optional
 
 CLIPPED = 0.5
-"""Per cent of pixels that auto-levels clips at each end."""
+"""Percentage of pixels that auto-levels clips at each end."""
 
 MEAN_LUMA = 0.45
-"""Mean of the encoded luma that `gamma` aims at."""
+"""Mean encoded luma that `gamma` aims at."""
 
 _GAMMAS = (0.1, 10.0)
 
 
 def identity(picture: Picture) -> Picture:
-    """The input."""
+    """Return the input.
+
+    Args:
+        picture: H×W×3, display-encoded.
+    """
     return picture
 
 
 def auto_levels(picture: Picture) -> Picture:
     """Stretch the luma so that `CLIPPED` per cent of the pixels clip at each end.
 
-    Each pixel is scaled as a whole, so that colours are kept. A picture of one tone is left alone.
+    Each pixel's channels are scaled equally, which keeps its colour. A picture of a single tone
+    stays unchanged.
+
+    Args:
+        picture: H×W×3, display-encoded.
+
+    Returns:
+        H×W×3, may exceed 1.
     """
     light = luma(picture)
     low, high = np.percentile(light, [CLIPPED, 100 - CLIPPED])
@@ -35,11 +46,17 @@ def auto_levels(picture: Picture) -> Picture:
 
 
 def gamma(picture: Picture) -> Picture:
-    """One power for all channels that brings the mean luma to `MEAN_LUMA`.
+    """Apply the power that brings the mean luma to `MEAN_LUMA`.
 
-    Where no power between 0.1 and 10 does (pictures of black and white alone), the nearest does.
+    The power is limited to 0.1..10, which matters for pictures of pure black and white.
+
+    Args:
+        picture: H×W×3, display-encoded.
+
+    Returns:
+        H×W×3, display-encoded.
     """
-    optimize = need("scipy.optimize")
+    optimize = import_optional("scipy.optimize")
 
     def excess(log_power: float) -> float:
         return float(luma(picture ** np.float32(np.exp(log_power))).mean()) - MEAN_LUMA
@@ -55,12 +72,18 @@ def gamma(picture: Picture) -> Picture:
 
 
 def clahe(picture: Picture) -> Picture:
-    """Contrast-limited adaptive histogram equalisation (Zuiderveld 1994) of CIELAB's lightness.
+    """Equalise CIELAB lightness by contrast-limited adaptive histograms (Zuiderveld 1994).
 
-    Clip limit 2.0, 8×8 tiles. The lightness is equalised with 8 bits, as is usual: the clip limit
-    is relative to the number of histogram bins.
+    The clip limit is 2.0, with 8×8 tiles. The lightness has 8 bits, as usual, because the clip
+    limit is relative to the number of histogram bins.
+
+    Args:
+        picture: H×W×3, display-encoded.
+
+    Returns:
+        H×W×3, display-encoded.
     """
-    cv2 = need("cv2")
+    cv2 = import_optional("cv2")
     lab = cv2.cvtColor(picture, cv2.COLOR_RGB2Lab)
     lightness = np.round(lab[..., 0] * 2.55).astype(np.uint8)
     lab[..., 0] = cv2.createCLAHE(2.0, (8, 8)).apply(lightness) / np.float32(2.55)

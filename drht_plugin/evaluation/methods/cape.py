@@ -6,14 +6,14 @@ squares, salient shadows of the base lifted by
 
     f = min(2, P35(bright) / P95(dark)),  B' = f·M·B + (1 − M)·B,
 
-and detail D boosted to D + c·P·D. Chosen here, where the paper uses learned parts that cannot be
-had or leaves the matter open:
+and detail D boosted to D + c·P·D. The paper uses learned parts that are not available and leaves
+some choices open. The choices here:
 
 - saliency is frequency-tuned (Achanta et al. 2009): the distance of the blurred CIELAB colour from
   the picture's mean, relative to its 95th percentile;
 - M is saliency times a ramp from 0 at lightness 50 to 1 at 25, so that lifting ends without a step;
-- P is saliency, and c is 0.25, the paper's largest;
-- faces and skies, which need detectors, are treated as everything else.
+- P is saliency, and c is 0.25, the paper's largest value;
+- faces and skies, which need detectors, are not treated specially.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import numpy as np
 from drht_plugin.evaluation.methods._entry import Picture, Plane
 from drht_plugin.evaluation.methods._wls import base as base_layer
 from drht_plugin.evaluation.methods.basic import auto_levels
-from drht_plugin.evaluation.optional import need
+from drht_plugin.evaluation.optional import import_optional
 
 SATURATION = 1.2
 DARK = 50.0
@@ -35,8 +35,15 @@ _RAMP = 25.0
 
 
 def cape(picture: Picture) -> Picture:
-    """Stretch, saturate, lift salient shadows, boost salient detail."""
-    cv2 = need("cv2")
+    """Stretch, saturate, lift salient shadows and boost salient detail.
+
+    Args:
+        picture: H×W×3, display-encoded.
+
+    Returns:
+        H×W×3, display-encoded.
+    """
+    cv2 = import_optional("cv2")
     lab = cv2.cvtColor(np.clip(auto_levels(picture), 0, 1), cv2.COLOR_RGB2Lab)
     lightness = lab[..., 0]
     base = 100 * base_layer(lightness / 100)
@@ -50,7 +57,14 @@ def cape(picture: Picture) -> Picture:
 
 
 def lift(base: Plane) -> float:
-    """The paper's f for a base layer of 0..100; 1 where nothing is dark or nothing is bright."""
+    """Return the paper's f.
+
+    Args:
+        base: H×W base layer of the lightness, 0..100.
+
+    Returns:
+        The factor; 1 if no pixel is dark or none is bright.
+    """
     dark = base < DARK
     if dark.all() or not dark.any():
         return 1.0
@@ -59,7 +73,8 @@ def lift(base: Plane) -> float:
 
 
 def _saliency(lab: Picture) -> Plane:
-    ndimage = need("scipy.ndimage")
+    """Return the frequency-tuned saliency, H×W in 0..1."""
+    ndimage = import_optional("scipy.ndimage")
     blurred = ndimage.gaussian_filter(lab, (2, 2, 0))
     distance = np.linalg.norm(blurred - lab.mean((0, 1)), axis=-1)
     top = max(float(np.percentile(distance, 95)), 1e-3)

@@ -1,15 +1,15 @@
 """DJF: Li, Huang, Ahuja, Yang, "Deep joint image filtering", ECCV 2016: a learned smoother.
 
-A target and a guidance image go through a network each (9×9 to 96, 1×1 to 48, 5×5 to 1), and both
-results through a third (9×9 to 64, 1×1 to 32, 5×5 to 1), with ReLU between layers. Borders are
-replicated so that the size stays; guidance is one channel, as target and guidance are the same
-picture here.
+The target and the guidance image each pass through a network (9×9 to 96 channels, 1×1 to 48, 5×5 to
+1), and both results through a third (9×9 to 64, 1×1 to 32, 5×5 to 1), with ReLU between layers.
+Borders are replicated to keep the size. The guidance has one channel, because here it is the same
+picture as the target.
 
-The paper trains on depth maps, which are piecewise smooth and whose edges lie on the guidance's,
-and shows that the network then separates structure from texture when a picture guides itself.
-Without depth maps, the base layer of a photograph (weighted least squares) stands for them: the
-network learns to give a picture's base from the picture, as guidance, and an eightfold reduction
-of it, enlarged again, as target. ::
+The paper trains on depth maps, which are piecewise smooth with edges where the guidance has them.
+It shows that the network then separates structure from texture when a picture guides itself. Here,
+base layers of photographs (weighted least squares) replace the depth maps: the network learns to
+produce a picture's base layer from the picture as guidance and, as target, the picture reduced
+eightfold and enlarged again. ::
 
     python -m drht_plugin.evaluation.methods.djf --data FOLDER --out FILE
 """
@@ -43,13 +43,23 @@ LAYERS = {
     "guide": ((1, 96, 9), (96, 48, 1), (48, 1, 5)),
     "joint": ((2, 64, 9), (64, 32, 1), (32, 1, 5)),
 }
-"""Inputs, outputs and kernel size of each convolution of the three networks."""
+"""Input channels, output channels and kernel size of each convolution of the three networks."""
 
 Weights = Mapping[str, Tensor]
 
 
 def smooth(plane: Plane) -> Plane:
-    """The base layer of a plane of 0..1, the plane guiding itself."""
+    """Return the base layer of a plane that guides itself.
+
+    Args:
+        plane: H×W in 0..1.
+
+    Returns:
+        H×W.
+
+    Raises:
+        WeightsError: the shipped weights cannot be used.
+    """
     guide = torch.from_numpy(np.ascontiguousarray(plane))[None, None]
     with torch.inference_mode():
         result: Plane = joint_filter(shipped(), reduced(guide), guide)[0, 0].numpy()
@@ -57,13 +67,29 @@ def smooth(plane: Plane) -> Plane:
 
 
 def joint_filter(weights: Weights, target: Tensor, guide: Tensor) -> Tensor:
-    """B×1×H×W target filtered under B×1×H×W guidance."""
+    """Filter a target under guidance.
+
+    Args:
+        weights: weights of the three networks.
+        target: B×1×H×W.
+        guide: B×1×H×W.
+
+    Returns:
+        B×1×H×W.
+    """
     parts = [_network(weights, "target", target), _network(weights, "guide", guide)]
     return _network(weights, "joint", torch.cat(parts, 1))
 
 
 def reduced(plane: Tensor) -> Tensor:
-    """B×1×H×W reduced by `REDUCTION` and enlarged to its size again: tone without structure."""
+    """Reduce planes by `REDUCTION` and enlarge them again, which keeps tone without structure.
+
+    Args:
+        plane: B×1×H×W.
+
+    Returns:
+        B×1×H×W.
+    """
     size = plane.shape[-2:]
     small = [math.ceil(side / REDUCTION) for side in size]
     return functional.interpolate(
@@ -73,10 +99,13 @@ def reduced(plane: Tensor) -> Tensor:
 
 @functools.cache
 def shipped() -> Weights:
-    """The weights that come with the package, float32.
+    """Load the weights that come with the package.
+
+    Returns:
+        float32 tensors by name.
 
     Raises:
-        WeightsError: missing, damaged, or of another network.
+        WeightsError: the weights are missing, damaged, or of another network.
     """
     try:
         weights = {name: w.float() for name, w in load(WEIGHTS.read_bytes()).items()}
@@ -89,13 +118,26 @@ def shipped() -> Weights:
 
 
 def store(weights: Weights, path: Path, facts: Mapping[str, str]) -> None:
-    """Write weights in half precision, with what is to be known of them in the file's header."""
+    """Write weights in half precision, with facts about them in the file's header.
+
+    Args:
+        weights: weights by name.
+        path: .safetensors file to write.
+        facts: entries of the header.
+    """
     halves = {name: w.half().contiguous() for name, w in weights.items()}
     save_file(halves, path, {"network": "djf", "data": "freely licensed HDR scenes", **facts})
 
 
 def initial(seed: int) -> dict[str, Tensor]:
-    """Untrained weights (He et al. 2015)."""
+    """Draw untrained weights (He et al. 2015).
+
+    Args:
+        seed: seed of the generator.
+
+    Returns:
+        Weights by name.
+    """
     generator = torch.Generator().manual_seed(seed)
     weights = {}
     for network, layers in LAYERS.items():
@@ -119,9 +161,19 @@ def _network(weights: Weights, network: str, x: Tensor) -> Tensor:
 
 
 def train(scenes: list[HdrImage], *, steps: int, seed: int = 1, views: int = 240) -> Weights:
-    """Train from scratch on views of HDR scenes at many exposures; mean squared error, Adam.
+    """Train from scratch on views of HDR scenes at many exposures.
 
-    The rate falls from 2e-3 to 1e-5 as a cosine; a step sees eight windows of 64×64.
+    Uses Adam on the mean squared error of eight 64×64 windows per step. The learning rate falls
+    from 2e-3 to 1e-5 along a cosine.
+
+    Args:
+        scenes: HDR images.
+        steps: number of steps.
+        seed: seed of weights and views.
+        views: number of training pictures.
+
+    Returns:
+        Weights by name.
     """
     generator = torch.Generator().manual_seed(seed)
     pictures, bases = _pairs(scenes, views, generator)
@@ -145,7 +197,7 @@ def train(scenes: list[HdrImage], *, steps: int, seed: int = 1, views: int = 240
 
 
 def _pairs(scenes: list[HdrImage], count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Luma of random shots, B×1×128×128, and their base layers."""
+    """Render the luma of random shots, B×1×128×128, and compute their base layers."""
     pictures, bases = [], []
     for _ in range(count):
         yaw, pitch, x, y, zoom, stops, pick = torch.rand(7, generator=generator).tolist()

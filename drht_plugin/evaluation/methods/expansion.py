@@ -1,9 +1,9 @@
-"""Expansion operators: one LDR picture to scene-linear light, by rules rather than learning.
+"""Expansion operators, which map an LDR picture to scene-linear light by rules.
 
-All give light relative to the input's clip point: a pixel at 1 that an operator leaves alone stays
-at 1. The papers give cd/m² of some display; that unit is dropped here, and where an operator needs
-the display's peak it is `PEAK`. They change luminance, and colour keeps its channel ratios.
-Input is decoded with the sRGB curve.
+All return light relative to the input's clip point: white that an operator does not change is 1.
+The papers use cd/m² of some display. That unit is dropped here; operators that need the display's
+peak use `PEAK`. The operators change luminance and keep the ratios of the channels. The input is
+decoded with the sRGB curve.
 """
 
 from __future__ import annotations
@@ -16,20 +16,33 @@ from drht_plugin.evaluation.methods._colour import luma, with_brightness
 from drht_plugin.evaluation.methods._entry import Picture
 
 PEAK = 10.0
-"""The display's peak over the input's white: 1000 over 100 cd/m²."""
+"""The display's peak relative to the input's white: 1000 over 100 cd/m²."""
 
 
 def linear(picture: Picture) -> Picture:
-    """The sRGB decoding alone."""
+    """Decode with the sRGB curve, without expansion.
+
+    Args:
+        picture: H×W×3, display-encoded.
+
+    Returns:
+        H×W×3 linear light in 0..1.
+    """
     return srgb_decode(picture).astype(np.float32)
 
 
 def landis(picture: Picture) -> Picture:
-    """Landis, "Production-ready global illumination", SIGGRAPH course 2002.
+    """Expand as Landis, "Production-ready global illumination", SIGGRAPH course 2002.
 
-    Luminance up to 0.5 stays; above, it is blended with `PEAK` times itself by a power function of
-    exponent 2 that reaches 1 at the clip point. Threshold and exponent are the usual ones of the
-    literature: the course notes leave them to the user.
+    Luminance up to 0.5 is kept. Above it, luminance is blended with `PEAK` times itself by a power
+    function of exponent 2 that reaches 1 at the clip point. Threshold and exponent are those usual
+    in the literature; the course notes leave them to the user.
+
+    Args:
+        picture: H×W×3, display-encoded.
+
+    Returns:
+        H×W×3 linear light.
     """
     threshold, exponent = 0.5, 2.0
     light = linear(picture)
@@ -39,11 +52,17 @@ def landis(picture: Picture) -> Picture:
 
 
 def akyuz(picture: Picture) -> Picture:
-    """Akyüz, Fleming, Riecke, Reinhard, Bülthoff, "Do HDR displays support LDR content?", 2007.
+    """Expand as Akyüz et al., "Do HDR displays support LDR content?", 2007.
 
-    k·((L − min)/(max − min))^γ with γ = 1, which their observers preferred. k is the display's
-    peak; as a factor of the whole picture it is but its unit, and is 1 here. A picture of one tone
-    has no range to stretch and is left as it is.
+    Luminance becomes k·((L − min)/(max − min))^γ with γ = 1, which the paper's observers preferred.
+    k is the display's peak, a mere unit, and is 1 here. A picture of a single tone has no range to
+    stretch and stays unchanged.
+
+    Args:
+        picture: H×W×3, display-encoded.
+
+    Returns:
+        H×W×3 linear light.
     """
     light = linear(picture)
     luminance = luma(light)
@@ -54,13 +73,20 @@ def akyuz(picture: Picture) -> Picture:
 
 
 def masia(picture: Picture) -> Picture:
-    """Masia, Serrano, Gutierrez, "Dynamic range expansion based on image statistics", 2015.
+    """Expand as Masia et al., "Dynamic range expansion based on image statistics", 2015.
 
-    L^γ, with γ = 2.4379 + 0.2319·log L̄ − 1.1228·k + 0.0085·p, where L̄ is the geometric mean, k the
-    key (L̄'s place between the 1st and 99th percentile, logarithmically) and p the per cent of
-    pixels at 254/255 or above. Their rule of 2009, γ = 10.44·k − 6.282, is not used: it is negative
-    for dark pictures, which this rule was made to repair. L is linear luminance of 0..1, as in the
-    HDR Toolbox; γ is kept within 0.5..3, which only near-black pictures leave.
+    Luminance becomes L^γ with γ = 2.4379 + 0.2319·log L̄ − 1.1228·k + 0.0085·p. L̄ is the geometric
+    mean, k the key (the position of log L̄ between the logarithms of the 1st and 99th percentile),
+    and p the percentage of pixels at 254/255 or above. The authors' rule of 2009,
+    γ = 10.44·k − 6.282, is negative for dark pictures, which this rule repairs. L is linear
+    luminance in 0..1, as in the HDR Toolbox. γ is limited to 0.5..3, which matters only for nearly
+    black pictures.
+
+    Args:
+        picture: H×W×3, display-encoded.
+
+    Returns:
+        H×W×3 linear light.
     """
     light = linear(picture)
     luminance = luma(light)
@@ -73,11 +99,18 @@ def masia(picture: Picture) -> Picture:
 
 
 def kovaleski_oliveira(picture: Picture) -> Picture:
-    """Kovaleski, Oliveira, "High-quality reverse tone mapping for a wide range of exposures", 2014.
+    """Expand as Kovaleski and Oliveira (2014).
 
-    Light times 1 + 3·m, where m is the mask of pixels with a channel above 254/255 (their value for
-    stills), smoothed by a cross-bilateral filter guided by the luma: σ 150 pixels on a picture 1920
-    wide and in proportion on others, and 25/255.
+    "High-quality reverse tone mapping for a wide range of exposures". Light is multiplied by
+    1 + 3·m. m is the mask of pixels with a channel above 254/255 (the paper's value for stills),
+    smoothed by a cross-bilateral filter guided by the luma. Its σ is 150 pixels in a picture 1920
+    pixels wide, and in proportion in others, and 25/255 in luma.
+
+    Args:
+        picture: H×W×3, display-encoded.
+
+    Returns:
+        H×W×3 linear light.
     """
     spatial = 150 * max(picture.shape[:2]) / 1920
     mask = (picture.max(-1) > 254 / 255).astype(np.float32)
@@ -86,12 +119,18 @@ def kovaleski_oliveira(picture: Picture) -> Picture:
 
 
 def huo(picture: Picture) -> Picture:
-    """Huo, Yang, Dong, Brost, "Physiological inverse tone mapping based on retina response", 2014.
+    """Expand as Huo et al., "Physiological inverse tone mapping based on retina response", 2014.
 
-    L·(sⁿ + gⁿ)^(1/n), with n = 0.86, the local adaptation s (two bilateral filters of L: σ 16
-    pixels and 0.3, then 10 and 0.1) and the geometric mean g. Divided by g here, so that dark
-    surroundings keep their light and bright ones are raised; g is at least 1/`PEAK`, which bounds
-    the expansion as the paper's peak does.
+    Light becomes L·(sⁿ + gⁿ)^(1/n) with n = 0.86, local adaptation s (L after two bilateral filters
+    of σ 16 pixels and 0.3, then 10 pixels and 0.1) and geometric mean g. It is divided by g here,
+    so that light in dark surroundings is kept and in bright ones raised. g is at least 1/`PEAK`,
+    which limits the expansion as the paper's peak does.
+
+    Args:
+        picture: H×W×3, display-encoded.
+
+    Returns:
+        H×W×3 linear light.
     """
     n = 0.86
     light = linear(picture)

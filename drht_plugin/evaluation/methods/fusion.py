@@ -1,4 +1,4 @@
-"""Exposure fusion (Mertens, Kautz, Van Reeth 2007) of pseudo-exposures of the one input."""
+"""Exposure fusion (Mertens, Kautz, Van Reeth 2007) of pseudo-exposures of a single input."""
 
 from __future__ import annotations
 
@@ -7,22 +7,28 @@ import numpy as np
 from drht_plugin.bridge.transfer import srgb_decode, srgb_encode
 from drht_plugin.evaluation.methods._entry import Picture
 from drht_plugin.evaluation.methods.basic import gamma
-from drht_plugin.evaluation.optional import need
+from drht_plugin.evaluation.optional import import_optional
 
 STOPS = (-2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
-"""EV of the pseudo-exposures: one more for the shadows, since what is clipped holds nothing."""
+"""EV of the pseudo-exposures; more for the shadows, because clipped highlights have no detail."""
 
 
 def fusion(picture: Picture) -> Picture:
-    """Fuse shots at `STOPS`, each the input decoded, multiplied, clipped and encoded again.
+    """Fuse pseudo-exposures of the input at `STOPS`.
 
-    Contrast, saturation and well-exposedness weigh alike (exponents 1), as in the paper.
+    Contrast, saturation and well-exposedness have equal weights (exponents 1), as in the paper.
+
+    Args:
+        picture: H×W×3, display-encoded.
+
+    Returns:
+        H×W×3, display-encoded, may exceed 0..1.
     """
-    cv2 = need("cv2")
+    cv2 = import_optional("cv2")
     linear = srgb_decode(picture)
-    # The fusion divides by 255, whatever the type.
+    # OpenCV's fusion divides by 255 for every type.
     shots = [(255 * srgb_encode(np.clip(linear * 2**ev, 0, 1))).astype(np.float32) for ev in STOPS]
-    # Several threads would add the shots up in any order, and so round differently each time.
+    # Several threads would add the shots in varying order, and so round differently each time.
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:
@@ -33,5 +39,12 @@ def fusion(picture: Picture) -> Picture:
 
 
 def fusion_gamma(picture: Picture) -> Picture:
-    """`fusion`, then one gamma to the mean luma of `basic.gamma`."""
+    """Apply `fusion`, then `basic.gamma`.
+
+    Args:
+        picture: H×W×3, display-encoded.
+
+    Returns:
+        H×W×3, display-encoded.
+    """
     return gamma(np.clip(fusion(picture), 0, 1))

@@ -13,11 +13,17 @@ BETA_MAX = 1e5
 
 
 def smooth(plane: Plane) -> Plane:
-    """Few steps instead of many slopes: a penalty on how many pixels have a gradient at all.
+    """Smooth a plane with a penalty on the number of pixels that have a gradient.
 
-    Half-quadratic splitting with the paper's parameters. Each round drops the gradients whose
-    squared length is below λ/β, and solves for the plane that keeps the others; β grows by κ from
-    2λ. Borders are free where the paper's are periodic.
+    Uses half-quadratic splitting with the paper's parameters. Each round drops the gradients whose
+    squared length is below λ/β and solves for the plane that keeps the others; β grows from 2λ by
+    factors of κ. Borders are free, whereas those of the paper are periodic.
+
+    Args:
+        plane: H×W in 0..1.
+
+    Returns:
+        H×W.
     """
     solve = screened_poisson(plane.shape)
     smoothed, beta = plane, 2 * LAMBDA

@@ -1,15 +1,15 @@
-"""The one recipe by which a smoother corrects exposure: L0S, SMF and DJF differ in the smoother.
+"""Correction of exposure by a smoother; L0S, SMF and DJF differ only in the smoother.
 
-How the paper that compares with these smoothers made correctors of them is not published. Here,
-after Durand and Dorsey (2002):
+The paper that compares with these smoothers does not say how it corrects exposure with them. The
+recipe here follows Durand and Dorsey (2002):
 
-1. The smoother takes the encoded luma; what it gives is the base.
-2. Luma and base go to stops: log2 of linear light plus 2⁻⁸. Detail is luma minus base.
-3. The base's white (99.5th percentile) goes to a quarter stop below white, which leaves room for
-   detail, but not further up than the mean lies below mid-grey (18 %). The base is scaled about its
-   white so that its mean comes to mid-grey: compressed in dark pictures, at most to 0.4, and
-   stretched in pale ones, at most to 1.6.
-4. Detail is multiplied by 1.4, and all channels of linear light by the resulting gain.
+1. Smooth the encoded luma; the result is the base.
+2. Convert luma and base to stops: log2 of linear light plus 2⁻⁸. Detail is luma minus base.
+3. Move the base's white (99.5th percentile) to a quarter stop below white, which leaves room for
+   detail, but up by no more than the distance from the mean to mid-grey (18 %). Scale the base
+   about its white so that its mean becomes mid-grey: by a factor of 0.4 or more in dark pictures,
+   which compresses it, and of 1.6 or less in pale ones, which stretches it.
+4. Multiply detail by 1.4, and all channels of linear light by the resulting gain.
 """
 
 from __future__ import annotations
@@ -33,7 +33,15 @@ _FLOOR = 2.0**-8
 
 
 def correct(picture: Picture, smooth: Callable[[Plane], Plane]) -> Picture:
-    """Apply the recipe with one smoother of luma planes of 0..1."""
+    """Correct a picture with a smoother.
+
+    Args:
+        picture: H×W×3, display-encoded.
+        smooth: smoother of H×W planes in 0..1.
+
+    Returns:
+        H×W×3, display-encoded.
+    """
     coded = luma(picture)
     light, base = _stops(coded), _stops(np.clip(smooth(coded), 0, 1))
     white = float(np.percentile(base, WHITE))
@@ -46,17 +54,41 @@ def correct(picture: Picture, smooth: Callable[[Plane], Plane]) -> Picture:
 
 
 def l0s(picture: Picture) -> Picture:
-    """The recipe with L0 gradient minimisation."""
+    """Correct a picture with L0 gradient minimisation.
+
+    Args:
+        picture: H×W×3, display-encoded.
+
+    Returns:
+        H×W×3, display-encoded.
+    """
     return correct(picture, l0_smoothing.smooth)
 
 
 def smf(picture: Picture) -> Picture:
-    """The recipe with semantic filtering."""
+    """Correct a picture with semantic filtering.
+
+    Args:
+        picture: H×W×3, display-encoded.
+
+    Returns:
+        H×W×3, display-encoded.
+    """
     return correct(picture, semantic_filter.smooth)
 
 
 def djf(picture: Picture) -> Picture:
-    """The recipe with deep joint filtering."""
+    """Correct a picture with deep joint filtering.
+
+    Args:
+        picture: H×W×3, display-encoded.
+
+    Returns:
+        H×W×3, display-encoded.
+
+    Raises:
+        WeightsError: the shipped weights cannot be used.
+    """
     from drht_plugin.evaluation.methods.djf import smooth
 
     return correct(picture, smooth)

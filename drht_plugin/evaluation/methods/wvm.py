@@ -1,20 +1,20 @@
 """WVM, also SRIE: Fu, Zeng, Huang, Zhang, Ding, CVPR 2016.
 
 "A weighted variational model for simultaneous reflectance and illumination estimation". The
-logarithm of HSV's V, s, is parted into a log reflectance r and a log illumination l:
+logarithm s of HSV's V is decomposed into a log reflectance r and a log illumination l:
 
     minimise ‖r + l − s‖² + c₁‖eʳ·∇r‖₁ + c₂‖eˡ·∇l‖²   with r ≤ 0 and s ≤ l,
 
 by alternating directions; the weights eʳ and eˡ are those of the last iteration.
 
-The energy and its constants are the paper's; three things of the way to its minimum are not:
+The energy and its constants are the paper's. The minimisation differs in three points:
 
-- The paper treats the weights as constants so that a Fourier transform solves its systems. Here
-  they vary: each system's quadratic is replaced by an upper bound of constant coefficients, which
-  touches it at the last iterate and which one cosine transform minimises.
+- The paper treats the weights as constant, so that a Fourier transform solves its systems. Here
+  they vary: each quadratic is replaced by an upper bound with constant coefficients, which touches
+  it at the last iterate and which a cosine transform minimises.
 - Borders are free rather than periodic.
 - λ, the penalty of the alternating directions, is 30 rather than 1, with three rounds for r in each
-  iteration. It decides the path and not the minimum, and with 1 the energy rises on the way.
+  iteration. It changes the path but not the minimum; with 1, the energy rises on the way.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ GAMMA = 2.2
 """The corrected picture is R·L^(1/γ)."""
 
 TOLERANCE = 1e-3
-"""Relative change of r and of l at which the iterations stop."""
+"""Relative change of r and l at which the iterations stop."""
 
 ITERATIONS = 20
 _DARKEST = 1 / 255
@@ -44,7 +44,13 @@ _DARKEST = 1 / 255
 
 @dataclass(frozen=True)
 class Parts:
-    """What a plane was parted into: logarithms, and the energy before and after each iteration."""
+    """Decomposition of a plane.
+
+    Attributes:
+        reflectance: H×W log reflectance r.
+        illumination: H×W log illumination l.
+        energies: the energy at the start and after each iteration.
+    """
 
     reflectance: Plane
     illumination: Plane
@@ -52,7 +58,14 @@ class Parts:
 
 
 def wvm(picture: Picture) -> Picture:
-    """R·L^(1/2.2) in place of V; hue and saturation stay."""
+    """Replace V by R·L^(1/2.2), which keeps hue and saturation.
+
+    Args:
+        picture: H×W×3, display-encoded.
+
+    Returns:
+        H×W×3, display-encoded.
+    """
     value = picture.max(-1)
     parts = decompose(value)
     enhanced = np.exp(parts.reflectance + parts.illumination / GAMMA)
@@ -60,7 +73,14 @@ def wvm(picture: Picture) -> Picture:
 
 
 def decompose(value: Plane) -> Parts:
-    """Part a plane of 0..1 into log reflectance and log illumination."""
+    """Decompose a plane into log reflectance and log illumination.
+
+    Args:
+        value: H×W in 0..1.
+
+    Returns:
+        The decomposition.
+    """
     s = np.log(np.maximum(value, np.float32(_DARKEST)))
     solve = screened_poisson(s.shape)
     r, light = np.zeros_like(s), s
@@ -84,7 +104,7 @@ def decompose(value: Plane) -> Parts:
         slope = adjoint(square * lx, square * ly)
         light = np.maximum(_step(solve, s - r, light, slope, C2, float(square.max())), s)
         energy = _energy(r, light, s)
-        if energy >= energies[-1]:  # at the minimum, but for rounding
+        if energy >= energies[-1]:  # at the minimum, up to rounding
             return Parts(r_last, light_last, tuple(energies))
         energies.append(energy)
         if _change(r, r_last) <= TOLERANCE and _change(light, light_last) <= TOLERANCE:
@@ -105,9 +125,15 @@ def _step(
     weight: float,
     bound: float,
 ) -> Plane:
-    """The u that minimises ‖u − data‖² + weight·Q(u), with Q bounded from above.
+    """Minimise ‖u − data‖² + weight·Q(u) over u, with Q replaced by an upper bound.
 
-    slope: half Q's gradient at `last`. bound: largest curvature of Q relative to ‖∇u‖².
+    Args:
+        solve: solver of the bounded problem, see `screened_poisson`.
+        data: H×W.
+        last: H×W last iterate.
+        slope: H×W, half the gradient of Q at `last`.
+        weight: weight of Q.
+        bound: largest curvature of Q relative to ‖∇u‖².
     """
     target = data + np.float32(weight) * (np.float32(bound) * adjoint(*gradient(last)) - slope)
     return solve(target, weight * bound)

@@ -12,10 +12,10 @@ metric          images               value
 `cvvdp`         either               JOD, 10 for equal images; needs the extra `evaluate-cvvdp`
 ==============  ===================  ==========================================================
 
-Display-encoded images are uint8, uint16, or floating point in 0..1. Those in cd/m² are linear
+Display-encoded images are uint8, uint16, or floating point in 0..1. Images in cd/m² are linear
 light in absolute units, floating point, 0 or more. Colour images are H×W×3 with BT.709 primaries.
-What a metric does not accept raises `InputError`. The values are those of the authors' code, but
-for rounding. scipy and scikit-image are imported when a metric first needs them.
+Metrics raise `InputError` for images that they do not accept. The values agree with the authors'
+code up to rounding. scipy and scikit-image are imported when a metric first needs them.
 """
 
 from ._cvvdp import cvvdp

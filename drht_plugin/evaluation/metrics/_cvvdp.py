@@ -1,4 +1,4 @@
-"""ColorVideoVDP by its own package, which is optional."""
+"""ColorVideoVDP, computed by its own, optional package."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import numpy as np
 
 from . import _inputs
 from ._inputs import AnyArray
-from ._packages import load
+from ._packages import import_optional
 
 ENCODED_DISPLAYS = ("standard_4k", "standard_fhd", "standard_phone")
-"""Displays that are sent display-encoded images."""
+"""Displays that take display-encoded images."""
 LINEAR_DISPLAYS = ("standard_hdr_linear", "standard_hdr_linear_dark", "standard_hdr_linear_zoom")
-"""Displays that are sent light in cd/m²."""
+"""Displays that take linear light in cd/m²."""
 
 _SMALLEST = 16
 
 
 def cvvdp(test: AnyArray, reference: AnyArray, *, display: str = "standard_4k") -> float:
-    """ColorVideoVDP: quality in just-objectionable differences, with colour.
+    """Return the quality by ColorVideoVDP in just-objectionable differences, with colour.
 
     Args:
         test: H×W×3, 16 pixels or more on each side. For "standard_4k", "standard_fhd" and
@@ -28,13 +28,13 @@ def cvvdp(test: AnyArray, reference: AnyArray, *, display: str = "standard_4k") 
         display: the display and viewing distance, by ColorVideoVDP's name.
 
     Returns:
-        JOD, 10 for equal images, lower for worse; of two images that are 1 apart, three quarters
-        of viewers prefer the better. Always say which display was used.
+        JOD, 10 for equal images, lower for worse. At a difference of 1, three quarters of viewers
+        prefer the better image. Always report the display with the value.
 
     Raises:
-        DependencyError: the package is not installed; the extra `evaluate-cvvdp` brings it.
-        InputError: shapes that differ, are not accepted or too small, NaN, negative light,
-            display values outside 0..1, an unknown display.
+        DependencyError: the package is not installed; install the extra `evaluate-cvvdp`.
+        InputError: the shapes differ, are not accepted or too small; values are NaN, negative, or
+            outside 0..1 if display-encoded; or the display is unknown.
 
     Source: Mantiuk, Hanji, Ashraf, Asano, Chapiro, "ColorVideoVDP: a visual difference predictor
     for image, video and display distortions", ACM TOG 43(4), 2024; PyPI package `cvvdp`.
@@ -48,6 +48,6 @@ def cvvdp(test: AnyArray, reference: AnyArray, *, display: str = "standard_4k") 
         second = _inputs.radiance(reference, "reference", "H×W×3")
     _inputs.same_shape(first, second)
     _inputs.at_least(first, _SMALLEST, "ColorVideoVDP")
-    metric = load("pycvvdp", "evaluate-cvvdp").cvvdp(display_name=display, quiet=True)
+    metric = import_optional("pycvvdp", "evaluate-cvvdp").cvvdp(display_name=display, quiet=True)
     score, _ = metric.predict(first.astype(np.float32), second.astype(np.float32), dim_order="HWC")
     return float(score)

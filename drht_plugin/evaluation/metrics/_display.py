@@ -6,16 +6,16 @@ import math
 
 from . import _inputs
 from ._inputs import AnyArray, Array
-from ._packages import load
+from ._packages import import_optional
 
 CHANNELS = ("rgb", "luma")
 _SSIM_WINDOW = 11
 
 
 def psnr(test: AnyArray, reference: AnyArray, *, channel: str = "rgb") -> float:
-    """Peak signal-to-noise ratio of a display-encoded image, in dB.
+    """Return the peak signal-to-noise ratio of a display-encoded image, in dB.
 
-    10·log10(1 / mean squared error) on values of 0..1, pooled over all pixels (and channels).
+    It is 10·log10(1 / mean squared error) of values in 0..1, pooled over all pixels and channels.
 
     Args:
         test: H×W×3 or H×W, display-encoded: uint8, uint16, or floating point in 0..1.
@@ -27,7 +27,7 @@ def psnr(test: AnyArray, reference: AnyArray, *, channel: str = "rgb") -> float:
         0 or more; higher is better; infinite for equal images. Symmetric in its arguments.
 
     Raises:
-        InputError: shapes that differ or are not accepted, NaN, values outside 0..1.
+        InputError: the shapes differ or are not accepted, or values are NaN or outside 0..1.
     """
     _inputs.one_of(channel, CHANNELS, "channel")
     first, second = _pair(test, reference)
@@ -39,10 +39,10 @@ def psnr(test: AnyArray, reference: AnyArray, *, channel: str = "rgb") -> float:
 
 
 def ssim(test: AnyArray, reference: AnyArray, *, channel: str = "luma") -> float:
-    """Mean structural similarity of a display-encoded image.
+    """Return the mean structural similarity of a display-encoded image.
 
-    Gaussian window of 11×11 with σ = 1.5, K1 = .01, K2 = .03, population covariance, averaged
-    over the positions where the whole window lies inside the image, at full resolution.
+    Uses a Gaussian window of 11×11 with σ = 1.5, K1 = .01, K2 = .03 and the population covariance,
+    at full resolution. The mean is over the positions where the window lies inside the image.
 
     Args:
         test: H×W×3 or H×W, 11 pixels or more on each side, display-encoded: uint8, uint16, or
@@ -54,7 +54,8 @@ def ssim(test: AnyArray, reference: AnyArray, *, channel: str = "luma") -> float
         -1 to 1; 1 for equal images. Symmetric in its arguments.
 
     Raises:
-        InputError: shapes that differ, are not accepted or too small, NaN, values outside 0..1.
+        InputError: the shapes differ, are not accepted or too small, or values are NaN or outside
+            0..1.
 
     Source: Wang, Bovik, Sheikh, Simoncelli, "Image quality assessment: from error visibility to
     structural similarity", IEEE TIP 13(4), 2004, equation 13.
@@ -66,7 +67,7 @@ def ssim(test: AnyArray, reference: AnyArray, *, channel: str = "luma") -> float
         first = _inputs.weighted(first, _inputs.BT601_LUMA)
         second = _inputs.weighted(second, _inputs.BT601_LUMA)
     return float(
-        load("skimage.metrics").structural_similarity(
+        import_optional("skimage.metrics").structural_similarity(
             first,
             second,
             data_range=1.0,

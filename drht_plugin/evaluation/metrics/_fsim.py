@@ -1,4 +1,4 @@
-"""Feature similarity: phase congruency and gradients, FSIM, and with chrominance, FSIMc."""
+"""Feature similarity by phase congruency and gradients (FSIM), and with chrominance (FSIMc)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from . import _inputs
 from ._inputs import AnyArray, Array
-from ._packages import load
+from ._packages import import_optional
 
 # Zhang et al. 2011, section III: constants of the similarity terms, for codes of 0..255.
 _T_CONGRUENCY = 0.85
@@ -42,11 +42,11 @@ class _Features(NamedTuple):
 
 
 def fsim(test: AnyArray, reference: AnyArray) -> float:
-    """Feature similarity of the luma of two display-encoded images.
+    """Return the feature similarity of the luma of two display-encoded images.
 
-    Phase congruency and Scharr gradients of Y (of YIQ, on codes of 0..255), compared point by
-    point and weighted by the larger phase congruency. Images whose shorter side exceeds 384
-    pixels are first averaged and sampled by round(side / 256).
+    Compares phase congruency and Scharr gradients of Y (of YIQ, codes 0..255) at every pixel,
+    weighted by the larger phase congruency. Images whose shorter side exceeds 384 pixels are first
+    reduced by a factor of round(side / 256).
 
     Args:
         test: H×W×3 or H×W, 16 pixels or more on each side, display-encoded: uint8, uint16, or
@@ -57,7 +57,8 @@ def fsim(test: AnyArray, reference: AnyArray) -> float:
         0 to 1; 1 for equal images (and for two flat ones). Symmetric in its arguments.
 
     Raises:
-        InputError: shapes that differ, are not accepted or too small, NaN, values outside 0..1.
+        InputError: the shapes differ, are not accepted or too small, or values are NaN or outside
+            0..1.
 
     Source: Zhang, Zhang, Mou, Zhang, "FSIM: a feature similarity index for image quality
     assessment", IEEE TIP 20(8), 2011, section III (FSIM); phase congruency after Kovesi,
@@ -67,9 +68,9 @@ def fsim(test: AnyArray, reference: AnyArray) -> float:
 
 
 def fsimc(test: AnyArray, reference: AnyArray) -> float:
-    """Feature similarity of two display-encoded images with their chrominance (I and Q of YIQ).
+    """Return the feature similarity of display-encoded images with chrominance (I and Q of YIQ).
 
-    As `fsim`, with a further factor (S_I·S_Q)^.03; the same as `fsim` for H×W images.
+    It is `fsim` with an additional factor (S_I·S_Q)^.03, and equals `fsim` for H×W images.
 
     Args:
         test: H×W×3 or H×W, 16 pixels or more on each side, display-encoded: uint8, uint16, or
@@ -80,7 +81,8 @@ def fsimc(test: AnyArray, reference: AnyArray) -> float:
         0 to 1; 1 for equal images. Symmetric in its arguments.
 
     Raises:
-        InputError: shapes that differ, are not accepted or too small, NaN, values outside 0..1.
+        InputError: the shapes differ, are not accepted or too small, or values are NaN or outside
+            0..1.
 
     Source: Zhang et al. 2011 (see `fsim`), section III (extension to colour).
     """
@@ -103,7 +105,7 @@ def _similarity(test: AnyArray, reference: AnyArray, *, colour: bool) -> float:
         product = np.ones_like(similar)
         for mine, yours in zip(one.chroma, two.chroma, strict=True):
             product *= _agreement(mine, yours, _T_CHROMA)
-        # Opposite hues make the product negative: the real part of the complex power is meant.
+        # Opposite hues make the product negative; FSIMc takes the real part of the complex power.
         power = np.abs(product) ** _CHROMA_EXPONENT
         similar *= np.where(product < 0, math.cos(math.pi * _CHROMA_EXPONENT), 1.0) * power
     return float((similar * weight).sum()) / total
@@ -124,7 +126,7 @@ def _features(image: Array) -> _Features:
 
 
 def _reduce(plane: Array, factor: int) -> Array:
-    """Means of factor×factor pixels around every factor-th pixel, zeros outside the image."""
+    """Average factor×factor pixels around every factor-th pixel, with zeros outside the image."""
     if factor == 1:
         return plane
     before = factor - 1 - factor // 2
@@ -139,7 +141,7 @@ def _reduce(plane: Array, factor: int) -> Array:
 
 
 def _gradient(plane: Array) -> Array:
-    """Magnitude of the Scharr gradient, zeros outside the image."""
+    """Return the magnitude of the Scharr gradient, with zeros outside the image."""
     padded = np.pad(plane, 1)
     across = padded[:, 2:] - padded[:, :-2]
     down = padded[2:] - padded[:-2]
@@ -149,11 +151,17 @@ def _gradient(plane: Array) -> Array:
 
 
 def phase_congruency(plane: Array) -> Array:
-    """Phase congruency of an H×W image, 0..1: Kovesi's second measure, compensated for noise.
+    """Return the phase congruency of a plane: Kovesi's second measure, compensated for noise.
 
-    Four scales of log-Gabor filters in four orientations, over the periodic image.
+    Uses log-Gabor filters of four scales and four orientations on the image continued periodically.
+
+    Args:
+        plane: H×W luma, codes 0..255.
+
+    Returns:
+        H×W in 0..1.
     """
-    fft = load("scipy.fft")
+    fft = import_optional("scipy.fft")
     radial, angular = _log_gabor(plane.shape[0], plane.shape[1])
     spectrum = fft.fft2(plane)
     energy = np.zeros_like(plane)
@@ -162,7 +170,7 @@ def phase_congruency(plane: Array) -> Array:
         filters = [band * direction for band in radial]
         responses = [fft.ifft2(spectrum * each) for each in filters]
         total = np.sum(responses, axis=0)
-        # The unit vector of the mean phase; the small number keeps flat areas finite.
+        # The unit vector of the mean phase; the constant avoids a division by zero.
         mean = total / (np.abs(total) + 1e-4)
         of_direction = np.zeros_like(plane)
         for response in responses:
@@ -174,9 +182,9 @@ def phase_congruency(plane: Array) -> Array:
 
 
 def _noise_energy(filters: list[Array], finest: NDArray[np.complex128]) -> float:
-    """The energy that noise alone would reach, from the median response of the finest scale."""
+    """Estimate the energy of noise from the median response of the finest scale."""
     power = float(np.median(np.abs(finest) ** 2)) / math.log(2) / float((filters[0] ** 2).sum())
-    # The energy over space of the sum of the even filters, by Parseval.
+    # The spatial energy of the sum of the even filters, by Parseval's theorem.
     even = [(each + np.roll(each[::-1, ::-1], 1, axis=(0, 1))) / 2 for each in filters]
     rayleigh = math.sqrt(power * float((np.sum(even, axis=0) ** 2).sum()))
     expected = rayleigh * math.sqrt(math.pi / 2)
@@ -185,7 +193,7 @@ def _noise_energy(filters: list[Array], finest: NDArray[np.complex128]) -> float
 
 
 def _log_gabor(height: int, width: int) -> tuple[list[Array], list[Array]]:
-    """The radial bands and the angular spreads, zero frequency first."""
+    """Return the radial bands and the angular spreads, with zero frequency first."""
     down, across = np.meshgrid(_frequencies(height), _frequencies(width), indexing="ij")
     radius = np.hypot(across, down)
     lowpass = 1 / (1 + (radius / _LOWPASS_CUTOFF) ** (2 * _LOWPASS_ORDER))
@@ -207,6 +215,6 @@ def _log_gabor(height: int, width: int) -> tuple[list[Array], list[Array]]:
 
 
 def _frequencies(size: int) -> Array:
-    """Cycles per pixel; for odd sizes the authors' grid reaches ±.5 exactly."""
+    """Return frequencies in cycles per pixel; for odd sizes, the authors' grid reaches ±.5."""
     reach = size / (size - 1) if size % 2 else 1.0
     return np.asarray(np.fft.fftfreq(size) * reach, dtype=np.float64)

@@ -1,4 +1,4 @@
-"""What every metric asks of its two images, and the messages when it is not so."""
+"""Validation of the images and options of metrics."""
 
 from __future__ import annotations
 
@@ -22,9 +22,18 @@ BT709_LUMINANCE = LUMA_WEIGHTS
 
 
 def display_encoded(image: AnyArray, name: str, shapes: str = "H×W or H×W×3") -> Array:
-    """Bring a display-encoded image to float64 in 0..1.
+    """Convert a display-encoded image to float64 in 0..1.
 
-    uint8 and uint16 are divided by their largest code; floating point must lie in 0..1 already.
+    Args:
+        image: uint8 or uint16, which are divided by their largest code, or floating point in 0..1.
+        name: name of the image, for messages.
+        shapes: accepted shapes, joined by " or ".
+
+    Returns:
+        float64 in 0..1.
+
+    Raises:
+        InputError: the shape, the type or a value is not accepted.
     """
     array = _array(image, name, shapes)
     if array.dtype in _CODE_MAX:
@@ -40,7 +49,19 @@ def display_encoded(image: AnyArray, name: str, shapes: str = "H×W or H×W×3")
 
 
 def radiance(image: AnyArray, name: str, shapes: str = "H×W×3") -> Array:
-    """Bring linear light to float64; it must be finite and not negative."""
+    """Convert linear light to float64.
+
+    Args:
+        image: floating point, 0 or more.
+        name: name of the image, for messages.
+        shapes: accepted shapes, joined by " or ".
+
+    Returns:
+        float64 of 0 or more.
+
+    Raises:
+        InputError: the shape, the type or a value is not accepted.
+    """
     array = _array(image, name, shapes)
     if array.dtype in _CODE_MAX:
         raise InputError(f"{name} has type {array.dtype}; linear light is accepted as float")
@@ -52,7 +73,15 @@ def radiance(image: AnyArray, name: str, shapes: str = "H×W×3") -> Array:
 
 
 def same_shape(test: Array, reference: Array) -> None:
-    """Refuse a pair whose shapes differ."""
+    """Refuse images whose shapes differ.
+
+    Args:
+        test: the test image.
+        reference: the reference image.
+
+    Raises:
+        InputError: the shapes differ.
+    """
     if test.shape != reference.shape:
         raise InputError(
             f"test has shape {test.shape} and reference {reference.shape}; "
@@ -61,7 +90,16 @@ def same_shape(test: Array, reference: Array) -> None:
 
 
 def at_least(image: Array, side: int, metric: str) -> None:
-    """Refuse an image that is smaller than the metric's window."""
+    """Refuse an image that is too small for a metric.
+
+    Args:
+        image: the image.
+        side: smallest side in pixels.
+        metric: name of the metric, for the message.
+
+    Raises:
+        InputError: the image is too small.
+    """
     height, width = image.shape[:2]
     if min(height, width) < side:
         raise InputError(
@@ -70,21 +108,49 @@ def at_least(image: Array, side: int, metric: str) -> None:
 
 
 def one_of(value: object, accepted: Sequence[str], name: str) -> None:
-    """Refuse an option that is not among those known."""
+    """Refuse an option's value that is not known.
+
+    Args:
+        value: the value.
+        accepted: the known values.
+        name: name of the option, for the message.
+
+    Raises:
+        InputError: the value is not known.
+    """
     if value not in accepted:
         choices = ", ".join(repr(choice) for choice in accepted)
         raise InputError(f"{name} is {value!r}; accepted are {choices}")
 
 
 def positive(value: float, name: str) -> float:
-    """Refuse a number that is not finite and above 0."""
+    """Refuse a number that is not finite and above 0.
+
+    Args:
+        value: the number.
+        name: name of the option, for the message.
+
+    Returns:
+        The number as float.
+
+    Raises:
+        InputError: it is not finite and above 0.
+    """
     if not np.isfinite(value) or value <= 0:
         raise InputError(f"{name} is {value}; a finite number above 0 is accepted")
     return float(value)
 
 
 def weighted(image: Array, weights: Sequence[float]) -> Array:
-    """Weighted sum over the channels; an image of one channel is returned as it is."""
+    """Return the weighted sum over the channels.
+
+    Args:
+        image: H×W×3, or H×W, which is returned unchanged.
+        weights: a weight per channel.
+
+    Returns:
+        H×W.
+    """
     if image.ndim == 2:
         return image
     total: Array = image @ np.asarray(weights, dtype=np.float64)

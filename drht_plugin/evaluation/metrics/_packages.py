@@ -1,4 +1,4 @@
-"""Packages that only some installations have, imported when they are first needed."""
+"""Optional packages, imported when they are needed."""
 
 from __future__ import annotations
 
@@ -8,8 +8,19 @@ from typing import Any
 from ...errors import DependencyError
 
 
-def load(module: str, extra: str = "evaluate") -> Any:
-    """Import a module of an optional package, or say which extra brings it."""
+def import_optional(module: str, extra: str = "evaluate") -> Any:
+    """Import a module of an optional package.
+
+    Args:
+        module: name of the module.
+        extra: extra of drht-plugin that installs it.
+
+    Returns:
+        The module.
+
+    Raises:
+        DependencyError: it cannot be imported.
+    """
     try:
         return importlib.import_module(module)
     except ImportError as error:

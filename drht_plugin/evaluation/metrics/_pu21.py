@@ -11,11 +11,11 @@ from ._inputs import AnyArray, Array
 
 CHANNELS = ("rgb", "luminance")
 LOWEST, HIGHEST = 0.005, 10_000.0
-"""Luminances between which the encoding is defined, in cd/m²; others are moved to the nearest."""
+"""Range of the encoding in cd/m²; luminance outside it is clipped."""
 PEAK = 256.0
-"""The encoded value of 100 cd/m², the peak of the signal-to-noise ratio."""
+"""Encoded value of 100 cd/m², the peak for the signal-to-noise ratio."""
 
-# The authors' luminance of BT.709 RGB; more digits than usual move the ratio by up to 3e-3 dB.
+# The authors' weights for BT.709; the additional digits change the ratio by up to 3e-3 dB.
 _LUMINANCE = (0.212656, 0.715158, 0.072186)
 
 # Mantiuk and Azimi 2021: the fit "banding + glare".
@@ -24,9 +24,15 @@ _P5, _P6, _P7 = 0.09150303166, 0.9099517204, 596.3148142
 
 
 def pu21_encode(luminance: Array) -> Array:
-    """Encode cd/m² (clamped to .005..10⁴) as perceptually uniform values of 0 to about 595.
+    """Encode luminance as perceptually uniform values.
 
     V = p7·(((p1 + p2·Y^p4) / (1 + p3·Y^p4))^p5 − p6)
+
+    Args:
+        luminance: cd/m², of any shape; clipped to .005..10⁴.
+
+    Returns:
+        Values from 0 to about 595, of the same shape.
     """
     raised = np.clip(luminance, LOWEST, HIGHEST) ** _P4
     encoded: Array = _P7 * (((_P1 + _P2 * raised) / (1 + _P3 * raised)) ** _P5 - _P6)
@@ -34,11 +40,10 @@ def pu21_encode(luminance: Array) -> Array:
 
 
 def pu21_psnr(test: AnyArray, reference: AnyArray, *, channel: str = "rgb") -> float:
-    """Peak signal-to-noise ratio of an HDR image in the PU21 encoding, in dB.
+    """Return the peak signal-to-noise ratio of an HDR image in the PU21 encoding, in dB.
 
     Args:
-        test: H×W×3 linear BT.709 RGB, or H×W luminance, in absolute cd/m². Values outside
-            .005..10⁴ are moved to the nearest of these.
+        test: H×W×3 linear BT.709 RGB, or H×W luminance, in absolute cd/m²; clipped to .005..10⁴.
         reference: of the same shape.
         channel: "rgb" encodes and pools the three channels; "luminance" compares the encoded
             BT.709 luminance (weights .212656, .715158, .072186). An H×W image is its own luminance.
@@ -48,7 +53,7 @@ def pu21_psnr(test: AnyArray, reference: AnyArray, *, channel: str = "rgb") -> f
         its arguments.
 
     Raises:
-        InputError: shapes that differ or are not accepted, NaN, negative light.
+        InputError: the shapes differ or are not accepted, or values are NaN or negative.
 
     Source: Mantiuk and Azimi, "PU21: A novel perceptually uniform encoding for adapting existing
     quality metrics for HDR", Picture Coding Symposium 2021, the fit "banding + glare".

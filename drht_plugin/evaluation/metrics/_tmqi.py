@@ -1,4 +1,4 @@
-"""TMQI: how well a display image keeps an HDR scene's structure, and how natural it looks."""
+"""TMQI, which rates how well a display image keeps a scene's structure and how natural it looks."""
 
 from __future__ import annotations
 
@@ -10,49 +10,52 @@ import numpy as np
 from ...errors import InputError
 from . import _inputs
 from ._inputs import AnyArray, Array
-from ._packages import load
+from ._packages import import_optional
 
 # Yeganeh and Wang 2013: Q = a·S^α + (1 − a)·N^β, and the weights of the scales in S.
 _SHARE, _ALPHA, _BETA = 0.8012, 0.3046, 0.7088
 _SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 _C1, _C2 = 0.01, 10.0
 _WINDOW, _SIGMA = 11, 1.5
-_FINEST_FREQUENCY = 16.0  # cycles per degree of the first scale, halved at each further one
+_FINEST_FREQUENCY = 16.0  # cycles per degree of the first scale; halved for each further scale
 
-# Statistics of natural images: mean brightness, and mean local deviation by a Beta law.
+# Statistics of natural images: mean brightness, and a Beta distribution of local contrast.
 _MEAN, _MEAN_DEVIATION = 115.94, 27.99
 _CONTRAST_RANGE, _BETA_A, _BETA_B = 64.29, 4.4, 10.1
 
 
 class TmqiDetails(NamedTuple):
-    """The parts of TMQI, each 0 to 1 and higher for better."""
+    """TMQI and its parts, each from 0 to 1; higher is better.
+
+    Attributes:
+        quality: Q, the value of `tmqi`.
+        fidelity: S, multi-scale structural fidelity.
+        naturalness: N, statistical naturalness.
+        fidelity_by_scale: mean structural fidelity of the five scales, finest first.
+    """
 
     quality: float
-    """Q, what `tmqi` gives."""
     fidelity: float
-    """S, multi-scale structural fidelity."""
     naturalness: float
-    """N, statistical naturalness."""
     fidelity_by_scale: tuple[float, ...]
-    """Mean structural fidelity of the five scales, finest first."""
 
 
 def tmqi(test: AnyArray, reference: AnyArray) -> float:
-    """Tone-mapped image quality index of a display image against its HDR scene.
+    """Return the tone-mapped image quality index of a display image against its HDR scene.
 
     Args:
         test: H×W×3 or H×W, 11 pixels or more on each side, display-encoded: uint8, uint16, or
             floating point in 0..1.
-        reference: of the same shape: linear BT.709 RGB or luminance of 0 or more in any unit
-            (its range is stretched before it is compared), floating point.
+        reference: of the same shape: linear BT.709 RGB or luminance, floating point, 0 or more, in
+            any unit, because its range is stretched before the comparison.
 
     Returns:
-        Q, 0 to 1, higher is better. Not symmetric. As it trades structure against
-        naturalness, images hardly reach 1.
+        Q, 0 to 1; higher is better. Not symmetric. Since structure and naturalness conflict, images
+        hardly reach 1.
 
     Raises:
-        InputError: shapes that differ, are not accepted or too small, NaN, negative light,
-            display values outside 0..1, or a reference of one luminance throughout.
+        InputError: the shapes differ, are not accepted or too small; values are NaN, negative, or
+            outside 0..1 if display-encoded; or the reference has the same luminance everywhere.
 
     Source: Yeganeh and Wang, "Objective quality assessment of tone-mapped images", IEEE TIP
     22(2), 2013, section II (structural fidelity, statistical naturalness, quality), with luminance
@@ -62,7 +65,15 @@ def tmqi(test: AnyArray, reference: AnyArray) -> float:
 
 
 def tmqi_details(test: AnyArray, reference: AnyArray) -> TmqiDetails:
-    """TMQI with its two parts; arguments, errors and source as for `tmqi`."""
+    """Return TMQI with its parts; errors and source as for `tmqi`.
+
+    Args:
+        test: as for `tmqi`.
+        reference: as for `tmqi`.
+
+    Returns:
+        TMQI and its parts.
+    """
     display = _inputs.display_encoded(test, "test")
     scene = _inputs.radiance(reference, "reference", "H×W or H×W×3")
     _inputs.same_shape(display, scene)
@@ -74,7 +85,7 @@ def tmqi_details(test: AnyArray, reference: AnyArray) -> TmqiDetails:
         raise InputError(
             f"reference has luminance {darkest:g} throughout; a scene with contrast is accepted"
         )
-    # The authors stretch by a whole factor; for scenes of more than 2³² units it would be 0.
+    # The authors stretch by an integer factor, which would be 0 for ranges beyond 2³² units.
     factor = max(math.floor((2**32 - 1) / (brightest - darkest) + 0.5), 1)
     by_scale = _structural_fidelity((luminance - darkest) * factor, codes)
     fidelity = math.prod(
@@ -86,7 +97,7 @@ def tmqi_details(test: AnyArray, reference: AnyArray) -> TmqiDetails:
 
 
 def _structural_fidelity(scene: Array, codes: Array) -> tuple[float, ...]:
-    """Mean local fidelity of five scales, each half the size of the one before."""
+    """Return the mean local fidelity of five scales, each half the size of the previous one."""
     scores = []
     frequency = _FINEST_FREQUENCY
     for _ in _SCALE_WEIGHTS:
@@ -97,8 +108,8 @@ def _structural_fidelity(scene: Array, codes: Array) -> tuple[float, ...]:
 
 
 def _local_fidelity(scene: Array, codes: Array, frequency: float) -> float:
-    """Whether contrasts are seen or unseen alike, times the structure term of SSIM."""
-    ndtr = load("scipy.special").ndtr
+    """Return the mean agreement of visible contrast, times the structure term of SSIM."""
+    ndtr = import_optional("scipy.special").ndtr
     mean_scene, mean_codes = _window_mean(scene), _window_mean(codes)
     deviation_scene = _deviation(scene, mean_scene)
     deviation_codes = _deviation(codes, mean_codes)
@@ -112,7 +123,7 @@ def _local_fidelity(scene: Array, codes: Array, frequency: float) -> float:
 
 
 def _contrast_threshold(frequency: float) -> float:
-    """The deviation seen half the time at 128 code values' mean (Mannos and Sakrison's CSF)."""
+    """Return the deviation seen half the time at a mean code of 128 (Mannos and Sakrison's CSF)."""
     sensitivity = 2.6 * (0.0192 + 0.114 * frequency) * math.exp(-((0.114 * frequency) ** 1.1))
     return 128 / (1.4 * 100 * sensitivity)
 
@@ -122,7 +133,7 @@ def _deviation(plane: Array, mean: Array) -> Array:
 
 
 def _window_mean(plane: Array) -> Array:
-    correlate1d = load("scipy.ndimage").correlate1d
+    correlate1d = import_optional("scipy.ndimage").correlate1d
     distance = np.arange(_WINDOW) - _WINDOW // 2
     kernel = np.exp(-(distance**2) / (2 * _SIGMA**2))
     kernel /= kernel.sum()
@@ -132,7 +143,7 @@ def _window_mean(plane: Array) -> Array:
 
 
 def _halve(plane: Array) -> Array:
-    """Means of 2×2 pixels; an odd last row or column counts twice."""
+    """Average 2×2 pixels; an odd last row or column counts twice."""
     padded = np.pad(plane, [(0, side % 2) for side in plane.shape], mode="edge")
     height, width = padded.shape
     means: Array = padded.reshape(height // 2, 2, width // 2, 2).mean(axis=(1, 3))
@@ -140,10 +151,10 @@ def _halve(plane: Array) -> Array:
 
 
 def _naturalness(codes: Array) -> float:
-    """Likelihood of the mean brightness and of the local contrast, each relative to its best.
+    """Return the likelihood of mean brightness and local contrast, each relative to its maximum.
 
-    The contrast is the deviation of 11×11 blocks; a block that leaves the image is filled with
-    zeros, and counts by the area it has inside.
+    The contrast is the deviation of 11×11 blocks. Blocks that cross the image's border are filled
+    with zeros and weighted by their area inside the image.
     """
     height, width = codes.shape
     padded = np.pad(codes, [(0, -side % _WINDOW) for side in codes.shape])

@@ -1,4 +1,4 @@
-"""The HTML report: one file that needs no network, with tables and before/after pictures."""
+"""The HTML report: one self-contained file with tables and before/after pictures."""
 
 from drht_plugin.evaluation.report._examples import Example, examples
 from drht_plugin.evaluation.report._page import page

@@ -1,4 +1,4 @@
-"""The pictures that a report shows: the best, the median and the worst of one method."""
+"""The pictures in a report: the best, the median and the worst of one method."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from drht_plugin.evaluation import metrics
-from drht_plugin.evaluation.datasets import FloatArray, Item, Lazy, unit
+from drht_plugin.evaluation.datasets import FloatArray, Item, LazyItem, unit
 from drht_plugin.evaluation.lineup import Method
-from drht_plugin.evaluation.optional import need
+from drht_plugin.evaluation.optional import import_optional
 from drht_plugin.evaluation.scores import Row
 
 METRIC = "psnr"
@@ -20,10 +20,18 @@ _JPEG_QUALITY = 93
 
 @dataclass(frozen=True)
 class Example:
-    """One picture to show.
+    """A picture in the report.
 
-    rank: "best", "median" or "worst"; before, after, reference: `data:` URIs; width, height: in
-    pixels; psnr_before, psnr_after: dB against the reference.
+    Attributes:
+        rank: "best", "median" or "worst".
+        name: name of the item.
+        width: width in pixels.
+        height: height in pixels.
+        before: input, as a `data:` URI.
+        after: result, as a `data:` URI.
+        reference: true LDR, as a `data:` URI.
+        psnr_before: PSNR of the input in dB.
+        psnr_after: PSNR of the result in dB.
     """
 
     rank: str
@@ -38,9 +46,18 @@ class Example:
 
 
 def examples(
-    rows: Sequence[Row], items: Sequence[Lazy], name: str, method: Method
+    rows: Sequence[Row], items: Sequence[LazyItem], name: str, method: Method
 ) -> list[Example]:
-    """The pictures of a method, made again, by rank; none where PSNR was not measured.
+    """Compute the best, median and worst picture of a method again.
+
+    Args:
+        rows: measured values.
+        items: the data set.
+        name: name of the method.
+        method: the method.
+
+    Returns:
+        The pictures by rank; none if PSNR was not measured.
 
     Raises:
         ReadError: an item can no longer be loaded.
@@ -52,7 +69,15 @@ def examples(
 
 
 def ranked(rows: Sequence[Row], method: str) -> Mapping[str, str]:
-    """Rank → item by the method's PSNR, each item once; of an even number the better median."""
+    """Choose the best, median and worst item by a method's PSNR.
+
+    Args:
+        rows: measured values.
+        method: name of the method.
+
+    Returns:
+        Rank → name of the item, each item once; of two medians, the better one.
+    """
     scored = [(v, r.item) for r in rows if r.method == method and (v := r.values.get(METRIC))]
     order = [item for _, item in sorted(scored, key=lambda pair: (-pair[0], pair[1]))]
     if not order:
@@ -82,7 +107,7 @@ def _example(rank: str, item: Item, method: Method) -> Example:
 
 
 def _data_uri(picture: FloatArray) -> str:
-    cv2 = need("cv2")
+    cv2 = import_optional("cv2")
     codes = np.rint(picture[..., ::-1] * 255).astype(np.uint8)
     flags = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
     _, stream = cv2.imencode(".jpg", np.ascontiguousarray(codes), flags)

@@ -1,4 +1,4 @@
-"""The report as HTML text."""
+"""HTML of the report."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from drht_plugin.evaluation.report._style import SCRIPT, STYLE
 from drht_plugin.evaluation.scores import SCORES
 from drht_plugin.evaluation.summary import ALL, Cell, Table, heading, texts
 
-# The browser itself refuses whatever would leave the page.
+# The browser itself blocks every request to the network.
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 
 
@@ -22,13 +22,16 @@ def page(
     shown: Sequence[Example],
     failures: Mapping[str, str],
 ) -> str:
-    """The whole page, the same for the same arguments.
+    """Format the report; equal arguments give equal text.
 
     Args:
         head: versions and parameters of the run, as in the JSON.
-        tables: those to print.
-        shown: pictures for the before/after sliders; may be none.
-        failures: item → why it was left out.
+        tables: the tables.
+        shown: pictures for the before/after sliders; may be empty.
+        failures: item → reason why it was left out.
+
+    Returns:
+        HTML text.
     """
     metrics = dict.fromkeys(metric for table in tables for metric in table.metrics)
     whole = [_table(table) for table in tables if table.group == ALL]
@@ -54,8 +57,8 @@ def page(
 
 
 _NOTE = (
-    '<p class="soft">Means with 95 % bootstrap intervals; the star marks the best mean of a '
-    "column, the arrow which way is better.</p>"
+    '<p class="soft">Means with 95 % bootstrap intervals. The star marks the best mean of a '
+    "column; the arrow shows which direction is better.</p>"
 )
 
 
@@ -76,12 +79,13 @@ def _about(metric: str) -> str:
 
 
 def _definitions(entries: Mapping[str, str]) -> str:
-    """Entries as a list; the values are HTML already."""
+    """Format entries as a definition list; the values must be HTML."""
     lines = "\n".join(f"<dt>{escape(k)}</dt><dd>{v}</dd>" for k, v in entries.items())
     return f"<dl>\n{lines}\n</dl>"
 
 
 def _flat(head: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Flatten nested values, with their values escaped."""
     entries: dict[str, str] = {}
     for key, value in head.items():
         if isinstance(value, Mapping):
@@ -101,7 +105,7 @@ def _table(table: Table) -> str:
         "</th>" + "".join(map(_cell, cells, best)) + "</tr>"
         for method, cells in table.lines.items()
     )
-    # A wide table scrolls in its own box, which the keyboard reaches.
+    # A wide table scrolls in a box of its own, which can be focused with the keyboard.
     return (
         f'<div class="scroll" role="region" tabindex="0" aria-label="{title}">\n<table>\n'
         f"<caption>{title}</caption>\n"
@@ -120,10 +124,10 @@ def _cell(cell: Cell | None, best: float | None) -> str:
 
 def _examples(shown: Sequence[Example]) -> str:
     if not shown:
-        return f"<p>None to show: PSNR of {OURS} was not measured.</p>"
+        return f"<p>No pictures: the PSNR of {OURS} was not measured.</p>"
     hint = (
-        '<p class="soft">Drag the line, or focus a picture and press the arrow keys: the input is '
-        "on the left of the line, the correction on its right.</p>"
+        '<p class="soft">Drag the line, or focus a picture and press the arrow keys. The input is '
+        "on the left of the line, the correction on the right.</p>"
     )
     return "\n".join([hint, *map(_example, shown)])
 

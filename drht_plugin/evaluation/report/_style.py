@@ -1,4 +1,4 @@
-"""Style and behaviour of the report's page."""
+"""Style sheet and script of the report."""
 
 STYLE = """\
 :root {
@@ -40,7 +40,7 @@ figure { margin: 1.5rem 0 2.5rem; }
 .stage { --cut: 50%; position: relative; max-width: 100%; }
 .stage img { display: block; width: 100%; height: auto; }
 .stage .after { position: absolute; inset: 0; clip-path: inset(0 0 0 var(--cut)); }
-/* The thumb's middle travels over the picture's whole width. */
+/* Wider than the picture, so that the middle of the thumb reaches both of its edges. */
 .stage input {
   position: absolute; top: 0; left: -22px; width: calc(100% + 44px); height: 100%; margin: 0;
   appearance: none; -webkit-appearance: none; background: transparent; cursor: ew-resize;

@@ -19,7 +19,7 @@ from drht_plugin.evaluation.metrics import (
     tmqi_details,
 )
 from drht_plugin.evaluation.metrics.hdrvdp import pyramid
-from drht_plugin.evaluation.metrics.hdrvdp.resize import resized
+from drht_plugin.evaluation.metrics.hdrvdp.resize import resize_plane
 
 Image = NDArray[np.float64]
 Metric = Callable[..., float]
@@ -187,17 +187,17 @@ def test_one_level_of_the_pyramid_gives_back_what_it_split(shape: tuple[int, int
     """Away from its edges a smooth plane of any size comes back within the kernels' error."""
     down, across = np.mgrid[0 : shape[0], 0 : shape[1]]
     plane = np.cos(down / 5) + np.sin(across / 7)
-    error = np.abs(pyramid.joined(pyramid.split(plane)) - plane)
+    error = np.abs(pyramid.reconstruct(pyramid.decompose(plane)) - plane)
     assert error[8:-8, 8:-8].max() < 0.01
 
 
 def test_resizing_keeps_a_constant_and_centres_a_ramp() -> None:
     """Bicubic resizing keeps constants, and a ramp in the middle, down and up, odd sizes too."""
     ramp = np.broadcast_to(np.arange(40.0), (21, 40))
-    half, twice = resized(ramp, (11, 20)), resized(ramp, (42, 80))
+    half, twice = resize_plane(ramp, (11, 20)), resize_plane(ramp, (42, 80))
     assert half[5, 4:16] == pytest.approx(2 * np.arange(4, 16) + 0.5, abs=1e-9)
     assert twice[20, 8:72] == pytest.approx(np.arange(8, 72) / 2 - 0.25, abs=1e-9)
-    assert resized(np.full((9, 9), 3.0), (5, 14)) == pytest.approx(np.full((5, 14), 3.0))
+    assert resize_plane(np.full((9, 9), 3.0), (5, 14)) == pytest.approx(np.full((5, 14), 3.0))
 
 
 def test_importing_the_metrics_is_quick() -> None:

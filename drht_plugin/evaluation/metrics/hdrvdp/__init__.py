@@ -30,15 +30,15 @@ _LEAST_RELATIVE_DIFFERENCE = 0.001
 
 @dataclass(frozen=True)
 class HdrVdp2Details:
-    """What HDR-VDP-2 predicts, and what each band contributes.
+    """Predictions of HDR-VDP-2, and the contribution of each band.
 
     Attributes:
-        quality: Q, what `hdr_vdp2` gives.
-        detection: the largest probability that a difference is seen, 0 to 1 (P_det).
-        contrast: the largest contrast, in units of the detection threshold (C_max).
+        quality: Q, the value of `hdr_vdp2`.
+        detection: largest probability that a difference is seen, 0 to 1 (P_det).
+        contrast: largest contrast, in units of the detection threshold (C_max).
         detection_map: H×W probability of detection, 0 to 1 (P_map).
         contrast_map: H×W contrast in units of the detection threshold (C_map).
-        bands: finest scale first, orientations of a scale after one another.
+        bands: the bands by scale, finest first, and within a scale by orientation.
     """
 
     quality: float
@@ -56,7 +56,7 @@ def hdr_vdp2(
     encoding: str = "rgb-bt.709",
     pixels_per_degree: float = 30,
 ) -> float:
-    """Quality Q of HDR-VDP-2 (2.2).
+    """Return the quality Q of HDR-VDP-2 (2.2).
 
     Args:
         test: the image to judge, 17 pixels or more on each side. By encoding:
@@ -68,19 +68,18 @@ def hdr_vdp2(
             a display of 1 to 100 cd/m².
         reference: of the same shape and encoding.
         encoding: see test.
-        pixels_per_degree: resolution in the field of view. Q moves strongly with it: always say
-            which was used.
+        pixels_per_degree: angular resolution. Q depends strongly on it; always report it.
 
     Returns:
-        Q: 100 for equal images, lower for worse; it has no lower bound. Nearly, but not exactly,
+        Q: 100 for equal images, lower for worse, without a lower bound. Nearly, but not exactly,
         symmetric. Differences of chrominance alone do not count.
 
     Raises:
-        InputError: shapes that differ, are not accepted or too small, NaN, negative light,
-            display values outside 0..1, an unknown encoding.
+        InputError: the shapes differ, are not accepted or too small; values are NaN, negative, or
+            outside 0..1 if display-encoded; or the encoding is unknown.
 
-    Source: Mantiuk et al. 2011 and Narwaria et al. 2015 (see the module). The image is taken to
-    be surrounded by darkness.
+    Source: Mantiuk et al. 2011 and Narwaria et al. 2015 (see the module). The surround of the image
+    is assumed to be dark.
     """
     bands = _compare(test, reference, encoding, pixels_per_degree)
     return pooling.quality([details for details, _ in bands])
@@ -93,7 +92,17 @@ def hdr_vdp2_details(
     encoding: str = "rgb-bt.709",
     pixels_per_degree: float = 30,
 ) -> HdrVdp2Details:
-    """HDR-VDP-2 with its maps and the values of each band; arguments and errors as `hdr_vdp2`."""
+    """Return HDR-VDP-2 with its maps and the values of each band; errors as for `hdr_vdp2`.
+
+    Args:
+        test: as for `hdr_vdp2`.
+        reference: as for `hdr_vdp2`.
+        encoding: as for `hdr_vdp2`.
+        pixels_per_degree: as for `hdr_vdp2`.
+
+    Returns:
+        The predictions.
+    """
     details: list[BandDetails] = []
     differences: Bands = []
     for band, difference in _compare(test, reference, encoding, pixels_per_degree):
@@ -116,6 +125,7 @@ def hdr_vdp2_details(
 def _compare(
     test: AnyArray, reference: AnyArray, encoding: str, pixels_per_degree: float
 ) -> Iterator[tuple[BandDetails, Array]]:
+    """Yield the details and the normalised difference of each band."""
     light_test, light_reference, response = _light(test, reference, encoding)
     resolution = _inputs.positive(pixels_per_degree, "pixels_per_degree")
     bands_reference, adapted_reference, outside = _bands(light_reference, response, resolution)
@@ -132,7 +142,7 @@ def _compare(
 
 
 def _light(test: AnyArray, reference: AnyArray, encoding: str) -> tuple[Array, Array, Array]:
-    """Both images as H×W×C light in cd/m², and the receptors' response to its channels."""
+    """Return both images as H×W×C light in cd/m², and the receptors' response to its channels."""
     _inputs.one_of(encoding, ENCODINGS, "encoding")
     if encoding == "sRGB-display":
         first = _inputs.display_encoded(test, "test", "H×W×3")
@@ -153,21 +163,21 @@ def _light(test: AnyArray, reference: AnyArray, encoding: str) -> tuple[Array, A
 def _bands(
     light: Array, response: Array, pixels_per_degree: float, outside: float | None = None
 ) -> tuple[Bands, Array, float]:
-    """The bands of one image, the luminance it adapts the eye to, and what surrounds its base.
+    """Return the bands of an image, the adapting luminance, and the surround of the base band.
 
-    The surround of the base is the mean of the reference's, for both images.
+    For both images, the surround is the mean of the reference's base band.
     """
     retinal = optics.retinal_image(light, pixels_per_degree)
-    achromatic, adaptation = retina.perceived(retinal, response)
-    bands = pyramid.split(achromatic)
+    achromatic, adaptation = retina.achromatic_response(retinal, response)
+    bands = pyramid.decompose(achromatic)
     base = bands[-1][0]
     if outside is None:
         outside = float(base.mean())
     lowest = pooling.band_frequencies(len(bands), pixels_per_degree)[-1]
-    # √2 rather than 2, which is what the calibration was made with.
+    # The calibration was made with a factor of √2 rather than 2.
     frequencies = optics.doubled_frequencies(
         (base.shape[0], base.shape[1]), lowest * 2 * math.sqrt(2)
     )
     sensitivity = retina.neural_csf(frequencies, np.asarray(adaptation.mean()))
-    bands[-1][0] = optics.filtered(base, sensitivity, outside)
+    bands[-1][0] = optics.apply_transfer(base, sensitivity, outside)
     return bands, adaptation, outside

@@ -1,9 +1,9 @@
-"""Tables of the steerable pyramid with third-order derivative filters ("sp3").
+"""Kernels of the steerable pyramid with third-order derivative filters ("sp3").
 
 Source: Simoncelli and Freeman, "The steerable pyramid: a flexible architecture for multi-scale
 derivative computation", ICIP 1995; kernels designed after Karasaridis and Simoncelli, "A filter
-design technique for steerable pyramid image transforms", ICASSP 1996. Only what the symmetries
-leave free is listed.
+design technique for steerable pyramid image transforms", ICASSP 1996. Only the coefficients that do
+not follow from symmetry are listed.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ _DIAGONAL = (
 
 
 def _mirrored(octant: Sequence[Sequence[float]]) -> Array:
-    """A kernel symmetric about both axes and the diagonal; row i lists columns i and on."""
+    """Build a kernel symmetric about both axes and the diagonal; row i starts at column i."""
     size = len(octant)
     quadrant = np.zeros((size, size))
     for row, values in enumerate(octant):
@@ -160,14 +160,14 @@ def _mirrored(octant: Sequence[Sequence[float]]) -> Array:
 
 
 def _across() -> Array:
-    """The kernel that is odd from left to right: rows from the middle down, columns right of it."""
+    """Build the kernel that is odd from left to right, from its lower right quadrant."""
     quadrant = np.array(_ACROSS)
     right = np.concatenate([quadrant[:0:-1], quadrant])
     return np.concatenate([-right[:, ::-1], np.zeros((len(right), 1)), right], axis=1)
 
 
 def _diagonal() -> Array:
-    """The kernel that is odd about its diagonal, from the triangle above that."""
+    """Build the kernel that is odd about its diagonal, from its upper triangle."""
     size = len(_DIAGONAL) + 1
     kernel = np.zeros((size, size))
     for row, values in enumerate(_DIAGONAL):
@@ -176,10 +176,10 @@ def _diagonal() -> Array:
 
 
 HIGHPASS = _mirrored(_HIGHPASS)
-"""15×15: the residual above the first level."""
+"""15×15 kernel of the high-pass residual."""
 LOWPASS_FIRST = _mirrored(_LOWPASS_FIRST)
-"""9×9: what enters the first level."""
+"""9×9 kernel of the low-pass input of the first level."""
 LOWPASS = _mirrored(_LOWPASS)
-"""17×17, sum 2: what enters each further level, of half the size."""
+"""17×17 kernel, sum 2, of the low-pass input of each further level, of half the size."""
 ORIENTED = (_across(), _diagonal(), np.rot90(_across()), np.rot90(_diagonal()))
-"""9×9 each: the four orientations, for correlation."""
+"""9×9 kernels of the four orientations, for correlation."""

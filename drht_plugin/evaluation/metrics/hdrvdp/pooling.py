@@ -1,4 +1,4 @@
-"""From the bands of two images to visible differences, quality and detection."""
+"""Visible differences, quality and detection from the bands of two images."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .._packages import load
+from .._packages import import_optional
 from . import pyramid, retina
 from .pyramid import Bands
-from .resize import resized
+from .resize import resize_plane
 
 Array = NDArray[np.float64]
 
@@ -32,7 +32,7 @@ _CSF_LOG_LUMINANCE = np.linspace(-5, 5, 256)
 
 @dataclass(frozen=True)
 class BandDetails:
-    """What one band of one orientation contributes.
+    """Contribution of one band of one orientation.
 
     Attributes:
         band: 1 for the finest scale, the high-pass residual; the last is the base.
@@ -40,8 +40,8 @@ class BandDetails:
         shape: (height, width) of the band in pixels.
         frequency: its peak frequency in cycles per degree.
         weight: its weight in the quality.
-        difference: root of the summed squares of the normalised difference, per pixel.
-        masked_difference: the same over pixels that differ in the images; quality uses this.
+        difference: norm of the normalised difference, divided by the number of pixels.
+        masked_difference: the same over pixels that differ in the images; the quality uses it.
         contrast: mean absolute difference of the bands, in units of threshold.
         sensitivity: mean neural contrast sensitivity.
     """
@@ -58,7 +58,15 @@ class BandDetails:
 
 
 def band_frequencies(count: int, pixels_per_degree: float) -> list[float]:
-    """Peak frequency of each band, in cycles per degree, finest first."""
+    """Return the peak frequency of each band.
+
+    Args:
+        count: number of bands.
+        pixels_per_degree: angular resolution.
+
+    Returns:
+        Frequencies in cycles per degree, finest band first.
+    """
     return [pixels_per_degree / 2 ** (band + 1) for band in range(count)]
 
 
@@ -69,33 +77,33 @@ def compare(
     differs: Array,
     pixels_per_degree: float,
 ) -> Iterator[tuple[BandDetails, Array]]:
-    """Differences of two pyramids, normalised by sensitivity and masking; one orientation a time.
+    """Yield the differences of two pyramids, normalised by sensitivity and masking.
 
     Args:
         test: bands of the test image.
         reference: bands of the reference, of the same shapes.
         adaptation: H×W adapting luminance in cd/m².
         differs: H×W, 1 where the images differ and 0 elsewhere.
-        pixels_per_degree: resolution of the images.
+        pixels_per_degree: angular resolution of the images.
 
     Yields:
-        The details of a band and its normalised difference D.
+        The details of a band of one orientation, and its normalised difference D.
     """
     frequencies = band_frequencies(len(test), pixels_per_degree)
     log_adaptation = np.log10(np.clip(adaptation, 1e-5, 1e5))
     masks = _mutual_masks(test, reference)
     last = len(test) - 1
     for scale, frequency in enumerate(frequencies):
-        # The bands' amplitude doubles with every scale: 1/n_f of the paper.
+        # The amplitude of bands doubles with every scale (1/n_f in the paper).
         norm = 2.0**scale
         height, width = test[scale][0].shape
         shape = (height, width)
-        sensitivity = _sensitivity(resized(log_adaptation, shape), frequency)
-        # The base band has been through the CSF already.
+        sensitivity = _sensitivity(resize_plane(log_adaptation, shape), frequency)
+        # The CSF has already been applied to the base band.
         threshold = 1 / sensitivity if scale < last else np.ones(shape)
         threshold_power = threshold ** (2 * _EXCITATION)
-        # The cubic overshoots 0..1; the calibration was made with it.
-        where = resized(differs, shape)
+        # The cubic overshoots 0..1, as it did in the calibration.
+        where = resize_plane(differs, shape)
         across = np.sum(masks[scale], axis=0)
         for orientation, own in enumerate(masks[scale]):
             difference = test[scale][orientation] - reference[scale][orientation]
@@ -123,38 +131,53 @@ def compare(
 
 
 def quality(bands: list[BandDetails]) -> float:
-    """Q of version 2.2: 100 less the weighted sum of logarithmic differences."""
+    """Return Q of version 2.2: 100 minus the weighted sum of logarithmic differences.
+
+    Args:
+        bands: details of all bands.
+    """
     return 100 - sum(
         band.weight * math.log(band.masked_difference / _NO_DIFFERENCE + 1) for band in bands
     )
 
 
 def contrast_map(differences: Bands) -> Array:
-    """Contrast in units of the detection threshold, pooled over the image."""
+    """Return the contrast map, pooled over the image.
+
+    Args:
+        differences: normalised differences of all bands.
+
+    Returns:
+        H×W contrast in units of the detection threshold.
+    """
     slope = _PSYCHOMETRIC_SLOPE / _EXCITATION
     probable = [
         [_signed_power(each / 2.0**scale, slope) * 2.0**scale for each in bands]
         for scale, bands in enumerate(differences)
     ]
-    total = np.abs(pyramid.joined(probable))
+    total = np.abs(pyramid.reconstruct(probable))
     pooled: Array = total.sum() / (total.max() + 1e-12) * total
     return pooled
 
 
 def detection_map(contrast: Array) -> Array:
-    """Probability that a difference is seen; ½ at contrast 1."""
+    """Return the probability that a difference is seen, ½ for a contrast of 1.
+
+    Args:
+        contrast: contrast in units of the detection threshold, of any shape.
+    """
     return 1 - 0.5**contrast
 
 
 def _sensitivity(log_adaptation: Array, frequency: float) -> Array:
-    """Neural contrast sensitivity of each pixel, from a table over luminance."""
+    """Return the neural contrast sensitivity of each pixel, from a table over luminance."""
     table = retina.neural_csf(np.asarray(frequency), 10**_CSF_LOG_LUMINANCE)
     return np.interp(log_adaptation, _CSF_LOG_LUMINANCE, table)
 
 
 def _mutual_masks(test: Bands, reference: Bands) -> Bands:
-    """What masks: the weaker of the two images' signals, averaged over 3×3 pixels."""
-    uniform_filter = load("scipy.ndimage").uniform_filter
+    """Return the masking signals: the weaker of the two images', averaged over 3×3 pixels."""
+    uniform_filter = import_optional("scipy.ndimage").uniform_filter
     return [
         [
             uniform_filter(np.minimum(np.abs(one), np.abs(two)), 3, mode="constant")
@@ -167,14 +190,14 @@ def _mutual_masks(test: Bands, reference: Bands) -> Bands:
 def _neighbours(
     masks: Bands, scale: int, orientation: int, shape: tuple[int, int], norm: float
 ) -> Array:
-    """Masks of the next finer and coarser scale; the base masks nothing."""
+    """Return the masking signal of the next finer and coarser scale; the base does not mask."""
     total = np.zeros(shape)
     if scale > 0:
         finer = masks[scale - 1][min(orientation, len(masks[scale - 1]) - 1)]
-        total += np.maximum(resized(finer, shape), 0) / (norm / 2)
+        total += np.maximum(resize_plane(finer, shape), 0) / (norm / 2)
     if scale < len(masks) - 2:
         coarser = masks[scale + 1][min(orientation, len(masks[scale + 1]) - 1)]
-        total += np.maximum(resized(coarser, shape), 0) / (norm * 2)
+        total += np.maximum(resize_plane(coarser, shape), 0) / (norm * 2)
     return total
 
 

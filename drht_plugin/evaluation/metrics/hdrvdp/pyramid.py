@@ -1,4 +1,4 @@
-"""Steerable pyramid in space, with images mirrored about their edge pixels."""
+"""Steerable pyramid, computed in space with images mirrored about their edge pixels."""
 
 from __future__ import annotations
 
@@ -7,27 +7,38 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from .._packages import load
+from .._packages import import_optional
 from . import filters
 
 Array = NDArray[np.float64]
 Bands = list[list[Array]]
-"""By scale, finest first: one high-pass residual, four orientations a level, one base."""
+"""Bands by scale, finest first: the high-pass residual, four orientations per level, the base."""
 
 SMALLEST = filters.LOWPASS.shape[0]
-"""Pixels on the shorter side that one level needs."""
+"""Shorter side that one level needs, in pixels."""
 
 
 def levels(shape: tuple[int, int]) -> int:
-    """How many oriented levels an image of this shape is split into."""
+    """Return the number of oriented levels.
+
+    Args:
+        shape: height and width of the image.
+    """
     count, side = 0, min(shape)
     while side >= SMALLEST:
         count, side = count + 1, side // 2
     return count
 
 
-def split(plane: Array) -> Bands:
-    """The bands of an H×W plane of `SMALLEST` pixels or more on each side."""
+def decompose(plane: Array) -> Bands:
+    """Decompose a plane into bands.
+
+    Args:
+        plane: H×W, `SMALLEST` pixels or more on each side.
+
+    Returns:
+        The bands.
+    """
     residual, low = _correlated(plane, [filters.HIGHPASS, filters.LOWPASS_FIRST])
     bands = [[residual]]
     for _ in range(levels((plane.shape[0], plane.shape[1]))):
@@ -38,8 +49,15 @@ def split(plane: Array) -> Bands:
     return bands
 
 
-def joined(bands: Bands) -> Array:
-    """The plane that the bands add up to (what was split, but for the kernels' small error)."""
+def reconstruct(bands: Bands) -> Array:
+    """Reconstruct a plane from its bands, up to a small error of the kernels.
+
+    Args:
+        bands: as `decompose` returns them.
+
+    Returns:
+        H×W.
+    """
     plane = bands[-1][0]
     for oriented in bands[-2:0:-1]:
         spread = np.zeros_like(oriented[0])
@@ -55,8 +73,8 @@ def _convolved(plane: Array, kernel: Array) -> Array:
 
 
 def _correlated(plane: Array, kernels: Sequence[Array]) -> list[Array]:
-    """Correlation with each kernel, by way of one spectrum of the mirrored plane."""
-    fft = load("scipy.fft")
+    """Correlate the mirrored plane with each kernel, by its spectrum."""
+    fft = import_optional("scipy.fft")
     height, width = plane.shape
     margin = max(len(kernel) for kernel in kernels) // 2
     mirrored = np.pad(plane, margin, mode="reflect")

@@ -1,4 +1,4 @@
-"""Bicubic resizing with the conventions that HDR-VDP-2's calibration was made with."""
+"""Bicubic resizing with the conventions of HDR-VDP-2's calibration."""
 
 from __future__ import annotations
 
@@ -7,15 +7,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._packages import load
+from .._packages import import_optional
 
 Array = NDArray[np.float64]
 
 
-def resized(plane: Array, shape: tuple[int, int]) -> Array:
-    """Resize an H×W plane by Keys' cubic (a = -½), widened where it shrinks, mirrored at edges.
+def resize_plane(plane: Array, shape: tuple[int, int]) -> Array:
+    """Resize a plane by Keys' cubic (a = −½), as MATLAB's imresize does.
 
-    These are the conventions of MATLAB's imresize: outer edges aligned, edge pixels repeated.
+    Outer edges are aligned, edge pixels repeated, and the kernel is widened for reductions.
+
+    Args:
+        plane: H×W.
+        shape: new height and width.
+
+    Returns:
+        The resized plane.
     """
     if plane.shape == shape:
         return plane
@@ -25,7 +32,7 @@ def resized(plane: Array, shape: tuple[int, int]) -> Array:
 
 
 def _weights(source: int, target: int) -> Any:
-    """Sparse target×source matrix of the resampling along one axis."""
+    """Return the sparse target×source matrix that resamples along one axis."""
     scale = target / source
     shrink = min(scale, 1.0)
     width = 4 / shrink
@@ -38,7 +45,7 @@ def _weights(source: int, target: int) -> Any:
     columns = np.minimum(inside, 2 * source - 1 - inside)
     rows = np.broadcast_to(np.arange(target)[:, None], taps.shape)
     entries = (weights.ravel(), (rows.ravel(), columns.ravel()))
-    return load("scipy.sparse").csr_array(entries, shape=(target, source))
+    return import_optional("scipy.sparse").csr_array(entries, shape=(target, source))
 
 
 def _cubic(distance: Array) -> Array:

@@ -7,7 +7,7 @@ import functools
 import numpy as np
 from numpy.typing import NDArray
 
-from .._packages import load
+from .._packages import import_optional
 
 Array = NDArray[np.float64]
 
@@ -18,18 +18,18 @@ RGB_RESPONSE = np.array(
         [0.0543906192553, 0.0500122489593, 0.00703756789537, 0.454275895669],
     ]
 )
-"""Rows R, G, B; columns L, M, S cones and rods, per cd/m² of the channel.
+"""Response of L, M, S cones and rods (columns) to R, G, B (rows), per cd/m² of the channel.
 
 Integrals over 360 to 780 nm of Smith and Pokorny's cone fundamentals (1975) and the CIE scotopic
 efficiency (1951), times the emission of an LCD with fluorescent backlight (HDR-VDP-2's default).
 """
 
 GREY_RESPONSE = np.array([[0.601847152245, 0.316708295579, 0.00766481216957, 0.9046706546]])
-"""As `RGB_RESPONSE`, for luminance of the CIE illuminant D65."""
+"""Response of L, M, S cones and rods to the CIE illuminant D65, per cd/m² of luminance."""
 
-# Luminance masking: sensitivity of all receptors, s = peak·((drop/L)^slope + 1)^−low …
+# Luminance masking. Sensitivity of all receptors: s = peak·((drop/L)^slope + 1)^−low
 _JOINT_PEAK, _JOINT_DROP, _JOINT_SLOPE, _JOINT_LOW = 30.162, 4.0627, 1.6596, 0.2712
-# … and of rods alone: falls off on both sides of a luminance, by a width and a power on each.
+# Sensitivity of rods alone: it falls on both sides of a luminance, by a width and a power each.
 _ROD_LUMINANCE, _ROD_GAIN = 1.1732, 1.1414
 _ROD_LOW_WIDTH, _ROD_LOW_POWER = 1.1478, 1.2167
 _ROD_HIGH_WIDTH, _ROD_HIGH_POWER = 0.5547, 2.9899
@@ -40,7 +40,7 @@ _SENSITIVITY_CORRECTION = 0.006894596 / 10**-2.4
 
 _LOG_LUMINANCE = np.linspace(-5, 5, 2048)
 
-# Neural CSF: four parameters at six luminances, interpolated over log luminance.
+# Neural CSF: four parameters (rows) at six luminances, interpolated over log luminance.
 _CSF_LUMINANCE = np.array([0.002, 0.02, 0.2, 2.0, 20.0, 150.0])
 _CSF_PARAMETERS = np.array(
     [
@@ -53,7 +53,11 @@ _CSF_PARAMETERS = np.array(
 
 
 def joint_sensitivity(luminance: Array) -> Array:
-    """Peak contrast sensitivity of cones and rods together, by adapting luminance in cd/m²."""
+    """Return the peak contrast sensitivity of cones and rods together.
+
+    Args:
+        luminance: adapting luminance in cd/m², of any shape.
+    """
     sensitivity: Array = (
         _JOINT_PEAK * ((_JOINT_DROP / luminance) ** _JOINT_SLOPE + 1) ** -_JOINT_LOW
     )
@@ -61,7 +65,11 @@ def joint_sensitivity(luminance: Array) -> Array:
 
 
 def rod_sensitivity(luminance: Array) -> Array:
-    """Peak contrast sensitivity of the rods, by adapting luminance in cd/m²."""
+    """Return the peak contrast sensitivity of the rods.
+
+    Args:
+        luminance: adapting luminance in cd/m², of any shape.
+    """
     distance = np.log10(luminance / _ROD_LUMINANCE)
     low = np.abs(distance) ** _ROD_LOW_POWER / _ROD_LOW_WIDTH
     high = np.abs(distance) ** _ROD_HIGH_POWER / _ROD_HIGH_WIDTH
@@ -70,7 +78,7 @@ def rod_sensitivity(luminance: Array) -> Array:
 
 
 def neural_csf(frequency: Array, luminance: Array) -> Array:
-    """Neural contrast sensitivity: without the eye's optics and without luminance masking.
+    """Return the neural contrast sensitivity, without the eye's optics and luminance masking.
 
     Args:
         frequency: cycles per degree, 0 or more.
@@ -89,16 +97,16 @@ def neural_csf(frequency: Array, luminance: Array) -> Array:
 
 @functools.cache
 def _responses() -> tuple[Array, Array]:
-    """Responses of one kind of cone and of the rods, in units of detection threshold.
+    """Tabulate the responses of one kind of cone and of the rods over `_LOG_LUMINANCE`.
 
-    Tabulated over `_LOG_LUMINANCE`. The slope of the response over luminance is sensitivity over
-    luminance, so over the logarithm it is the sensitivity itself.
+    Responses are in units of the detection threshold. Their slope over luminance is sensitivity /
+    luminance, so that over log luminance it is the sensitivity itself.
     """
-    cumulative_trapezoid = load("scipy.integrate").cumulative_trapezoid
+    cumulative_trapezoid = import_optional("scipy.integrate").cumulative_trapezoid
     luminance = 10**_LOG_LUMINANCE
     rods = rod_sensitivity(luminance)
     both = np.maximum(joint_sensitivity(luminance) - rods, _LEAST_CONE_SENSITIVITY)
-    # L and M cones share the luminance, and have half of its sensitivity each.
+    # L and M cones each have half of the luminance and half of the sensitivity.
     cones = 0.5 * np.interp(np.minimum(2 * luminance, luminance[-1]), luminance, both)
     cone, rod = (
         _SENSITIVITY_CORRECTION * cumulative_trapezoid(each * np.log(10), _LOG_LUMINANCE, initial=0)
@@ -107,8 +115,8 @@ def _responses() -> tuple[Array, Array]:
     return cone, rod
 
 
-def perceived(retinal: Array, response: Array) -> tuple[Array, Array]:
-    """The achromatic response to a retinal image, and the luminance that the eye adapts to.
+def achromatic_response(retinal: Array, response: Array) -> tuple[Array, Array]:
+    """Return the achromatic response to a retinal image and the adapting luminance.
 
     Args:
         retinal: H×W×C light in cd/m².

@@ -123,6 +123,16 @@ def test_every_row_is_given_once_in_order() -> None:
     assert [row for part in last_pass for row in part] == list(range(100))
 
 
+def test_progress() -> None:
+    """Progress rises in small steps to exactly 1, over survey and render."""
+    seen: list[float] = []
+    image = picture(60, 40, 3, "uint8")
+    STUB.stream(image, np.empty_like(image), tile=2, progress=seen.append)
+    assert seen == sorted(seen)
+    assert len([share for share in seen if share > 0.35]) > 25
+    assert seen[-1] == 1
+
+
 def test_memmap_in_and_out(tmp_path: Path) -> None:
     """Files of raw pixels are corrected from one to the other."""
     image = picture(120, 90, 3, "uint16")

@@ -136,13 +136,18 @@ def oddly(**options: Any) -> Callable[[Path], None]:
     return make
 
 
-def zstandard(path: Path) -> None:
-    made.tiff(path, made.values(3, "uint8"))
-    data = bytearray(path.read_bytes())
-    with tifffile.TiffFile(path) as file:
-        at = file.pages.first.tags["Compression"].valueoffset
-    data[at : at + 2] = (50000).to_bytes(2, "little")
-    path.write_bytes(data)
+def tagged(tag: str, value: int) -> Callable[[Path], None]:
+    """Makes a TIFF that says another value of a tag."""
+
+    def make(path: Path) -> None:
+        made.tiff(path, made.values(3, "uint8"))
+        data = bytearray(path.read_bytes())
+        with tifffile.TiffFile(path) as file:
+            at = file.pages.first.tags[tag].valueoffset
+        data[at : at + 2] = value.to_bytes(2, "little")
+        path.write_bytes(data)
+
+    return make
 
 
 def several_parts(path: Path) -> None:
@@ -197,7 +202,18 @@ def several_parts(path: Path) -> None:
             oddly(pixels=made.values(3, "uint8"), photometric="rgb", subfiletype=1),
             "begins with a reduced copy",
         ),
-        ("a.tif", zstandard, "is compressed by Zstandard"),
+        ("a.tif", tagged("Compression", 50000), "is compressed by Zstandard"),
+        *(
+            ("a.tif", tagged("PhotometricInterpretation", kind), f"is a {name} picture")
+            for kind, name in (
+                (9, "ICC Lab"),
+                (10, "ITU Lab"),
+                (32803, "camera raw"),
+                (32844, "LogL"),
+                (32845, "LogLuv"),
+                (34892, "camera raw"),
+            )
+        ),
         (
             "a.exr",
             lambda path: made.openimageio(

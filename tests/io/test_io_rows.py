@@ -2,6 +2,7 @@
 
 import itertools
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,18 @@ def test_any_bands(sample: Sample, rows: int, tmp_path: Path) -> None:
     first, second = io.read_picture(whole), io.read_picture(parts)
     np.testing.assert_array_equal(second.pixels, first.pixels)
     assert second.carrier.metadata == first.carrier.metadata
+
+
+@pytest.mark.parametrize("rows", [7, 331, 4000])
+def test_plain_tiff_in_several_pieces(rows: int, tmp_path: Path) -> None:
+    """A plain TIFF longer than what is written at once holds every pixel, however it is given."""
+    pixels = made.values(3, "uint8", 4000, 1501)
+    made.tiff(tmp_path / "a.tif", pixels[:2])
+    picture = replace(io.read_picture(tmp_path / "a.tif"), pixels=pixels)
+    with io.create_picture(tmp_path / "b.tif", picture) as sink:
+        for top in range(0, 4000, rows):
+            sink[top : min(top + rows, 4000)] = pixels[top : top + rows]
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "b.tif"), pixels)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg"])

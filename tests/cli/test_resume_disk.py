@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from strategies import corrector, picture
 
-from drht_plugin.scratch import Scratch, open_scratch
+from drht_plugin.resume import ResumableRows, open_resumable
 
 HEIGHT, WIDTH, BAND = 63, 40, 7
 JOB = {"kind": "a test"}
@@ -66,20 +66,20 @@ def test_rows_are_on_the_disk_before_the_journal_names_them(
     seconds = itertools.count(step=10)
     monkeypatch.setattr("time.monotonic", lambda: float(next(seconds)))
 
-    with open_scratch(tmp_path / "a.tif", JOB, pixels.shape, pixels.dtype) as scratch:
+    with open_resumable(tmp_path / "a.tif", JOB, pixels.shape, pixels.dtype) as kept:
 
         def hold() -> None:
             rows = disk.now("journal")
             whole = pixels[: named(rows)].tobytes()
             assert disk.kept("rows")[: len(whole)] == whole
-            assert scratch.done <= named(disk.kept("journal"))
+            assert kept.done <= named(disk.kept("journal"))
 
-        disk = LazyDisk(scratch.folder, hold)
+        disk = LazyDisk(kept.folder, hold)
         monkeypatch.setattr("os.fsync", disk.fsync)
         for top in range(0, HEIGHT, BAND):
-            scratch[top : top + BAND] = pixels[top : top + BAND]
+            kept[top : top + BAND] = pixels[top : top + BAND]
             hold()
-        assert scratch.done == HEIGHT
+        assert kept.done == HEIGHT
         assert len(disk.now("journal").splitlines()) == HEIGHT // BAND
 
 
@@ -89,18 +89,18 @@ def test_a_job_goes_on_from_the_worst_disk(tmp_path: Path, monkeypatch: pytest.M
     seconds = itertools.count(step=10)
     monkeypatch.setattr("time.monotonic", lambda: float(next(seconds)))
     target = tmp_path / "a.tif"
-    scratch = Scratch(target, JOB, pixels.shape, pixels.dtype)
-    scratch.keep_scene(corrector().survey(pixels))
-    disk = LazyDisk(scratch.folder, lambda: None)
+    kept = ResumableRows(target, JOB, pixels.shape, pixels.dtype)
+    kept.store_scene(corrector().survey(pixels))
+    disk = LazyDisk(kept.folder, lambda: None)
     monkeypatch.setattr("os.fsync", disk.fsync)
     for top in range(0, 35, BAND):
-        scratch[top : top + BAND] = pixels[top : top + BAND]
-    done = scratch.done
-    scratch.close()
+        kept[top : top + BAND] = pixels[top : top + BAND]
+    done = kept.done
+    kept.close()
     left = {name: disk.kept(name) for name in ("rows", "journal")}
     for name, data in left.items():
-        (scratch.folder / name).write_bytes(data)
+        (kept.folder / name).write_bytes(data)
 
-    with open_scratch(target, JOB, pixels.shape, pixels.dtype) as resumed:
+    with open_resumable(target, JOB, pixels.shape, pixels.dtype) as resumed:
         assert resumed.done == done == 35
         assert np.array_equal(resumed[0:35], pixels[:35])

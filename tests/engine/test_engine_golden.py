@@ -11,9 +11,9 @@ import torch
 from torch import nn
 
 from drht_plugin import Corrector
-from drht_plugin.model.detail import detail_network
+from drht_plugin.model.detail_network import detail_network
 from drht_plugin.model.device import inference_dtype
-from drht_plugin.model.files import detail_of
+from drht_plugin.model.locate import detail_of
 from drht_plugin.model.weights import DETAIL_ARCHITECTURE, load_model, save_model
 
 FLOAT32 = {"tone": (0.03, 0.3), "detail": (0.02, 0.5)}

@@ -75,8 +75,8 @@ def fill_hidden(
         rows: R int64, see `detail_planes`.
         columns: C int64, see `detail_planes`.
         overview: h×w×11 float32, see `detail_planes`.
-        height: of the image in pixels.
-        width: of the image in pixels.
+        height: height of the image in pixels.
+        width: width of the image in pixels.
         wrap: whether columns are periodic.
         display: R×C×3 float32, x; written to.
         guided: R×C×3 float32, guided T; written to.
@@ -115,8 +115,8 @@ def detail_planes(
         rows: R int64, row coordinates in the image.
         columns: C int64, column coordinates in the image.
         overview: h×w×11 float32: x, T, y, noise at both distances.
-        height: of the image in pixels.
-        width: of the image in pixels.
+        height: height of the image in pixels.
+        width: width of the image in pixels.
         wrap: whether columns are periodic.
         planes: (R/2)×(C/2)×(4·PLANES) float32, written to.
     """

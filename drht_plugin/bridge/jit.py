@@ -31,7 +31,7 @@ def kernel(function: Kernel) -> Kernel:
     tails, and a pixel does not depend on where its window starts.
 
     Args:
-        function: of arrays and numbers, in the Python that numba compiles.
+        function: function of arrays and numbers that numba can compile.
     """
     call = _with_cache(function, parallel=True)
 
@@ -49,7 +49,7 @@ def rows_kernel(function: Kernel) -> Kernel:
     That takes half as long to compile, which matters for long kernels.
 
     Args:
-        function: of arrays and numbers, in the Python that numba compiles.
+        function: function of arrays and numbers that numba can compile.
     """
     return cast(Kernel, functools.wraps(function)(_with_cache(function, parallel=False)))
 
@@ -96,7 +96,7 @@ def inline(function: Kernel) -> Kernel:
     """Compile a scalar helper that becomes part of the kernels that call it.
 
     Args:
-        function: of arrays and numbers, in the Python that numba compiles.
+        function: function of arrays and numbers that numba can compile.
     """
     compiled: Any = numba.njit(nogil=True, error_model="numpy")(function)
     return cast(Kernel, compiled)
@@ -108,7 +108,7 @@ def inline_ir(function: Kernel) -> Kernel:
     With `inline` it would needlessly be compiled by itself as well.
 
     Args:
-        function: of arrays and numbers, in the Python that numba compiles.
+        function: function of arrays and numbers that numba can compile.
     """
     compiled: Any = numba.njit(nogil=True, error_model="numpy", inline="always")(function)
     return cast(Kernel, compiled)

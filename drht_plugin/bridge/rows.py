@@ -33,7 +33,7 @@ def read_only(array: Array) -> Array:
     """Return a contiguous read-only view or copy of an array.
 
     Args:
-        array: of any shape.
+        array: array of any shape.
     """
     view = np.ascontiguousarray(array).view()
     view.flags.writeable = False

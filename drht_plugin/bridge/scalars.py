@@ -91,7 +91,7 @@ def applied_share(change: Any, strength: Any, shadows: Any, highlights: Any) -> 
     """Return the share of a correction that is applied.
 
     Args:
-        change: of luma; the share fades from `highlights` to `shadows` over ±1/32.
+        change: change of luma; the share fades from `highlights` to `shadows` over ±1/32.
         strength: share of the whole correction, 0..1.
         shadows: share where luma rises, 0..1.
         highlights: share where luma falls, 0..1.

@@ -125,7 +125,7 @@ def _column_runs(
     Args:
         columns: width of the window.
         left: first column of the window in the image.
-        width: of the image.
+        width: width of the image.
         count: columns of the grid.
         wrap: whether columns are periodic.
 

@@ -46,7 +46,7 @@ def light_codes(pixels: Array, pitch: int, channels: int, alpha: int, codes: Arr
     Args:
         pixels: flat rows of float32, see `rows.flat_rows`.
         pitch: elements from one row to the next.
-        channels: of a pixel.
+        channels: channels of a pixel.
         alpha: index of the alpha channel, or −1.
         codes: R×(columns·channels) uint16, written to.
     """

@@ -37,7 +37,7 @@ def srgb_decode(coded: FloatArray) -> FloatArray:
     """Convert display-encoded values to linear light (IEC 61966-2-1), odd in the value.
 
     Args:
-        coded: of any shape; 1.0 is white.
+        coded: values of any shape; 1.0 is white.
 
     Returns:
         Linear light of the same shape; 1.0 is white.
@@ -55,7 +55,7 @@ def srgb_encode(linear: FloatArray) -> FloatArray:
     """Convert linear light to display-encoded values (IEC 61966-2-1), odd in the value.
 
     Args:
-        linear: of any shape; 1.0 is white.
+        linear: values of any shape; 1.0 is white.
 
     Returns:
         Display-encoded values of the same shape; 1.0 is white.
@@ -82,7 +82,7 @@ def to_radiance(y: FloatArray) -> FloatArray:
     """Convert y to H = (max(y, 0)/α)^(1/γ), at most `H_MAX`.
 
     Args:
-        y: of any shape.
+        y: values of any shape.
     """
     return np.minimum((np.maximum(y, 0) / ALPHA) ** (1 / GAMMA), H_MAX)
 

@@ -125,7 +125,7 @@ def plan_bands(
     """Choose how many rows a band has.
 
     Args:
-        spec: of the image as stored.
+        spec: the stored image's spec.
         demand: what the renderer needs.
         memory: for the pixels in flight: bytes, or a text such as "512M" or "2G".
         tile: rows of a band; None takes as many as fit the memory.
@@ -150,7 +150,7 @@ def plan_bands(
     if needed > budget and (tile is None or memory is not None):
         raise InputError(
             f"{min(rows, spec.height)} rows of {spec.width} pixels need {format_bytes(needed)} of "
-            f"memory while they are worked on; {format_bytes(budget)} are allowed "
+            f"memory at once; {format_bytes(budget)} are allowed "
             f"(memory={memory!r})"
         )
     return BandPlan(spec.height, rows, demand.halo, stride=stride)

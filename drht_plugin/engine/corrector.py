@@ -214,7 +214,7 @@ class Corrector:
         """Correct a source that has been surveyed into a sink, by a plan of `plan.plan_stream`.
 
         Args:
-            scene: of the source.
+            scene: the source's scene.
             source: the surveyed image; see `stream`.
             sink: takes the rows from the plan's first on; see `stream`.
             plan: how to render it.

@@ -136,7 +136,7 @@ def require_out(image: Any, out: Any) -> Image:
     if not out.flags.writeable:
         raise InputError("out is read-only; expected an array that can be written")
     if isinstance(image, np.ndarray) and np.shares_memory(image, out):
-        raise InputError("out shares memory with the image; expected an array of its own")
+        raise InputError("out shares memory with the image; expected an array with its own memory")
     return out
 
 

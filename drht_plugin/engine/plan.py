@@ -84,7 +84,7 @@ def plan_stream(
     """Plan the rendering of a source, in bands that fit the memory.
 
     Args:
-        spec: of the image as stored.
+        spec: the stored image's spec.
         detail: one of `DETAILS`.
         orientation: how the image is stored, 1 to 8 as in EXIF.
         memory: for the pixels in flight: bytes, or a text such as "512M" or "2G"; None takes the
@@ -113,7 +113,7 @@ def plan_array(
     """Plan the rendering of an image that is held in memory.
 
     Args:
-        spec: of the image as stored.
+        spec: the stored image's spec.
         detail: one of `DETAILS`.
         orientation: how the image is stored, 1 to 8 as in EXIF.
         tile: as in `plan_stream`; None takes a size that suits arrays.
@@ -133,7 +133,7 @@ def plan_radiance(spec: ImageSpec, *, memory: int | str | None = None) -> BandPl
     """Plan the rendering of the HDR estimate, in bands that fit the memory.
 
     Args:
-        spec: of the image as stored.
+        spec: the stored image's spec.
         memory: for the pixels in flight: bytes, or a text such as "512M" or "2G".
 
     Raises:
@@ -146,7 +146,7 @@ def plan_radiance_array(spec: ImageSpec) -> BandPlan:
     """Plan the rendering of the HDR estimate of an image that is held in memory.
 
     Args:
-        spec: of the image as stored.
+        spec: the stored image's spec.
     """
     return plan_bands(spec, radiance_demand(spec), tile=_band_rows(spec))
 

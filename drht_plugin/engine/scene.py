@@ -40,7 +40,7 @@ class Scene:
     upright image in the image's own colour space.
 
     Attributes:
-        spec: of the surveyed image as stored.
+        spec: the stored image's spec.
         wrap: whether columns are periodic, as in a 360° panorama.
         ldr: x, the input's overview: h×w×3 float32 in 0..1, display-encoded.
         y: overview of the HDR estimate in the LDR domain, y = α·H^γ: h×w×3 float32.
@@ -103,7 +103,7 @@ class Scene:
         """Write the scene to a safetensors file, which appears under its name once it is complete.
 
         Args:
-            path: of the file; an existing one is replaced.
+            path: path of the file; an existing one is replaced.
 
         Raises:
             WriteError: the file cannot be written.
@@ -145,7 +145,7 @@ class Scene:
         """Read a scene that `save` wrote.
 
         Args:
-            path: of the file.
+            path: path of the file.
 
         Raises:
             ReadError: a missing or damaged file, or a scene of another version.
@@ -160,7 +160,7 @@ class Scene:
             raise ReadError(f"{path}: is not a scene, or is damaged") from error
         if facts.get("version") != VERSION:
             raise ReadError(
-                f"{path}: is a scene of version {facts.get('version')}; this is {VERSION}"
+                f"{path}: is a scene of version {facts.get('version')}; expected {VERSION}"
             )
         try:
             return cls._from_parts(facts, arrays)
@@ -175,7 +175,7 @@ class Scene:
         tone = ToneGrid(arrays["transforms"], arrays["sides"])
         for array in arrays.values():
             if array.dtype != np.float32 or not np.isfinite(array).all():
-                raise ValueError("an array is not of finite float32 values")
+                raise ValueError("an array has other values than finite float32")
             array.flags.writeable = False
         scene = cls(
             spec=spec,

@@ -95,10 +95,10 @@ def require_sink(source: Source, sink: Any) -> None:
         dtype is not None and np.dtype(dtype) != wanted[1]
     ):
         raise InputError(
-            f"the sink holds {given[1]} {given[0]}; the source {wanted[1]} {wanted[0]}"
+            f"the sink holds {given[1]} {given[0]}; expected the source's {wanted[1]} {wanted[0]}"
         )
     if isinstance(sink, np.ndarray):
         if not sink.flags.writeable:
             raise InputError("the sink is read-only; expected an array that can be written")
         if isinstance(source, np.ndarray) and np.shares_memory(source, sink):
-            raise InputError("the sink shares memory with the source; expected one of its own")
+            raise InputError("the sink shares memory with the source; expected separate memory")

@@ -33,7 +33,7 @@ class BandSink(Protocol):
         """Return an array for the band's rows.
 
         Args:
-            band: that is about to be rendered.
+            band: the band to render.
         """
         ...
 
@@ -41,7 +41,7 @@ class BandSink(Protocol):
         """Take the rows of a band, in the array that `allocate` returned.
 
         Args:
-            band: that was rendered.
+            band: the rendered band.
             rows: its rows.
         """
         ...

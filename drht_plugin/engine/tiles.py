@@ -123,7 +123,7 @@ class Axis:
         """Return the weight of a tile at each position of a piece; those of all tiles sum to 1.
 
         Args:
-            piece: of the tile.
+            piece: visible part of the tile.
 
         Returns:
             One float32 in 0..1 for each position.
@@ -192,8 +192,8 @@ def tiling(
     """Cut an image so that no tile is larger than `tile`, halo included.
 
     Args:
-        height: of the image in pixels.
-        width: of the image in pixels.
+        height: height of the image in pixels.
+        width: width of the image in pixels.
         tile: largest side of a tile in pixels, halo included.
         halo: pixels around its support that a tile sees too; a multiple of `stride`.
         ramp: pixels over which tiles fade; a multiple of twice the `stride`.

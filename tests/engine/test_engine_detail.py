@@ -275,7 +275,7 @@ def test_a_tile_without_memory_is_halved(error: type[Exception]) -> None:
     scene = _scene(spec_of(image))
     window = Region(0, 0, 420, 420)
     free = _render(NetworkRenderer(Network(), 400), scene, image, window)
-    with pytest.warns(DrhtWarning, match="going on with tiles"):
+    with pytest.warns(DrhtWarning, match="continuing with tiles"):
         limited = _render(NetworkRenderer(Limited(), 400), scene, image, window)
     assert _close(free, limited)
 

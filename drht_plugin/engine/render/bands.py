@@ -23,7 +23,7 @@ def guided_demand(spec: ImageSpec) -> Demand:
     """Return what `GuidedBands` needs, which is known before the survey.
 
     Args:
-        spec: of the image as stored.
+        spec: the stored image's spec.
     """
     channels = spec.width * (spec.colours + (spec.alpha >= 0))
     row = channels * spec.dtype.itemsize
@@ -37,7 +37,7 @@ def radiance_demand(spec: ImageSpec) -> Demand:
     """Return what `RadianceBands` needs, which is known before the survey.
 
     Args:
-        spec: of the image as stored.
+        spec: the stored image's spec.
     """
     wide = 4 * 3 * spec.width
     return Demand(0, 1, guided_demand(spec).row_in, wide, 4 * wide)
@@ -48,7 +48,7 @@ class GuidedBands:
     """Renderer of bands of the corrected image in guided detail; a `bands.BandRenderer`.
 
     Attributes:
-        scene: of the image.
+        scene: the image's scene.
         strength: how much of the correction is applied.
         row_shape: shape of one row of the image, W or W×C.
     """
@@ -72,8 +72,8 @@ class RadianceBands:
     """Renderer of bands of the HDR estimate; a `bands.BandRenderer`.
 
     Attributes:
-        scene: of the image.
-        grid: of `survey.tone_grid.radiance_grid`.
+        scene: the image's scene.
+        grid: grid of `survey.tone_grid.radiance_grid`.
         channels: 3, or 1 for a gray image; with 3, gray is repeated.
     """
 

@@ -95,7 +95,7 @@ def guided_tone(scene: Scene, display: FloatArray, window: Window) -> FloatArray
     """Return guided T of display-encoded pixels.
 
     Args:
-        scene: of an image that is stored upright.
+        scene: scene of an image that is stored upright.
         display: R×C×colours float32 in 0..1, display-encoded.
         window: position of the pixels in the image.
 
@@ -118,7 +118,7 @@ def mix_with_input(
     """Mix T with the input by strength, and encode it like the image.
 
     Args:
-        spec: of the image.
+        spec: the image's spec.
         source: R×C×K input pixels of the image's dtype.
         corrected: T, R×C×3 float32 in 0..1, display-encoded.
         strength: how much of the correction is applied.
@@ -149,7 +149,7 @@ def render_radiance(
         scene: the survey of the whole image.
         pixels: R×C or R×C×K input pixels, with the image's dtype and channels.
         window: position of the pixels in the image.
-        grid: of `survey.tone_grid.radiance_grid`, made once for all windows.
+        grid: grid of `survey.tone_grid.radiance_grid`, made once for all windows.
 
     Returns:
         R×C×colours float32, scene-linear; 1.0 is the radiance at which the input clips.
@@ -229,7 +229,7 @@ def _split_at_origin(scene: Scene, left: int, count: int) -> Iterator[tuple[int,
     """Split a window of a panorama where the scene's columns start again.
 
     A scene counts columns from its origin. Yields the window's columns first..last−1, and the
-    scene's column that they begin at.
+    scene's column of the first.
     """
     first = 0
     while first < count:
@@ -244,7 +244,7 @@ def to_display(source: Image, spec: ImageSpec) -> FloatArray:
 
     Args:
         source: R×C×K pixels of the image's dtype.
-        spec: of the image.
+        spec: the image's spec.
 
     Returns:
         R×C×K float32, contiguous, 1.0 = white.

@@ -73,7 +73,7 @@ class NoiseMeter:
         """Count the differences in a window.
 
         Args:
-            codes: flat rows of the image's channels, as codes of 8 or 16 bits; see
+            codes: flat rows of uint8 or uint16 codes; see
                 `bridge.rows.flat_rows`.
             pitch: elements from one row to the next.
             columns: width of the window.

@@ -47,8 +47,8 @@ def overview_size(height: int, width: int) -> tuple[int, int]:
     are squeezed.
 
     Args:
-        height: of the upright image, in pixels.
-        width: of the upright image, in pixels.
+        height: height of the upright image in pixels.
+        width: width of the upright image in pixels.
 
     Returns:
         Height and width of the overview in pixels.
@@ -83,7 +83,7 @@ def survey_copy(image: Any, spec: ImageSpec, orientation: int = 1) -> Any:
 
     Args:
         image: sliced by rows; smaller copies come from a `Reducible`.
-        spec: of the image as stored.
+        spec: the stored image's spec.
         orientation: how the image is stored, 1 to 8 as in EXIF.
 
     Returns:
@@ -118,7 +118,7 @@ def overview(
 
     Args:
         image: sliced by rows, from top to bottom, once.
-        spec: of the whole image as stored; `image` may be a smaller copy of it.
+        spec: the whole stored image's spec; `image` may be a smaller copy of it.
         progress: called with rows done and rows in all.
         meter: counts the noise in the same rows.
         orientation: how the image is stored, 1 to 8 as in EXIF.

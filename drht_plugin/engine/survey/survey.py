@@ -123,7 +123,7 @@ def estimate(
         ldr: h×w×3 float32 in 0..1, see `overview.overview`.
         weight: h×w float32 in 0..1, see `overview.overview`.
         networks: gives y and T of a display-encoded picture, see `model.runner.Runner`.
-        spec: of the image.
+        spec: the image's spec.
         space: colour space of the image's codes.
         wrap: whether columns are periodic.
         enlarged: whether the overview is larger than the image.
@@ -156,9 +156,9 @@ def make_scene(
     """Fit the tone grid and build the scene, which takes over the arrays.
 
     Args:
-        overviews: of the upright image; they become read-only.
+        overviews: the upright image's overviews; they become read-only.
         noise: `DISTANCES`×`BINS` float32, see `noise.NoiseMeter.curve`.
-        spec: of the image as stored.
+        spec: the stored image's spec.
         wrap: whether columns are periodic.
         origin: column of the upright image that the scene's columns are counted from.
         orientation: how the image is stored, 1 to 8 as in EXIF.

@@ -96,7 +96,7 @@ def radiance_grid(scene: Scene) -> ToneGrid:
     """Fit the grid that turns x into y at any pixel, as `Scene.tone` turns x into T.
 
     Args:
-        scene: of the image.
+        scene: the image's scene.
 
     Returns:
         The grid of the HDR estimate.

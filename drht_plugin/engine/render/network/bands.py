@@ -32,7 +32,7 @@ class NetworkBands:
     An instance serves one pass over the image, in one thread.
 
     Args:
-        scene: of the image.
+        scene: the image's scene.
         strength: how much of the correction is applied.
         row_shape: shape of one row of the image, W or W×C.
         renderer: renders the windows of a band.
@@ -69,15 +69,15 @@ class NetworkBands:
             for across in range(self._cut.columns.count):
                 begin, end = self._cut.columns.core(across)
                 window = Region(first, begin + scene.origin, last - first, end - begin)
-                made = self._renderer.render(
+                corrected = self._renderer.render(
                     scene, pixels, window, given=given, strength=self._strength
                 )
                 columns = np.arange(window.left, window.right) % width
                 target = out[first - band.start : last - band.start]
                 if columns[0] <= columns[-1]:
-                    target[:, columns[0] : columns[-1] + 1] = made
+                    target[:, columns[0] : columns[-1] + 1] = corrected
                 else:
-                    target[:, columns] = made
+                    target[:, columns] = corrected
 
     def _rows(self, band: slice) -> Iterator[tuple[int, int]]:
         """Split a band where tiles begin."""
@@ -92,7 +92,7 @@ def network_demand(spec: ImageSpec, tile: int, orientation: int = 1) -> Demand:
     """Return what `NetworkBands` needs with tiles of this side; its bands are rows of tiles.
 
     Args:
-        spec: of the image as stored.
+        spec: the stored image's spec.
         tile: side of a tile in pixels, halo included.
         orientation: how the image is stored, 1 to 8 as in EXIF.
 
@@ -108,7 +108,7 @@ def fitting_tile(spec: ImageSpec, memory: int | str | None) -> int:
     """Return the largest of the usual tiles whose rows fit the memory.
 
     Args:
-        spec: of the image as stored.
+        spec: the stored image's spec.
         memory: bytes, or a text such as "512M" or "2G"; None takes the default.
 
     Returns:

@@ -29,7 +29,7 @@ class Tile(NamedTuple):
     """Pixels that the network sees at once.
 
     Attributes:
-        scene: of the image, stored upright.
+        scene: scene of an image that is stored upright.
         display: R×C×3 float32 in 0..1, x.
         guided: R×C×3 float32 in 0..1, guided T.
         rows: R row coordinates in the image.
@@ -65,7 +65,7 @@ class Network(Protocol):
         """Return an array for planes, in memory that the device reads fast.
 
         Args:
-            shape: of the planes.
+            shape: shape of the planes.
         """
         ...
 
@@ -139,7 +139,7 @@ class TileNetwork:
             if smaller < self._most:
                 self._most = smaller
                 warnings.warn(
-                    f"no memory for tiles of {side} pixels ({error}); going on with tiles of "
+                    f"no memory for tiles of {side} pixels ({error}); continuing with tiles of "
                     f"{smaller}",
                     DrhtWarning,
                     stacklevel=2,
@@ -150,8 +150,8 @@ def planes_shape(height: int, width: int) -> tuple[int, int, int]:
     """Return the shape of the planes of a tile.
 
     Args:
-        height: of the tile, in pixels.
-        width: of the tile, in pixels.
+        height: height of the tile in pixels.
+        width: width of the tile in pixels.
     """
     return height // CELL, width // CELL, PLANES * CELL * CELL
 

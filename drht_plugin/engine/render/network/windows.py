@@ -87,7 +87,7 @@ class _TileSource(NamedTuple):
     """Input pixels that tiles are made from.
 
     Attributes:
-        scene: of the image, stored upright.
+        scene: scene of an image that is stored upright.
         source: R×C×K input pixels of the image's dtype.
         given: region of the image that they are.
         cut: how the image is cut into tiles.
@@ -137,7 +137,7 @@ class NetworkRenderer:
         """Cut an image into tiles.
 
         Args:
-            spec: of the image.
+            spec: the image's spec.
             tile: side of a tile in pixels, halo included.
             wrap: whether columns are periodic.
 
@@ -153,7 +153,7 @@ class NetworkRenderer:
         """Cut an image into this renderer's tiles.
 
         Args:
-            spec: of the image.
+            spec: the image's spec.
             wrap: whether columns are periodic.
         """
         return self.tiling_of(spec, self.tile, wrap=wrap)
@@ -192,24 +192,24 @@ class NetworkRenderer:
         """
         needed = window.dilated(self.halo, scene.spec.height, scene.spec.width, wrap=scene.wrap)
         if not given.holds(needed):
-            raise InputError(f"{window} needs the pixels of {needed}; given are those of {given}")
+            raise InputError(f"{window} needs the pixels of {needed}; given are {given}")
         source = as_channels(pixels)
         down, left = needed.top - given.top, needed.left - given.left
         needed_pixels = source[down : down + needed.height, left : left + needed.width]
         require_finite(needed_pixels, needed.top, left=needed.left)
         down, left = window.top - given.top, window.left - given.left
-        own = source[down : down + window.height, left : left + window.width]
+        window_pixels = source[down : down + window.height, left : left + window.width]
         if out is None:
             shape = (window.height, window.width, *pixels.shape[2:])
             out = np.empty(shape, pixels.dtype)
         if strength.strength == 0:
-            as_channels(out)[...] = own
+            as_channels(out)[...] = window_pixels
             return out
         if scene.orientation == 1:
             corrected = self._blend_tiles(scene, source, given, window)
         else:
             corrected = self._blend_turned(scene, source, given, window)
-        mix_with_input(scene.spec, own, corrected, strength, as_channels(out))
+        mix_with_input(scene.spec, window_pixels, corrected, strength, as_channels(out))
         return out
 
     def _blend_turned(
@@ -283,10 +283,14 @@ class NetworkRenderer:
         display = to_display(block, scene.spec)[..., : scene.spec.colours].clip(0, 1)
         guided = guided_tone(scene, display, Window(int(first_row), int(first_column)))
         down_block = rows - first_row
-        seen, corrected = (_gather(p, down_block, across_block) for p in (display, guided))
+        tile_display, tile_guided = (
+            _gather(p, down_block, across_block) for p in (display, guided)
+        )
         hidden = _transparent(block, scene.spec, down_block, across_block)
-        residual = self._tile_network.begin(Tile(scene, seen, corrected, rows, columns, hidden))
-        return _PendingPatch(corrected, residual, top, left)
+        residual = self._tile_network.begin(
+            Tile(scene, tile_display, tile_guided, rows, columns, hidden)
+        )
+        return _PendingPatch(tile_guided, residual, top, left)
 
 
 class _OrderedRenderer(NetworkRenderer):

@@ -105,7 +105,7 @@ def unfounded(pixels: FloatArray, change: float) -> float:
 
     Args:
         pixels: N×3 float32 in 0..1, display-encoded.
-        change: of exposure, in EV.
+        change: change of exposure, in EV.
 
     Returns:
         The share of the input to keep, 0..1.

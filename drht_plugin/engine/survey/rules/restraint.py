@@ -23,9 +23,8 @@ from drht_plugin.engine.survey.rules.evidence import (
 FloatArray = npt.NDArray[np.float32]
 
 _WHITE_FROM, _LEAST_WHITE = 0.3, 0.7
-"""Least luma of T where all channels of x are 1 (second value). It falls smoothly to 0 where a
-   channel
-of x is at the first value: a step would draw the outline of what is clipped."""
+"""Where all channels of x are 1, T has at least the second value as luma. The limit falls smoothly
+to 0 where a channel of x is at the first value: a step would outline what is clipped."""
 
 _ALIKE, _UNLIKE = 0.3, 0.45
 """Lowering of mean luma in EV: below the first value the input's mean is kept, above the second T's
@@ -70,7 +69,7 @@ def blend_with_input(ldr: FloatArray, corrected: FloatArray, share: float) -> Fl
     Args:
         ldr: x, h×w×3 float32.
         corrected: T, h×w×3 float32.
-        share: of the input, 0..1; 0 gives T bit for bit and 1 the input bit for bit.
+        share: share of the input, 0..1; 0 gives T bit for bit and 1 the input bit for bit.
     """
     if share in (0, 1):
         return ldr.copy() if share else corrected

@@ -164,7 +164,7 @@ class Copy:
         return done.returncode
 
     def verdict(self, mutant: Mutant, tests: list[str], seconds: float) -> str:
-        """What the tests say of a mutant: "killed", "timed out" or "survived"."""
+        """What tests that take so many seconds say: "killed", "timed out" or "survived"."""
         if not tests:
             return "survived"
         place = self.root / mutant.path.relative_to(ROOT)
@@ -230,7 +230,7 @@ def judged(
     copy = copies.get()
     try:
         start = time.monotonic()
-        said = copy.verdict(mutant, tests, seconds)
+        said = copy.verdict(mutant, tests, sum(calls.seconds[test] for test in tests))
         took = time.monotonic() - start
     finally:
         copies.put(copy)

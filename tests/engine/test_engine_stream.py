@@ -341,6 +341,12 @@ def test_plan_keeps_to_the_memory(height: int, width: int, power: int, halo: int
 
 def test_memory_in_words() -> None:
     """Units are powers of 1024, in either case, with or without their B."""
-    for text, size in [("2G", 2 << 30), ("512m", 512 << 20), ("1.5GiB", 3 << 29), ("64kb", 65536)]:
+    for text, size in [
+        ("64kb", 64 << 10),
+        ("512m", 512 << 20),
+        ("2G", 2 << 30),
+        ("1.5GiB", 3 << 29),
+        ("3TB", 3 << 40),
+    ]:
         assert parse_memory(text) == size
     assert parse_memory(123) == parse_memory("123") == 123

@@ -106,3 +106,8 @@ def corrector(networks: Any = None, threads: int | None = None) -> Corrector:
     made = Corrector(threads=threads)
     vars(made)["runner"] = cast(Runner, networks or StubNetworks())
     return made
+
+
+def same(a: Image, b: Image) -> bool:
+    """Equal in shape, type and every bit."""
+    return a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes()

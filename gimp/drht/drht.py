@@ -6,7 +6,8 @@ process, `drht worker`, corrects the pixels. `drht gimp install` writes the comm
 into `worker.json` beside this file. docs/worker-protocol.md describes the protocol.
 
 The functions that work on pixels are generators, called steps here: they yield the share of the
-work that is done, 0 to 1, so that the dialog stays responsive.
+work that is done, 0 to 1, so that the dialog stays responsive. It is one file, since GIMP starts a
+plug-in as one program, and installing and removing it is to be the copy of a file.
 """
 
 import base64

@@ -21,7 +21,7 @@ from strategies import PlainNetworks, StubNetworks, corrector, picture
 import drht_plugin
 from drht_plugin import Cicp, Corrector, DrhtWarning, InputError, correct_file, vips
 from drht_plugin.colour.spaces import space_of
-from drht_plugin.engine.survey.seen import to_network_space
+from drht_plugin.engine.survey.network_view import to_network_space
 from drht_plugin.io import read_picture
 
 Array = npt.NDArray[Any]

@@ -17,7 +17,7 @@ from drht_plugin.engine import plan as plan_module
 from drht_plugin.engine.pixels import spec_of
 from drht_plugin.engine.render.guided import render_radiance
 from drht_plugin.engine.survey import overview as overview_module
-from drht_plugin.engine.survey import sampled as sampled_module
+from drht_plugin.engine.survey import sampling as sampling_module
 from drht_plugin.engine.survey.tone_grid import radiance_grid
 
 HEIGHT, WIDTH = 67, 91
@@ -130,7 +130,7 @@ def test_bands_do_not_matter(
     ldr, weight = overview_module.overview(image, spec_of(image))
     expected = STUB.correct(image)
     for rows in (1, 5, 32, HEIGHT):
-        for module in (sampled_module, plan_module):
+        for module in (sampling_module, plan_module):
             monkeypatch.setattr(module, "_BAND_PIXELS", rows * WIDTH)
         source = Rows(image)
         again, weight_again = overview_module.overview(source, spec_of(image))

@@ -18,7 +18,7 @@ import drht_plugin
 from drht_plugin import InputError, Scene, Window, render, vips
 from drht_plugin.cli import main
 from drht_plugin.engine.pixels import spec_of
-from drht_plugin.engine.survey import sampled as sampled_module
+from drht_plugin.engine.survey import sampling as sampling_module
 from drht_plugin.engine.survey.noise import NoiseMeter
 from drht_plugin.engine.survey.overview import overview
 from drht_plugin.orientation import to_stored, to_upright, upright_corner
@@ -82,7 +82,7 @@ def test_windows_that_are_read(
     meter = NoiseMeter(kind)
     expected = (*overview(image, kind, meter=meter), meter.curve())
     given_ = stored(image, orientation)
-    monkeypatch.setattr(sampled_module, "_BAND_PIXELS", rows * given_.shape[1])
+    monkeypatch.setattr(sampling_module, "_BAND_PIXELS", rows * given_.shape[1])
     meter, kind = NoiseMeter(kind), spec_of(given_)
     made = (*overview(given_, kind, meter=meter, orientation=orientation), meter.curve())
     assert made[2].any()

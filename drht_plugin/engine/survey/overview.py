@@ -14,7 +14,7 @@ from drht_plugin.colour.spaces import SRGB, ColourSpace
 from drht_plugin.engine.pixels import ImageSpec
 from drht_plugin.engine.source import Reducible, odd_step
 from drht_plugin.engine.survey.noise import OVERLAP, NoiseMeter
-from drht_plugin.engine.survey.sampled import read_windows, sampled_rows
+from drht_plugin.engine.survey.sampling import read_windows, sampled_rows
 from drht_plugin.orientation import upright_size
 
 FloatArray = npt.NDArray[np.float32]

@@ -1,0 +1,202 @@
+"""What `correct` refuses, by which words, and what its arguments do."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from strategies import (
+    corrector,
+    picture,
+    same,
+)
+
+import drht_plugin
+from drht_plugin import InputError, Strength
+from drht_plugin.engine import plan as plan_module
+from drht_plugin.engine.survey import overview as overview_module
+from drht_plugin.engine.survey import sampling as sampling_module
+
+STUB = corrector()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+@pytest.mark.parametrize("channels", [None, 2, 3])
+def test_not_finite_is_refused_by_place(
+    bad: float, dtype: str, channels: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NaN and infinity are refused with value, row, column and channel, in any band of rows."""
+    monkeypatch.setattr(sampling_module, "_BAND_PIXELS", 100)
+    image = picture(31, 21, channels, dtype)
+    place = (27, 13) if channels is None else (27, 13, channels - 1)
+    image[place] = bad
+    words = f"holds {bad} at row 27, column 13, channel {(channels or 1) - 1}; expected finite"
+    for call in (STUB.correct, STUB.estimate_hdr):
+        with pytest.raises(InputError, match=words):
+            call(image)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+@pytest.mark.parametrize("strength", [0, 1])
+def test_not_finite_is_refused_where_the_survey_does_not_look(
+    dtype: str, strength: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bad value between the rows that the overview reads is refused by its place in the image."""
+    monkeypatch.setattr(overview_module, "row_step", lambda height, cells: 9)
+    image = picture(31, 21, 3, dtype)
+    scene = STUB.survey(image)
+    image[27, 13, 1] = np.inf
+    assert STUB.survey(image).ldr.tobytes() == scene.ldr.tobytes()
+    words = "holds inf at row 27, column 13, channel 1; expected finite"
+    with pytest.raises(InputError, match=words):
+        STUB.correct(image, strength=strength)
+    with pytest.raises(InputError, match=words):
+        STUB.estimate_hdr(image)
+    with pytest.raises(InputError, match=words):
+        drht_plugin.render(
+            scene, image[20:, 10:], drht_plugin.Window(20, 10), strength=Strength(strength)
+        )
+
+
+class Foreign:
+    """Has a shape and a dtype that numpy does not know."""
+
+    shape = (3, 3)
+    dtype = "no such type"
+
+
+@pytest.mark.parametrize(
+    ("image", "given_words"),
+    [
+        (np.zeros((0, 5), np.uint8), r"\(0, 5\)"),
+        (np.zeros((5, 0, 3), np.float32), r"\(5, 0, 3\)"),
+        (np.zeros(7, np.uint8), r"\(7,\)"),
+        (np.zeros((2, 2, 5), np.uint8), r"\(2, 2, 5\)"),
+        (np.zeros((2, 2, 0), np.uint8), r"\(2, 2, 0\)"),
+        (np.zeros((1, 2, 2, 3), np.uint8), r"\(1, 2, 2, 3\)"),
+        (np.float32(1), r"\(\)"),
+        (np.zeros((2, 2), np.int32), "int32"),
+        (np.zeros((2, 2), np.float64), "float64"),
+        (np.zeros((2, 2), bool), "bool"),
+        (np.zeros((2, 2), complex), "complex128"),
+        (np.zeros((2, 2), ">u2"), ">u2"),
+        (np.zeros((2, 2), object), "object"),
+        ([[1, 2], [3, 4]], "a list"),
+        (None, "a NoneType"),
+        ("photo.jpg", "a str"),
+        (torch.zeros(2, 2, dtype=torch.uint8), "a Tensor of torch.uint8"),
+        (Foreign(), "no such type"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_other_images_are_refused(image: Any, given_words: str) -> None:
+    """What is no image of the contract is refused, saying what was given and what is accepted."""
+    for call in (drht_plugin.correct, drht_plugin.estimate_hdr, STUB.correct):
+        with pytest.raises(InputError, match=f"{given_words}.*expected") as refused:
+            call(image)
+        assert "uint8" in str(refused.value) or "1×1" in str(refused.value)
+
+
+ALIKE = np.zeros((4, 6, 3), np.uint8)
+READ_ONLY = ALIKE.copy()
+READ_ONLY.flags.writeable = False
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"transfer": "gamma"}, "transfer is 'gamma'; expected one of srgb, linear"),
+        ({"transfer": None}, "transfer is None; expected"),
+        ({"detail": "fast"}, "detail is 'fast'; expected one of auto, guided"),
+        *(
+            ({name: value}, f"{name} is .*; expected a number from 0 to 1")
+            for name in ("strength", "shadows", "highlights")
+            for value in (-0.1, 1.01, float("nan"), "1", None)
+        ),
+        ({"out": np.zeros((4, 6), np.uint8)}, r"out is uint8 \(4, 6\); .* uint8 \(4, 6, 3\)"),
+        ({"out": np.zeros((4, 6, 3), np.int8)}, r"out is int8 .*expected an array of uint8"),
+        ({"out": [1]}, "out is list; expected an array"),
+        ({"out": READ_ONLY}, "out is read-only; expected"),
+        ({"threads": 0}, "threads is 0; expected a whole number from 1"),
+        ({"threads": 1.5}, "threads is 1.5; expected a whole number"),
+        ({"device": "abacus"}, "device 'abacus' is unknown; expected auto, cpu"),
+        ({"device": "cuda:99"}, "device 'cuda:99' is not on this machine; expected auto, cpu"),
+        ({"model": "none-such"}, "model 'none-such' is neither shipped .*default.* nor"),
+    ],
+    ids=str,
+)
+def test_other_arguments_are_refused(arguments: dict[str, Any], words: str) -> None:
+    """Arguments out of range are refused, saying what was given and what is accepted."""
+    with pytest.raises(InputError, match=words):
+        drht_plugin.correct(ALIKE, **arguments)
+
+
+def test_numpy_numbers_are_numbers() -> None:
+    """A strength may be any of numpy's numbers."""
+    image = picture(20, 30)
+    numbers: list[Any] = [np.float32(0.5), np.float64(0.5), np.float16(0.5)]
+    for number in numbers:
+        assert same(STUB.correct(image, strength=number), STUB.correct(image, strength=0.5))
+    one: Any = np.int64(1)
+    assert same(STUB.correct(image, strength=one), STUB.correct(image))
+
+
+@pytest.mark.parametrize("strength", [0.0, 1.0])
+def test_out_is_used_and_returned(strength: float) -> None:
+    """The result goes into `out`, which is returned, even if it is a view of something else."""
+    image = picture(30, 40, 3, "uint8")
+    expected = STUB.correct(image, strength=strength)
+    whole, frame = np.zeros((30, 40, 3), np.uint8), np.full((36, 90, 3), 77, np.uint8)
+    for out in (whole, frame[3:33, 5:85:2]):
+        assert STUB.correct(image, strength=strength, out=out) is out
+        assert np.array_equal(out, expected)
+    frame[3:33, 5:85:2] = 77
+    assert (frame == 77).all()
+
+
+def test_overlapping_out_is_refused() -> None:
+    """An `out` that shares memory with the image is refused before anything is written."""
+    frame = picture(40, 40, 3, "uint8")
+    before = frame.copy()
+    for out in (frame[:30], frame[5:35], frame[:30][::-1]):
+        with pytest.raises(InputError, match="shares memory"):
+            STUB.correct(frame[:30], out=out)
+    assert same(frame, before)
+
+
+def test_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Progress rises from near 0 to exactly 1, over survey and render."""
+    for module in (sampling_module, plan_module):
+        monkeypatch.setattr(module, "_BAND_PIXELS", 120)
+    for call in (partial(STUB.correct, detail="guided"), STUB.estimate_hdr):
+        seen: list[float] = []
+        call(picture(60, 40, 3, "uint8"), progress=seen.append)
+        assert len(seen) == 40
+        assert 0 < seen[0] < 0.05
+        assert seen == sorted(seen)
+        assert seen[-1] == 1
+
+
+@pytest.mark.parametrize("last", [1, 15, 30])
+def test_what_progress_raises_stops_the_work(last: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An exception of the callback comes through, and nothing more is done."""
+    for module in (sampling_module, plan_module):
+        monkeypatch.setattr(module, "_BAND_PIXELS", 120)
+    out = np.full((60, 40, 3), 7, np.uint8)
+    calls = 0
+
+    def stop(share: float) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == last:
+            raise drht_plugin.Cancelled("enough")
+
+    with pytest.raises(drht_plugin.Cancelled, match="enough"):
+        STUB.correct(picture(60, 40, 3, "uint8"), detail="guided", out=out, progress=stop)
+    assert calls == last
+    rendered = max(0, 3 * (last - 20))
+    assert (out[rendered:] == 7).all()

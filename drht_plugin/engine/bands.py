@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -14,6 +14,8 @@ from drht_plugin.engine.pixels import ImageSpec
 from drht_plugin.errors import InputError
 
 Image = npt.NDArray[Any]
+Finish = Callable[[Image], None]
+"""Function that waits for rendered rows and writes them to an array."""
 
 DEPTH = 2
 """Bands that may queue between reading and computing, and between computing and writing."""
@@ -42,7 +44,7 @@ class Demand:
 
 
 class BandRenderer(Protocol):
-    """Function that renders bands of the result, in rows of one shape and dtype."""
+    """Renderer of bands of the result, in rows of one shape and dtype."""
 
     @property
     def row_shape(self) -> tuple[int, ...]:
@@ -54,14 +56,21 @@ class BandRenderer(Protocol):
         """Dtype of the result."""
         ...
 
-    def __call__(self, pixels: Image, top: int, band: slice, out: Image) -> None:
-        """Write some rows of the result to `out`.
+    @property
+    def ahead(self) -> int:
+        """Bands to start before the first is waited for: 0 where the caller's thread computes."""
+        ...
+
+    def begin(self, pixels: Image, top: int, band: slice) -> Finish:
+        """Start to render some rows of the result.
 
         Args:
-            pixels: input rows of the band and its halo.
+            pixels: input rows of the band and its halo; they do not change until it is finished.
             top: row of the image that `pixels` start at.
-            band: rows of the image to write.
-            out: array for them, of the shape `row_shape` in each row.
+            band: rows of the image to render.
+
+        Returns:
+            What waits for the rows and writes them to an array of `row_shape` in each row.
         """
         ...
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from drht_plugin.colour.spaces import Profile
 from drht_plugin.engine.bands import BandRenderer
+from drht_plugin.engine.kernels import SurveyKernels, numba_kernels, tensor_kernels
 from drht_plugin.engine.pixels import require_out, spec_of
 from drht_plugin.engine.plan import (
     RenderPlan,
@@ -37,10 +38,14 @@ from drht_plugin.errors import InputError
 from drht_plugin.orientation import require_orientation
 
 if TYPE_CHECKING:
+    import torch
+
     from drht_plugin.model.detail_network import DetailRunner
     from drht_plugin.model.runner import Runner
 
 Image = npt.NDArray[Any]
+
+BACKENDS = ("auto", "numba", "torch")
 
 
 class Corrector:
@@ -50,18 +55,43 @@ class Corrector:
         model: "default", or a .safetensors file with its .json beside it.
         device: "auto" (CUDA, MPS, then CPU), "cpu", "cuda", "cuda:N" or "mps".
         threads: CPU threads of the kernels; None takes all cores.
+        backend: what computes each pixel: "numba" on the CPU, "torch" on the device. "auto" takes
+            torch on an accelerator and numba elsewhere.
 
     Raises:
-        InputError: an unknown model or device, or threads below 1.
+        InputError: an unknown model, device or backend, or threads below 1.
         WeightsError: damaged weights.
     """
 
     def __init__(
-        self, *, model: str | Path = "default", device: str = "auto", threads: int | None = None
+        self,
+        *,
+        model: str | Path = "default",
+        device: str = "auto",
+        threads: int | None = None,
+        backend: str = "auto",
     ) -> None:
         if threads is not None and (not isinstance(threads, int) or threads < 1):
             raise InputError(f"threads is {threads!r}; expected a whole number from 1, or None")
+        if backend not in BACKENDS:
+            raise InputError(f"backend is {backend!r}; expected one of {', '.join(BACKENDS)}")
         self._model, self._device, self._threads = model, device, threads
+        self._backend = backend
+
+    @cached_property
+    def _tensor_device(self) -> torch.device | None:
+        """The device that renders in tensors; None where numba renders."""
+        if self._backend == "numba":
+            return None
+        from drht_plugin.model.device import choose_device
+
+        device = choose_device(self._device)
+        return device if self._backend == "torch" or device.type != "cpu" else None
+
+    @property
+    def _kernels(self) -> SurveyKernels:
+        device = self._tensor_device
+        return numba_kernels() if device is None else tensor_kernels(device)
 
     @cached_property
     def runner(self) -> Runner:
@@ -134,6 +164,7 @@ class Corrector:
                 profile=profile,
                 wrap=wrap,
                 progress=by_rows(progress),
+                kernels=self._kernels,
             )
 
     def render(
@@ -173,7 +204,7 @@ class Corrector:
         spec = scene.spec
         radiance = np.empty((spec.height, spec.width, spec.colours), np.float32)
         with _limit_threads(self._threads):
-            renderer = RadianceBands(scene, radiance_grid(scene), spec.colours)
+            renderer = self._radiance_renderer(scene, spec.colours)
             run_array(pixels, radiance, renderer, plan_radiance_array(spec), by_rows(progress))
         return radiance[..., 0] if len(pixels.shape) == 2 else radiance
 
@@ -245,7 +276,7 @@ class Corrector:
         _require_surveyed(scene, source)
         plan = plan_radiance(scene.spec, memory=memory)
         with _limit_threads(self._threads):
-            renderer = RadianceBands(scene, radiance_grid(scene))
+            renderer = self._radiance_renderer(scene, 3)
             run(source, sink, renderer, plan, by_rows(progress))
 
     def _render_array(
@@ -265,9 +296,37 @@ class Corrector:
     def _renderer(
         self, scene: Scene, plan: RenderPlan, strength: Strength, row_shape: tuple[int, ...]
     ) -> BandRenderer:
+        device = self._tensor_device
+        if device is not None:
+            return self._tensor_renderer(scene, plan, strength, row_shape, device)
         if plan.detail == "guided":
             return GuidedBands(scene, strength, row_shape)
         return NetworkBands(scene, strength, row_shape, self.network_renderer(plan.tile))
+
+    def _tensor_renderer(
+        self,
+        scene: Scene,
+        plan: RenderPlan,
+        strength: Strength,
+        row_shape: tuple[int, ...],
+        device: torch.device,
+    ) -> BandRenderer:
+        from drht_plugin.engine.render.tensors.bands import TensorBands
+        from drht_plugin.engine.render.tensors.windows import NetworkWindows
+
+        network = None
+        if plan.tile is not None:
+            network = NetworkWindows(self.detail_runner.residual, plan.tile)
+        return TensorBands(scene, strength, row_shape, device, network)
+
+    def _radiance_renderer(self, scene: Scene, channels: int) -> BandRenderer:
+        grid = radiance_grid(scene, self._kernels)
+        device = self._tensor_device
+        if device is None:
+            return RadianceBands(scene, grid, channels)
+        from drht_plugin.engine.render.tensors.bands import TensorRadianceBands
+
+        return TensorRadianceBands(scene, grid, device, channels)
 
     def stream(
         self,
@@ -401,7 +460,9 @@ class Corrector:
 
 
 @lru_cache(maxsize=2)
-def shared_corrector(model: str | Path, device: str, threads: int | None) -> Corrector:
+def shared_corrector(
+    model: str | Path, device: str, threads: int | None, backend: str = "auto"
+) -> Corrector:
     """Return the corrector of these settings, cached so that its networks are loaded once.
 
     Args:
@@ -409,7 +470,7 @@ def shared_corrector(model: str | Path, device: str, threads: int | None) -> Cor
         device: see `Corrector`.
         threads: see `Corrector`.
     """
-    return Corrector(model=model, device=device, threads=threads)
+    return Corrector(model=model, device=device, threads=threads, backend=backend)
 
 
 def _prepare_out(image: Any, out: Image | None) -> Image:

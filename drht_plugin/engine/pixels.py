@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from drht_plugin.bridge.transfer import LUMA_WEIGHTS
+from drht_plugin.engine.kernels import SurveyKernels, numba_kernels
 from drht_plugin.errors import InputError
 from drht_plugin.orientation import upright_size
 
@@ -140,7 +141,14 @@ def require_out(image: Any, out: Any) -> Image:
     return out
 
 
-def require_finite(rows: Image, first_row: int, *, left: int = 0, step: int = 1) -> None:
+def require_finite(
+    rows: Image,
+    first_row: int,
+    *,
+    left: int = 0,
+    step: int = 1,
+    kernels: SurveyKernels | None = None,
+) -> None:
     """Refuse NaN and infinity in a window of an image.
 
     Args:
@@ -148,11 +156,11 @@ def require_finite(rows: Image, first_row: int, *, left: int = 0, step: int = 1)
         first_row: row of the image that the window starts at.
         left: column of the image that the window starts at.
         step: distance between the window's rows in the image.
+        kernels: what looks at the values; numba's by default.
 
     Raises:
         InputError: names the first such value and its place.
     """
-    from drht_plugin.bridge import statistics
     from drht_plugin.bridge.rows import flat_rows
 
     if rows.dtype.kind != "f":
@@ -162,7 +170,8 @@ def require_finite(rows: Image, first_row: int, *, left: int = 0, step: int = 1)
     word, infinity = _FLOATS[rows.dtype.name]
     bits, pitch = flat_rows(rows.view(word))
     bad = np.empty(len(rows), np.uint8)
-    statistics.mark_rows_with_bits(bits, pitch, rows[0].size, np.uint32(infinity), bad)
+    kernels = kernels or numba_kernels()
+    kernels.mark_rows_with_bits(bits, pitch, rows[0].size, np.uint32(infinity), bad)
     if bad.any():
         row = int(bad.argmax())
         column, channel = np.argwhere(~np.isfinite(rows[row]))[0]

@@ -14,7 +14,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from drht_plugin.engine.bands import DEPTH, Band, BandPlan, BandRenderer
+from drht_plugin.engine.bands import DEPTH, Band, BandPlan, BandRenderer, Finish
 from drht_plugin.engine.progress import RowsCallback
 from drht_plugin.engine.source import Sink, Source
 from drht_plugin.errors import InputError
@@ -54,7 +54,7 @@ def render_bands(
     height: int,
     progress: RowsCallback | None = None,
 ) -> None:
-    """Render bands one after another.
+    """Render bands in order, each started before the ones ahead of it are waited for.
 
     Args:
         windows: bands, with the input rows that each needs.
@@ -64,12 +64,22 @@ def render_bands(
         progress: called after each band with rows done and rows in all; an exception that it raises
             stops the work.
     """
-    for band, pixels in windows:
+    started: deque[tuple[Band, Finish]] = deque()
+
+    def finish_first() -> None:
+        band, finish = started.popleft()
         rows = sink.allocate(band)
-        renderer(pixels, band.above, slice(band.first, band.last), rows)
+        finish(rows)
         sink.put(band, rows)
         if progress is not None:
             progress(band.last, height)
+
+    for band, pixels in windows:
+        started.append((band, renderer.begin(pixels, band.above, slice(band.first, band.last))))
+        if len(started) > renderer.ahead:
+            finish_first()
+    while started:
+        finish_first()
 
 
 def run_array(

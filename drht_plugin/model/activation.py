@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import lru_cache
 from typing import Any
 
@@ -35,6 +36,9 @@ def elu_(x: Tensor) -> Tensor:
 
 def _flat(x: Tensor) -> npt.NDArray[np.uint16] | None:
     """Return the tensor's memory as codes, or None if the table cannot be used."""
+    # Where all else is done in tensors, numba is not loaded for this; the bits are the same.
+    if "numba" not in sys.modules:
+        return None
     if x.dtype != torch.bfloat16 or x.device.type != "cpu" or x.requires_grad:
         return None
     dense = x.is_contiguous() or x.is_contiguous(memory_format=torch.channels_last)

@@ -141,6 +141,26 @@ class DetailRunner:
         pinned = _pinned(shape) if self._queued else None
         return np.empty(shape, np.float32) if pinned is None else pinned.numpy()
 
+    def residual(self, planes: Tensor) -> Tensor:
+        """Run the network on planes that lie on its device.
+
+        Args:
+            planes: 1×96×h×w float32; h and w are multiples of `DETAIL_STRIDE` / `CELL`.
+
+        Returns:
+            1×12×h×w float32, what guided T lacks.
+
+        Raises:
+            torch.OutOfMemoryError, MemoryError: the tile is too large for the device.
+        """
+        with (
+            torch.inference_mode(),
+            torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32),
+        ):
+            dense = planes.to(self.dtype, memory_format=torch.channels_last)
+            result: Tensor = self._network(dense)
+        return result.float()
+
     def begin(self, planes: FloatArray) -> Callable[[], FloatArray]:
         """Start to compute the residual of a tile.
 

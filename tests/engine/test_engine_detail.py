@@ -92,7 +92,7 @@ def _by_bands(renderer: NetworkRenderer, scene: Scene, image: Image) -> npt.NDAr
     plan = plan_stream(scene.spec, detail="network", tile=renderer.tile).bands
     for band in plan:
         rows = slice(band.first, band.last)
-        bands(image[band.above : band.below], band.above, rows, joined[rows])
+        bands.begin(image[band.above : band.below], band.above, rows)(joined[rows])
     return joined
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,11 @@ class Means:
         self.demand = Demand(halo, stride, row, row, 0)
         self.row_shape, self.dtype = source.shape[1:], source.dtype
         self.bands: list[tuple[int, int]] = []
+
+    ahead = 0
+
+    def begin(self, pixels: Image, top: int, band: slice) -> Callable[[Image], None]:
+        return partial(self, pixels, top, band)
 
     def __call__(self, pixels: Image, top: int, band: slice, out: Image) -> None:
         self.bands.append((band.start, band.stop))

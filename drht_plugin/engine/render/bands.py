@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from drht_plugin.engine.bands import Demand
+from drht_plugin.engine.bands import Demand, Finish
 from drht_plugin.engine.pixels import ImageSpec, as_channels
 from drht_plugin.engine.render.guided import render, render_radiance
 from drht_plugin.engine.scene import Scene
@@ -62,9 +62,15 @@ class GuidedBands:
         """Dtype of the result, the image's own."""
         return self.scene.spec.dtype
 
-    def __call__(self, pixels: Image, top: int, band: slice, out: Image) -> None:
-        """Write the rows `band` of the corrected image to `out`; see `BandRenderer`."""
-        render(self.scene, pixels, Window(band.start), strength=self.strength, out=out)
+    ahead: ClassVar[int] = 0
+
+    def begin(self, pixels: Image, top: int, band: slice) -> Finish:
+        """Render the rows `band` of the corrected image; see `BandRenderer`."""
+
+        def finish(out: Image) -> None:
+            render(self.scene, pixels, Window(band.start), strength=self.strength, out=out)
+
+        return finish
 
 
 @dataclass(frozen=True)
@@ -91,7 +97,13 @@ class RadianceBands:
         """Dtype of the result, float32."""
         return np.dtype(np.float32)
 
-    def __call__(self, pixels: Image, top: int, band: slice, out: Image) -> None:
-        """Write the rows `band` of the HDR estimate to `out`; see `BandRenderer`."""
-        radiance = render_radiance(self.scene, pixels, Window(band.start), grid=self.grid)
-        out[...] = as_channels(radiance)
+    ahead: ClassVar[int] = 0
+
+    def begin(self, pixels: Image, top: int, band: slice) -> Finish:
+        """Render the rows `band` of the HDR estimate; see `BandRenderer`."""
+
+        def finish(out: Image) -> None:
+            radiance = render_radiance(self.scene, pixels, Window(band.start), grid=self.grid)
+            out[...] = as_channels(radiance)
+
+        return finish

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from drht_plugin.bridge import transfer
+from drht_plugin.engine.kernels import SurveyKernels, numba_kernels
 from drht_plugin.engine.noise_curve import BINS, DISTANCES, bin_centres
 from drht_plugin.engine.pixels import ImageSpec
 from drht_plugin.engine.source import odd_step
@@ -52,7 +53,8 @@ class NoiseMeter:
         spec: the whole upright image. The windows may be those of a smaller copy.
     """
 
-    def __init__(self, spec: ImageSpec) -> None:
+    def __init__(self, spec: ImageSpec, kernels: SurveyKernels | None = None) -> None:
+        self._kernels = kernels
         self._spec = spec
         count = 256 if spec.dtype == np.uint8 else 65536
         codes = np.linspace(0, 1, count)
@@ -81,12 +83,11 @@ class NoiseMeter:
             width: width of the image or its copy.
             rows: rows of it that are shown in all.
         """
-        from drht_plugin.bridge.statistics import count_differences
-
         self._shrunk = self._spec.width / width
         step = odd_step(rows * width // _SAMPLES)
         channels = self._spec.colours + (self._spec.alpha >= 0)
-        count_differences(
+        kernels = self._kernels or numba_kernels()
+        kernels.count_differences(
             codes,
             pitch,
             (columns, channels, self._spec.alpha),

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from drht_plugin.bridge.sizes import NETWORK_STRIDE
 from drht_plugin.colour.spaces import SRGB, ColourSpace
+from drht_plugin.engine.kernels import SurveyKernels, numba_kernels
 from drht_plugin.engine.pixels import ImageSpec
 from drht_plugin.engine.source import Reducible, odd_step
 from drht_plugin.engine.survey.noise import OVERLAP, NoiseMeter
@@ -110,6 +111,7 @@ def overview(
     orientation: int = 1,
     origin: int = 0,
     space: ColourSpace = SRGB,
+    kernels: SurveyKernels | None = None,
 ) -> tuple[FloatArray, FloatArray]:
     """Average the upright image in linear light, and weigh the overview's pixels.
 
@@ -124,6 +126,7 @@ def overview(
         orientation: how the image is stored, 1 to 8 as in EXIF.
         origin: column of the upright image, a panorama, that becomes column 0.
         space: colour space of the codes.
+        kernels: what adds up the light; numba's by default.
 
     Returns:
         The overview, h×w×3 float32 in 0..1, display-encoded in the image's own colour space (gray
@@ -133,8 +136,7 @@ def overview(
     Raises:
         InputError: NaN or infinity in what is read.
     """
-    from drht_plugin.bridge import statistics
-
+    kernels = kernels or numba_kernels()
     height, width = upright_size(image.shape[0], image.shape[1], orientation)
     upright = spec.upright(orientation)
     size = overview_size(upright.height, upright.width)
@@ -145,15 +147,15 @@ def overview(
     step = row_step(height, size[0])
     rows = sampled_rows(height, step)
     for window in read_windows(
-        image, rows, orientation=orientation, origin=origin, overlap=OVERLAP
+        image, rows, orientation=orientation, origin=origin, overlap=OVERLAP, kernels=kernels
     ):
-        codes, pitch = _codes(window.pixels, spec.alpha)
+        codes, pitch = _codes(window.pixels, spec.alpha, kernels)
         columns, channels = window.pixels.shape[1:]
         if meter is not None:
             meter.add(codes, pitch, columns, left=window.left, width=width, rows=len(rows))
         new_columns = window.new_columns.stop - window.new_columns.start
         last = codes.size - (columns - window.new_columns.stop) * channels
-        statistics.area_average(
+        kernels.area_average(
             codes[window.new_columns.start * channels : last],
             pitch,
             (new_columns, channels, spec.alpha),
@@ -186,9 +188,10 @@ def _light_table(
     return np.rint(light.clip(0, 1).T * float(1 << bits)).astype(np.int32, order="C")
 
 
-def _codes(rows: npt.NDArray[Any], alpha: int) -> tuple[npt.NDArray[Any], int]:
+def _codes(
+    rows: npt.NDArray[Any], alpha: int, kernels: SurveyKernels
+) -> tuple[npt.NDArray[Any], int]:
     """Return rows as flat codes that index the light table, and the distance between rows."""
-    from drht_plugin.bridge import statistics
     from drht_plugin.bridge.rows import flat_rows
 
     if rows.dtype.kind == "u":
@@ -196,7 +199,7 @@ def _codes(rows: npt.NDArray[Any], alpha: int) -> tuple[npt.NDArray[Any], int]:
     height, width, channels = rows.shape
     codes = np.empty((height, width * channels), np.uint16)
     pixels, pitch = flat_rows(rows.astype(np.float32, copy=False))
-    statistics.light_codes(pixels, pitch, channels, alpha, codes)
+    kernels.light_codes(pixels, pitch, channels, alpha, codes)
     return flat_rows(codes.reshape(rows.shape))
 
 

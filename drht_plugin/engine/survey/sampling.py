@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from drht_plugin.engine.kernels import SurveyKernels
 from drht_plugin.engine.pixels import as_channels, require_finite
 from drht_plugin.orientation import (
     reverses_columns,
@@ -59,7 +60,13 @@ def sampled_rows(height: int, step: int) -> range:
 
 
 def read_windows(
-    image: Any, rows: range, *, orientation: int = 1, origin: int = 0, overlap: int = 0
+    image: Any,
+    rows: range,
+    *,
+    orientation: int = 1,
+    origin: int = 0,
+    overlap: int = 0,
+    kernels: SurveyKernels | None = None,
 ) -> Iterator[SampledWindow]:
     """Read rows of the upright image, in windows that together hold all columns.
 
@@ -69,6 +76,7 @@ def read_windows(
         orientation: how the image is stored, 1 to 8 as in EXIF.
         origin: column of the upright image, a panorama, that becomes column 0.
         overlap: columns that a window shares with the one before it.
+        kernels: what looks for NaN and infinity; numba's by default.
 
     Yields:
         The windows, in the order of the stored rows.
@@ -77,8 +85,8 @@ def read_windows(
         InputError: NaN or infinity in what is read.
     """
     if transposes(orientation):
-        return _by_columns(image, rows, orientation, overlap)
-    return _by_rows(image, rows, orientation, origin)
+        return _by_columns(image, rows, orientation, overlap, kernels)
+    return _by_rows(image, rows, orientation, origin, kernels)
 
 
 def _stored_rows(rows: range, height: int, *, reverse: bool) -> range:
@@ -88,7 +96,9 @@ def _stored_rows(rows: range, height: int, *, reverse: bool) -> range:
     return range(height - 1 - rows[-1], height - rows[0], rows.step)
 
 
-def _by_rows(image: Any, rows: range, orientation: int, origin: int) -> Iterator[SampledWindow]:
+def _by_rows(
+    image: Any, rows: range, orientation: int, origin: int, kernels: SurveyKernels | None
+) -> Iterator[SampledWindow]:
     """Read windows of an image whose stored rows are rows of the upright image."""
     height, width = image.shape[:2]
     reverse = reverses_rows(orientation)
@@ -97,7 +107,7 @@ def _by_rows(image: Any, rows: range, orientation: int, origin: int) -> Iterator
     for start in range(0, count, band):
         part = stored[start : start + band]
         pixels = as_channels(image[part.start : part[-1] + 1 : part.step])
-        require_finite(pixels, part.start, step=part.step)
+        require_finite(pixels, part.start, step=part.step, kernels=kernels)
         pixels = to_upright(pixels, orientation)
         if origin:
             pixels = np.roll(pixels, -origin, axis=1)
@@ -106,7 +116,9 @@ def _by_rows(image: Any, rows: range, orientation: int, origin: int) -> Iterator
         yield SampledWindow(pixels, first, 0, slice(0, width), (done, count))
 
 
-def _by_columns(image: Any, rows: range, orientation: int, overlap: int) -> Iterator[SampledWindow]:
+def _by_columns(
+    image: Any, rows: range, orientation: int, overlap: int, kernels: SurveyKernels | None
+) -> Iterator[SampledWindow]:
     """Read windows of an image whose stored rows are columns of the upright image."""
     stored_height, stored_width = image.shape[:2]
     width = upright_size(stored_height, stored_width, orientation)[1]
@@ -116,7 +128,7 @@ def _by_columns(image: Any, rows: range, orientation: int, overlap: int) -> Iter
     for top in range(0, stored_height, band):
         bottom = min(top + band, stored_height)
         pixels = as_channels(image[top:bottom])
-        require_finite(pixels, top)
+        require_finite(pixels, top, kernels=kernels)
         pixels = pixels[:, columns.start : columns.stop : columns.step]
         shared = 0
         if kept is not None:

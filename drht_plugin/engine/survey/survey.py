@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from drht_plugin.bridge.sizes import NETWORK_STRIDE
 from drht_plugin.colour.spaces import SRGB, ColourSpace, Profile, space_of
+from drht_plugin.engine.kernels import SurveyKernels
 from drht_plugin.engine.pixels import LUMA, ImageSpec, spec_of
 from drht_plugin.engine.scene import Scene
 from drht_plugin.engine.survey.dequantise import dequantise
@@ -44,6 +45,7 @@ def survey(
     profile: Profile | None = None,
     wrap: bool = False,
     progress: Callable[[int, int], object] | None = None,
+    kernels: SurveyKernels | None = None,
 ) -> Scene:
     """Survey the whole image, upright and in sRGB.
 
@@ -58,6 +60,7 @@ def survey(
             For linear values it gives the primaries.
         wrap: whether the image is a 360° panorama, whose left and right edges meet.
         progress: called with rows done and rows in all.
+        kernels: what computes over pixels; numba's by default.
 
     Returns:
         The image's scene.
@@ -68,8 +71,8 @@ def survey(
     spec = spec_of(image, transfer)
     orientation = require_orientation(orientation, wrap=wrap)
     space = space_of(profile, colours=spec.colours, linear=spec.linear)
-    origin = panorama_origin(image, orientation) if wrap else 0
-    meter = NoiseMeter(spec.upright(orientation))
+    origin = panorama_origin(image, orientation, kernels) if wrap else 0
+    meter = NoiseMeter(spec.upright(orientation), kernels)
     ldr, weight = overview(
         image if wrap else survey_copy(image, spec, orientation),
         spec,
@@ -78,12 +81,19 @@ def survey(
         orientation=orientation,
         origin=origin,
         space=space,
+        kernels=kernels,
     )
     upright = spec.upright(orientation)
     enlarged = ldr.shape[0] > upright.height or ldr.shape[1] > upright.width
     overviews = estimate(ldr, weight, networks, spec, space=space, wrap=wrap, enlarged=enlarged)
     return make_scene(
-        overviews, meter.curve(), spec, wrap=wrap, origin=origin, orientation=orientation
+        overviews,
+        meter.curve(),
+        spec,
+        wrap=wrap,
+        origin=origin,
+        orientation=orientation,
+        kernels=kernels,
     )
 
 
@@ -152,6 +162,7 @@ def make_scene(
     wrap: bool = False,
     origin: int = 0,
     orientation: int = 1,
+    kernels: SurveyKernels | None = None,
 ) -> Scene:
     """Fit the tone grid and build the scene, which takes over the arrays.
 
@@ -162,6 +173,7 @@ def make_scene(
         wrap: whether columns are periodic.
         origin: column of the upright image that the scene's columns are counted from.
         orientation: how the image is stored, 1 to 8 as in EXIF.
+        kernels: what adds up the moments of the tone grid; numba's by default.
 
     Returns:
         The image's scene.
@@ -175,7 +187,9 @@ def make_scene(
     for array in (ldr, y, corrected, weight, noise):
         array.flags.writeable = False
     gray = spec.colours == 1
-    tone = fit_tone_grid(ldr, corrected, weight, gray=gray, wrap=wrap, codes=spec.coarse_codes)
+    tone = fit_tone_grid(
+        ldr, corrected, weight, gray=gray, wrap=wrap, codes=spec.coarse_codes, kernels=kernels
+    )
     return Scene(spec, wrap, ldr, y, corrected, weight, noise, tone, origin, orientation)
 
 
@@ -191,7 +205,7 @@ def _run_networks(
     return y, corrected
 
 
-def panorama_origin(image: Any, orientation: int = 1) -> int:
+def panorama_origin(image: Any, orientation: int = 1, kernels: SurveyKernels | None = None) -> int:
     """Return a column that moves with the picture when a panorama is rotated.
 
     It is the start of the lexicographically least rotation of the column sums (Booth 1980). The
@@ -200,6 +214,7 @@ def panorama_origin(image: Any, orientation: int = 1) -> int:
     Args:
         image: sliced by rows.
         orientation: how the image is stored, 1 to 4 as in EXIF.
+        kernels: what looks for NaN and infinity; numba's by default.
 
     Returns:
         A column of the upright image.
@@ -210,7 +225,9 @@ def panorama_origin(image: Any, orientation: int = 1) -> int:
     height, width = image.shape[:2]
     step = max(1, height // _ORIGIN_ROWS)
     sums = np.zeros(width, np.uint64)
-    for window in read_windows(image, range(0, height, step), orientation=orientation):
+    for window in read_windows(
+        image, range(0, height, step), orientation=orientation, kernels=kernels
+    ):
         rows = window.pixels
         if rows.dtype.kind == "f":
             rows = np.ascontiguousarray(rows).view(f"u{rows.itemsize}")

@@ -16,6 +16,8 @@ import numpy.typing as npt
 
 from drht_plugin.bridge.sizes import LEVELS, NO_SLOPE
 from drht_plugin.bridge.transfer import LUMA_WEIGHTS
+from drht_plugin.engine.kernels import SurveyKernels, numba_kernels
+from drht_plugin.engine.pixels import LUMA
 from drht_plugin.engine.scene import Scene
 from drht_plugin.engine.survey.dequantise import slope_mask
 from drht_plugin.engine.tone_grid import ToneGrid
@@ -52,6 +54,7 @@ def fit_tone_grid(
     gray: bool,
     wrap: bool,
     codes: float = 0.0,
+    kernels: SurveyKernels | None = None,
 ) -> ToneGrid:
     """Fit the grid that turns an overview's input into its target.
 
@@ -63,24 +66,22 @@ def fit_tone_grid(
         wrap: whether columns are periodic, as in a 360° panorama.
         codes: quantisation steps of the input from 0 to 1 that are smoothed where they are lifted;
             0 for none.
+        kernels: what adds up the moments; numba's by default.
 
     Returns:
         The grid; its arrays are read-only.
     """
-    from drht_plugin.bridge import statistics
-
     height, width = ldr.shape[:2]
     shape = (max(1, height // _CELL), max(1, width // _CELL), LEVELS)
     moments = np.zeros((*shape, 22))
-    statistics.fit_statistics(ldr, target, weight, wrap, moments)
+    (kernels or numba_kernels()).fit_statistics(ldr, target, weight, wrap, moments)
     transforms = _solve(_smooth(moments, wrap))
     if gray:
         transforms = _to_gray(transforms)
         target = (target @ _LUMA).astype(np.float32)[..., None]
         ldr = ldr[..., :1]
     flat = np.ascontiguousarray(transforms, np.float32).reshape(*shape[:2], -1)
-    nothing = np.zeros((1, 1, 2 * target.shape[2]), np.float32)
-    fitted = _apply(ldr, ToneGrid(flat, nothing), wrap)
+    fitted = _apply(ldr, flat, wrap)
     residual = (target - fitted) * (weight > 0)[..., None]
     sides = np.concatenate([residual, np.full_like(residual, NO_SLOPE)], -1)
     if codes:
@@ -92,29 +93,54 @@ def fit_tone_grid(
     return ToneGrid(flat, sides)
 
 
-def radiance_grid(scene: Scene) -> ToneGrid:
+def radiance_grid(scene: Scene, kernels: SurveyKernels | None = None) -> ToneGrid:
     """Fit the grid that turns x into y at any pixel, as `Scene.tone` turns x into T.
 
     Args:
         scene: the image's scene.
+        kernels: what adds up the moments; numba's by default.
 
     Returns:
         The grid of the HDR estimate.
     """
     gray = scene.spec.colours == 1
-    return fit_tone_grid(scene.ldr, scene.y, scene.weight, gray=gray, wrap=scene.wrap)
+    return fit_tone_grid(
+        scene.ldr, scene.y, scene.weight, gray=gray, wrap=scene.wrap, kernels=kernels
+    )
 
 
-def _apply(ldr: FloatArray, grid: ToneGrid, wrap: bool) -> FloatArray:
-    """Return the grid's result for the overview itself, before the residual."""
-    from drht_plugin.bridge.slicing import slice_grid
+def _apply(ldr: FloatArray, transforms: FloatArray, wrap: bool) -> FloatArray:
+    """Return what the transforms make of the overview itself, h×w×n float32.
 
-    out = np.empty_like(ldr)
-    place = 0, 0, *ldr.shape[:2]
-    # No ceiling and full strength give the plain transform.
-    settings = np.array([1, 0, np.inf, 1, 1, 1, 0], np.float32)
-    slice_grid(ldr, grid.transforms, grid.sides, place, wrap, settings, out)
-    return out
+    In numpy, since a kernel that is compiled for this alone costs a first call seconds.
+    """
+    height, width, n = ldr.shape
+    rows = _neighbours(np.arange(height), height, transforms.shape[0], False)
+    columns = _neighbours(np.arange(width), width, transforms.shape[1], wrap)
+    seen = ldr.clip(0, 1)
+    luma = (seen @ LUMA if n == 3 else seen[..., 0]) * (LEVELS - 1)
+    levels = luma.astype(np.int64).clip(max=LEVELS - 2)
+    grid = transforms.reshape(*transforms.shape[:2], LEVELS, n, n + 1)
+    numbers = np.zeros((height, width, n, n + 1), np.float32)
+    for row, row_share in rows:
+        for column, column_share in columns:
+            place = row_share[:, None] * column_share
+            for level, share in ((levels, 1 - (luma - levels)), (levels + 1, luma - levels)):
+                cells = grid[row[:, None], column[None, :], level]
+                numbers += (place * share).astype(np.float32)[..., None, None] * cells
+    return (numbers[..., :n] @ seen[..., None])[..., 0] + numbers[..., n]
+
+
+def _neighbours(
+    positions: npt.NDArray[np.int64], length: int, count: int, wrap: bool
+) -> tuple[tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]], ...]:
+    """Return the cells on both sides of pixels of an axis, with their shares."""
+    at = (positions + 0.5) / length * count - 0.5
+    if not wrap:
+        at = at.clip(0, count - 1)
+    low = np.floor(at).astype(np.int64)
+    high = (low + 1) % count if wrap else np.minimum(low + 1, count - 1)
+    return (low % count, 1 - (at - low)), (high, at - low)
 
 
 def _smooth(moments: npt.NDArray[Any], wrap: bool) -> npt.NDArray[Any]:

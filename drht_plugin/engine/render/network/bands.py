@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from drht_plugin.bridge.sizes import DETAIL_STRIDE, HALO
-from drht_plugin.engine.bands import Demand, plan_bands
+from drht_plugin.engine.bands import Demand, Finish, plan_bands
 from drht_plugin.engine.pixels import ImageSpec
 from drht_plugin.engine.render.bands import guided_demand
 from drht_plugin.engine.render.network.windows import RAMP, TILE, NetworkRenderer, require_tile
@@ -55,8 +56,13 @@ class NetworkBands:
         """Dtype of the result, the image's own."""
         return self._scene.spec.dtype
 
-    def __call__(self, pixels: npt.NDArray[Any], top: int, band: slice, out: Any) -> None:
-        """Write the rows `band` of the corrected image to `out`; see `BandRenderer`."""
+    ahead = 0
+
+    def begin(self, pixels: npt.NDArray[Any], top: int, band: slice) -> Finish:
+        """Render the rows `band` of the corrected image; see `BandRenderer`."""
+        return partial(self._render, pixels, top, band)
+
+    def _render(self, pixels: npt.NDArray[Any], top: int, band: slice, out: Any) -> None:
         scene, width = self._scene, self._scene.spec.width
         left = 0
         if scene.wrap:

@@ -107,6 +107,29 @@ class _TileSource(NamedTuple):
         return self.given.holds(needed)
 
 
+class TilePixels(NamedTuple):
+    """What the network sees for a part of a tile: whole strides and the halo.
+
+    Attributes:
+        rows, columns: coordinates of the pixels in the scene; mirrored at the image's borders, or
+            periodic.
+        top, left: where they begin, before that.
+    """
+
+    rows: npt.NDArray[np.int64]
+    columns: npt.NDArray[np.int64]
+    top: int
+    left: int
+
+
+def tile_pixels(cut: Tiling, down: tuple[int, int], across: tuple[int, int]) -> TilePixels:
+    """Return what the network sees for rows and columns of a tile, each as first and stop."""
+    top, bottom = _padded_span(*down)
+    left, right = _padded_span(*across)
+    rows = cut.rows.to_pixels(np.arange(top, bottom))
+    return TilePixels(rows, cut.columns.to_pixels(np.arange(left, right)), top, left)
+
+
 class NetworkRenderer:
     """Renderer of windows in network detail; safe to call from several threads.
 
@@ -265,16 +288,15 @@ class NetworkRenderer:
     def _begin(self, tiles: _TileSource, down: Piece, across: Piece) -> _PendingPatch:
         """Start the network on the pieces of a tile and the pixels that it needs around them."""
         scene, source, given, cut = tiles
-        top, bottom = _padded_span(down.start, down.stop)
-        left, right = _padded_span(across.start, across.stop)
-        rows = cut.rows.to_pixels(np.arange(top, bottom))
+        rows, columns, top, left = tile_pixels(
+            cut, (down.start, down.stop), (across.start, across.stop)
+        )
         first_row = rows.min()
         block_rows = slice(first_row - given.top, rows.max() + 1 - given.top)
-        columns = cut.columns.to_pixels(np.arange(left, right))
         if scene.wrap:
             # The columns continue around the panorama, in the image's own coordinates.
             first_column = left + across.shift + scene.origin
-            across_block = np.arange(right - left)
+            across_block = np.arange(len(columns))
         else:
             first_column = columns.min()
             across_block = columns - first_column

@@ -1,0 +1,115 @@
+"""What lies on a device: a scene's tables, pixels on their way up and down."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from drht_plugin.engine.bands import Finish
+from drht_plugin.engine.pixels import as_channels
+from drht_plugin.engine.render.tensors.pixelwise import Coordinates, grid_tables
+from drht_plugin.engine.scene import Scene
+from drht_plugin.engine.tone_grid import ToneGrid
+from drht_plugin.geometry import Region
+from drht_plugin.orientation import (
+    reverses_columns,
+    reverses_rows,
+    transposes,
+    upright_corner,
+    upright_size,
+)
+
+Image = npt.NDArray[Any]
+
+
+class DeviceScene:
+    """A scene's tables on a device, copied once.
+
+    Args:
+        scene: The survey of the whole image.
+        device: Where the tables go.
+        grid: The tone grid to slice; the scene's own if absent.
+
+    Attributes:
+        scene: The scene of the upright image.
+        orientation: How the image is stored.
+        size: Height and width of the upright image.
+        steps: Quantisation steps to smooth where they are lifted, from 0 to 1; 0 for none.
+    """
+
+    def __init__(self, scene: Scene, device: torch.device, grid: ToneGrid | None = None) -> None:
+        self.scene, self.stored, self.device = scene.upright, scene.spec, device
+        self.orientation = scene.orientation
+        self.tables = grid_tables(grid or scene.tone, device, wrap=scene.wrap)
+        self.conditions = torch.from_numpy(scene.conditions).to(device)
+        spec = self.scene.spec
+        self.size = spec.height, spec.width
+        smooth = grid is None and scene.tone.has_slopes
+        self.steps = spec.coarse_codes if smooth else 0.0
+
+    def columns(self, left: int, count: int) -> Coordinates:
+        """Return the scene's coordinates of columns of the upright image."""
+        at = np.arange(left, left + count)
+        return (at - self.scene.origin) % self.size[1] if self.scene.wrap else at
+
+    def upright(self, region: Region) -> Region:
+        """Return where a region of the stored image lies in the upright one."""
+        corner, size = (region.top, region.left), (region.height, region.width)
+        whole = self.stored.height, self.stored.width
+        top, left = upright_corner(corner, size, whole, self.orientation)
+        return Region(top, left, *upright_size(*size, self.orientation))
+
+
+def upload(pixels: Image, device: torch.device) -> Tensor:
+    """Copy stored pixels R×C×K to a device; on CUDA through pinned memory, without waiting."""
+    tensor = torch.from_numpy(np.ascontiguousarray(pixels))
+    if device.type != "cuda":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)
+
+
+def download(made: Tensor) -> Finish:
+    """Start copying a result to the host."""
+    if made.device.type != "cuda":
+        array = made.contiguous().cpu().numpy()
+
+        def copied(out: Image) -> None:
+            as_channels(out)[...] = array
+
+        return copied
+    host = torch.empty(made.shape, dtype=made.dtype, pin_memory=True)
+    host.copy_(made, non_blocking=True)
+    done = torch.cuda.Event()
+    done.record(torch.cuda.current_stream(made.device))
+
+    def waited(out: Image) -> None:
+        done.synchronize()
+        as_channels(out)[...] = host.numpy()
+
+    return waited
+
+
+def to_upright(stored: Tensor, orientation: int) -> Tensor:
+    """Turn stored pixels upright; see `orientation`."""
+    pixels = stored.transpose(0, 1) if transposes(orientation) else stored
+    axes = [
+        axis
+        for axis, reverses in ((0, reverses_rows), (1, reverses_columns))
+        if reverses(orientation)
+    ]
+    return pixels.flip(axes) if axes else pixels
+
+
+def to_stored(upright: Tensor, orientation: int) -> Tensor:
+    """Turn upright pixels back to how the image is stored: undoes `to_upright`."""
+    axes = [
+        axis
+        for axis, reverses in ((0, reverses_rows), (1, reverses_columns))
+        if reverses(orientation)
+    ]
+    pixels = upright.flip(axes) if axes else upright
+    return pixels.transpose(0, 1) if transposes(orientation) else pixels

@@ -1,0 +1,193 @@
+"""Windows of the corrected image, rendered on a device from the stored pixels there."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from drht_plugin.bridge.transfer import ALPHA, GAMMA, H_MAX
+from drht_plugin.engine.render.network.windows import NetworkRenderer, tile_pixels
+from drht_plugin.engine.render.tensors import pixelwise
+from drht_plugin.engine.render.tensors.device import DeviceScene, to_stored, to_upright
+from drht_plugin.engine.render.tensors.network import Residual, TensorNetwork, TensorTile
+from drht_plugin.engine.strength import FULL, Strength
+from drht_plugin.engine.tiles import Piece, Tiling
+from drht_plugin.geometry import Region
+
+_Y_MAX = ALPHA * H_MAX**GAMMA
+
+
+def guided_window(
+    tables: DeviceScene, stored: Tensor, given: Region, window: Region, strength: Strength
+) -> Tensor:
+    """Render a window in guided detail.
+
+    Args:
+        tables: The scene on the pixels' device.
+        stored: R×C×K stored pixels of `given`.
+        given: Region of the stored image that holds the window.
+        window: What is asked for, in the stored image.
+        strength: How much of the correction is applied.
+
+    Returns:
+        The window's pixels as the image is stored, height×width×K.
+    """
+    own = _part(stored, given, window)
+    if strength.strength == 0:
+        return own
+    upright = to_upright(own, tables.orientation)
+    spec = tables.scene.spec
+    display = pixelwise.to_display(upright, spec)
+    tone = _tone(tables, display, tables.upright(window))
+    made = pixelwise.from_display(pixelwise.mix(display, tone, strength), upright, spec)
+    return to_stored(made, tables.orientation)
+
+
+def radiance_window(tables: DeviceScene, stored: Tensor, window: Region) -> Tensor:
+    """Estimate the HDR of a window: height×width×n float32, 1.0 is the input's clip point.
+
+    Args:
+        tables: The scene on the pixels' device, with the grid of y.
+        stored: R×C×K stored pixels of the window.
+        window: Where they lie in the stored image.
+    """
+    upright = to_upright(stored, tables.orientation)
+    display = pixelwise.to_display(upright, tables.scene.spec).clamp(0, 1)
+    tone = _tone(tables, display, tables.upright(window))
+    y = pixelwise.mix(display, tone, FULL, ceiling=_Y_MAX)
+    return to_stored(pixelwise.to_radiance(y), tables.orientation)
+
+
+def _tone(tables: DeviceScene, display: Tensor, window: Region) -> Tensor:
+    rows = np.arange(window.top, window.bottom)
+    columns = tables.columns(window.left, window.width)
+    return pixelwise.guided_tone(tables.tables, display, rows, columns, tables.size, tables.steps)
+
+
+def _part(stored: Tensor, given: Region, window: Region) -> Tensor:
+    top, left = window.top - given.top, window.left - given.left
+    return stored[top : top + window.height, left : left + window.width]
+
+
+class NetworkWindows:
+    """Renders windows in network detail on a device.
+
+    It keeps what the tiles of one row of tiles show in the next, so that in a pass from top to
+    bottom over whole rows each tile is computed once.
+
+    Args:
+        residual: The detail network.
+        tile: Side of the largest square of pixels that the network is given.
+    """
+
+    def __init__(self, residual: Residual, tile: int) -> None:
+        self.tile = tile
+        self._network = TensorNetwork(residual, tile)
+        self._strips: dict[tuple[int, ...], Tensor] = {}
+
+    def __call__(
+        self,
+        tables: DeviceScene,
+        stored: Tensor,
+        given: Region,
+        window: Region,
+        strength: Strength,
+    ) -> Tensor:
+        """Render a window; arguments as of `guided_window`.
+
+        `given` holds the window and `NetworkRenderer.halo_in_order` pixels around it, as far as the
+        image goes; of a panorama whole rows.
+        """
+        own = _part(stored, given, window)
+        if strength.strength == 0:
+            return own
+        source = to_upright(stored, tables.orientation)
+        tone = self._tone(tables, source, tables.upright(given), tables.upright(window))
+        spec, upright = tables.scene.spec, to_upright(own, tables.orientation)
+        display = pixelwise.to_display(upright, spec)
+        if spec.colours == 1:
+            tone = pixelwise.weighted_luma(tone)[..., None]
+        made = pixelwise.from_display(pixelwise.mix(display, tone, strength), upright, spec)
+        return to_stored(made, tables.orientation)
+
+    def _tone(self, tables: DeviceScene, source: Tensor, given: Region, window: Region) -> Tensor:
+        """Blend the tiles that show in an upright window: T, height×width×3."""
+        scene, device = tables.scene, tables.device
+        cut = NetworkRenderer.tiling_of(scene.spec, self.tile, wrap=scene.wrap)
+        left = window.left - scene.origin
+        total = torch.zeros((window.height, window.width, 3), device=device)
+        for down in cut.rows.pieces(window.top, window.bottom):
+            for across in cut.columns.pieces(left, left + window.width):
+                tile = self._shown(tables, source, given, cut, down, across)
+                weights = _weights(cut, down, across, device)
+                first, begin = (
+                    down.start + down.shift - window.top,
+                    across.start + across.shift - left,
+                )
+                place = total[first : first + len(tile), begin : begin + tile.shape[1]]
+                place += weights * tile
+        return total
+
+    def _shown(
+        self,
+        tables: DeviceScene,
+        source: Tensor,
+        given: Region,
+        cut: Tiling,
+        down: Piece,
+        across: Piece,
+    ) -> Tensor:
+        """Return T of a tile's piece; what the tile shows below the piece is kept."""
+        key = (down.tile, across.tile, across.start, across.stop, across.shift)
+        kept = self._strips.pop((*key, down.start, down.stop), None)
+        if kept is not None:
+            return kept
+        bottom = cut.rows.support(down.tile)[1]
+        there = bottom + NetworkRenderer.halo <= given.bottom or given.bottom == tables.size[0]
+        stop = bottom if there and tables.orientation == 1 else down.stop
+        tile = self._tile(tables, source, given, cut, (down.start, stop), across)
+        if stop > down.stop:
+            below = tile[down.stop - down.start :]
+            self._strips = {k: v for k, v in self._strips.items() if k[0] >= down.tile - 1}
+            self._strips[(*key, down.stop, stop)] = below.clone()
+        return tile[: down.stop - down.start]
+
+    def _tile(
+        self,
+        tables: DeviceScene,
+        source: Tensor,
+        given: Region,
+        cut: Tiling,
+        down: tuple[int, int],
+        across: Piece,
+    ) -> Tensor:
+        """Compute T of rows `down` and columns of a piece: rows×columns×3 float32."""
+        scene, spec = tables.scene, tables.scene.spec
+        sight = tile_pixels(cut, down, (across.start, across.stop))
+        rows, columns = sight.rows, sight.columns
+        place = columns + scene.origin if scene.wrap else columns
+        place = (place % tables.size[1] if scene.wrap else place) - given.left
+        device = tables.device
+        block = source.index_select(0, torch.from_numpy(rows - given.top).to(device))
+        block = block.index_select(1, torch.from_numpy(place).to(device))
+        display = pixelwise.to_display(block, spec).clamp(0, 1)
+        guided = pixelwise.guided_tone(
+            tables.tables, display, rows, columns, tables.size, tables.steps
+        )
+        guided = pixelwise.mix(display, guided, FULL)
+        hidden = block[..., spec.alpha] == 0 if spec.alpha >= 0 else None
+        if spec.colours == 1:
+            display, guided = (each.expand(-1, -1, 3) for each in (display, guided))
+        tile = TensorTile(
+            display, guided, tables.conditions, rows, columns, tables.size, scene.wrap, hidden
+        )
+        tone = guided + self._network(tile)
+        top, left = down[0] - sight.top, across.start - sight.left
+        return tone[top : top + down[1] - down[0], left : left + across.stop - across.start]
+
+
+def _weights(cut: Tiling, down: Piece, across: Piece, device: torch.device) -> Tensor:
+    rows = torch.from_numpy(cut.rows.weights(down)).to(device)
+    columns = torch.from_numpy(cut.columns.weights(across)).to(device)
+    return rows[:, None, None] * columns[None, :, None]

@@ -1,1 +1,1 @@
-"""What a picture's codes stand for: ICC profiles and code points, to linear sRGB and back."""
+"""Colour spaces of pictures, from ICC profiles and code points: to linear sRGB and back."""

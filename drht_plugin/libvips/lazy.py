@@ -158,7 +158,7 @@ class _Generated:
 _generated: dict[int, _Generated] = {}
 _kept_at_exit: dict[int, _Generated] = {}
 _keys = itertools.count(1)
-_state = threading.local()
+_thread_state = threading.local()
 _lock = threading.Lock()
 
 
@@ -243,7 +243,7 @@ def check_kill() -> None:
 
 def current_image() -> _Generated | None:
     """Return the state of the image rendered on this thread; None outside of `render`."""
-    return getattr(_state, "work", None)
+    return getattr(_thread_state, "work", None)
 
 
 def link_kill_flag(image: pyvips.Image, result: pyvips.Image) -> None:
@@ -317,12 +317,12 @@ def _upstream(image: pyvips.Image) -> list[_Generated]:
     libvips sends its `minimise` signal up a pipeline. The generated images that receive it on this
     thread are those upstream.
     """
-    _state.found = []
+    _thread_state.found = []
     try:
         library().vips_image_minimise_all(to_c(image))
-        return list(_state.found)
+        return list(_thread_state.found)
     finally:
-        del _state.found
+        del _thread_state.found
 
 
 @contextmanager
@@ -361,7 +361,7 @@ def _on_generate(region: Any, sequence: Any, _a: Any, key: Any, _stop: Any) -> i
     work = _generated.get(int(ffi.cast("uintptr_t", key)))
     if work is None:  # the interpreter is shutting down
         return -1
-    outer = getattr(_state, "work", None)
+    outer = getattr(_thread_state, "work", None)
     try:
         valid = region.valid
         window = Region(valid.top, valid.left, valid.height, valid.width)
@@ -374,7 +374,7 @@ def _on_generate(region: Any, sequence: Any, _a: Any, key: Any, _stop: Any) -> i
                 return -1
             pixels = _as_array(source, around, given.bands, given.dtype)
             pixels.flags.writeable = False
-        _state.work = work  # may be nested in the survey of another image
+        _thread_state.work = work  # may be nested in the survey of another image
         made = work.render(window, around, pixels)
         header = work.header
         shape = (window.height, window.width, header.bands)
@@ -387,7 +387,7 @@ def _on_generate(region: Any, sequence: Any, _a: Any, key: Any, _stop: Any) -> i
         work.report_error(error)
         return -1
     finally:
-        _state.work = outer
+        _thread_state.work = outer
     return 0
 
 
@@ -398,7 +398,7 @@ def _on_freed(key: Any, _where: Any) -> None:
 
 @ffi.callback("void(void *, void *)")
 def _on_minimise(_image: Any, key: Any) -> None:
-    works = getattr(_state, "found", None)
+    works = getattr(_thread_state, "found", None)
     if works is not None:
         works.append(_generated[int(ffi.cast("uintptr_t", key))])
 

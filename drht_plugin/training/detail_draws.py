@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
+from multiprocessing.util import Finalize
 from pathlib import Path
 
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
@@ -34,6 +36,9 @@ class SampleStream(IterableDataset[list[Sample]]):
             import numba
 
             numba.set_num_threads(1)
+            # At Python's own exit the thread that sends tensors may be stopped inside C++, which
+            # aborts the process. The negative priority runs this after everything else.
+            Finalize(None, os._exit, args=(0,), exitpriority=-100)
             number = worker.id
         sampler = Sampler(self._scenes, Runner(self._model, "cpu"), self._seed + 7_919 * number)
         while True:

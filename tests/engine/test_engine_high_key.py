@@ -93,7 +93,7 @@ def test_the_command_says_so(
     arguments = ["correct", str(chart), str(dark), "--model", model, "--overwrite"]
     assert main(arguments) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert ["left as it is" in line for line in lines] == [True, False]
+    assert ["left unchanged" in line for line in lines] == [True, False]
     assert main([*arguments, "--json"]) == 0
     reports = capsys.readouterr().out.splitlines()
     assert ['"left_alone": true' in line for line in reports] == [True, False]

@@ -16,7 +16,7 @@ from strategies import picture
 _IN_SURVEY = """
 import os, signal, sys, time
 from drht_plugin.cli import main
-from drht_plugin.engine.correct import Corrector
+from drht_plugin.engine.corrector import Corrector
 def survey(self, image, **settings):
     {deed}
 Corrector.survey = survey

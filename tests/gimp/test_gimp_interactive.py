@@ -27,7 +27,7 @@ _SECONDS = 120
 _HANGING = """
 import sys, time
 from drht_plugin.cli import main
-from drht_plugin.engine.correct import Corrector
+from drht_plugin.engine.corrector import Corrector
 def survey(self, image, **settings):
     settings["progress"](0.5)
     open({busy!r}, "w").close()

@@ -48,6 +48,16 @@ def test_truncated(
 
 
 @by_name
+def test_cut_off_in_the_header(sample: Sample, tmp_path: Path) -> None:
+    """A file of which a few bytes are left is refused by name, however few they are."""
+    path, _ = sample.create(tmp_path)
+    data = path.read_bytes()
+    for length in range(1, 33):
+        path.write_bytes(data[:length])
+        refused(path)
+
+
+@by_name
 def test_our_own_files_truncated(sample: Sample, tmp_path: Path) -> None:
     """What we wrote is no less guarded: losing its last part is noticed."""
     source, _ = sample.create(tmp_path)

@@ -149,7 +149,7 @@ def test_orientation_and_profile_may_be_given() -> None:
         refused: list[tuple[dict[str, Any], str]] = [
             ({"profile": "no Base64!"}, "is not Base64"),
             ({"profile": [1, 2]}, "is not Base64"),
-            ({"profile": "AAAA"}, "expected ICC's"),
+            ({"profile": "AAAA"}, "expected an ICC profile"),
             ({"orientation": 9}, "orientation is 9"),
             ({"speed": 1}, "and perhaps orientation, profile"),
         ]
@@ -243,7 +243,7 @@ def test_bad_pixels_are_named() -> None:
 _BUSY = """
 import sys, time
 from drht_plugin.cli import main
-from drht_plugin.engine.correct import Corrector
+from drht_plugin.engine.corrector import Corrector
 def survey(self, image, **settings):
     settings["progress"](0.5)
     time.sleep(3600)

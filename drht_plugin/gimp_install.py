@@ -58,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
         from drht_plugin.engine.corrector import Corrector
         from drht_plugin.worker.session import details_of
 
-        command = worker_command(options.model, options.device, options.threads)
+        command = worker_command(options.model, options.device, options.threads, options.backend)
         details = details_of(Corrector(model=options.model))
         for profile in chosen:
             print(f"{profile}: installed {install(profile, command, details)}")
@@ -95,30 +95,34 @@ def profiles(home: Path, environment: Mapping[str, str], platform: str) -> list[
     ]
 
 
-def worker_command(model: str, device: str, threads: int | None) -> list[str]:
+def worker_command(
+    model: str, device: str, threads: int | None, backend: str = "auto"
+) -> list[str]:
     """Return the command that starts a worker of this installation.
 
     Args:
         model: name of a shipped model or a .safetensors file.
         device: as in `choose_device`.
         threads: CPU threads; None for all cores.
+        backend: as in `Corrector`.
 
     Returns:
         Program and arguments.
 
     Raises:
-        InputError: the model or device is unknown, or threads is below 1.
+        InputError: the model or device is unknown, or backend is unknown, or threads is below 1.
     """
     from drht_plugin.engine.corrector import Corrector
     from drht_plugin.model.device import choose_device
     from drht_plugin.model.locate import locate
 
-    Corrector(threads=threads)
+    Corrector(threads=threads, backend=backend)
     choose_device(device)
     # The worker starts in another folder, so a path must be absolute; a shipped name is kept.
     named = str(locate(model).resolve()) if Path(model).suffix else model
     locate(named)
     settings = ["--model", named, "--device", device]
+    settings += [] if backend == "auto" else ["--backend", backend]
     settings += [] if threads is None else ["--threads", str(threads)]
     return [sys.executable, "-I", "-m", "drht_plugin.cli", "worker", *settings]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from drht_plugin.cli.exits import FAILED, OK, print_error
-from drht_plugin.cli.options import add_model_options, fraction
+from drht_plugin.cli.options import add_backend_option, add_model_options, fraction
 from drht_plugin.errors import FileError, InputError
 
 if TYPE_CHECKING:
@@ -141,6 +141,7 @@ def add_command(commands: Any) -> None:
         "--quiet", action="store_true", help="do not print progress or the names of results"
     )
     add_model_options(parser)
+    add_backend_option(parser)
     parser.set_defaults(run=run)
 
 
@@ -164,7 +165,12 @@ def run(options: argparse.Namespace) -> int:
     doubles = sorted({str(t) for t in targets if targets.count(t) > 1})
     if doubles:
         raise InputError(f"several pictures would be written to {', '.join(doubles)}")
-    corrector = Corrector(model=options.model, device=options.device, threads=options.threads)
+    corrector = Corrector(
+        model=options.model,
+        device=options.device,
+        threads=options.threads,
+        backend=options.backend,
+    )
     _ = corrector.runner  # load now, so that a wrong model or device fails before any picture
     failures = 0
     for source, target in zip(options.inputs, targets, strict=True):

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from drht_plugin.cli.options import add_model_options
+from drht_plugin.cli.options import add_backend_option, add_model_options
 
 _NOTES = """\
 Without --profile, the command works on every GIMP 3 profile that it finds in the usual places on
@@ -50,6 +50,7 @@ def add_command(commands: Any) -> None:
         )
         if name == "install":
             add_model_options(action)
+            add_backend_option(action)
             action.add_argument(
                 "--threads", type=int, help="CPU threads to use (default: all cores)"
             )

@@ -47,6 +47,21 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     add_device_option(parser)
 
 
+def add_backend_option(parser: argparse.ArgumentParser) -> None:
+    """Add --backend.
+
+    Args:
+        parser: the subcommand's parser.
+    """
+    parser.add_argument(
+        "--backend",
+        choices=("auto", "numba", "torch"),
+        default="auto",
+        help="what computes each pixel: numba on the CPU, or torch on the device (default: auto, "
+        "torch on an accelerator)",
+    )
+
+
 def add_device_option(parser: argparse.ArgumentParser) -> None:
     """Add --device.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from drht_plugin.cli.options import add_model_options
+from drht_plugin.cli.options import add_backend_option, add_model_options
 
 
 def add_command(commands: Any) -> None:
@@ -28,6 +28,7 @@ def add_command(commands: Any) -> None:
         "space)",
     )
     add_model_options(parser)
+    add_backend_option(parser)
     parser.set_defaults(run=run)
 
 
@@ -49,5 +50,6 @@ def run(options: argparse.Namespace) -> int:
         model=options.model,
         device=options.device,
         threads=options.threads,
+        backend=options.backend,
         max_bytes=options.max_bytes,
     )

@@ -11,7 +11,10 @@ import numpy.typing as npt
 
 from drht_plugin.engine.memory import format_bytes, parse_memory
 from drht_plugin.engine.pixels import ImageSpec
+from drht_plugin.engine.scene import Scene
+from drht_plugin.engine.strength import Strength
 from drht_plugin.errors import InputError
+from drht_plugin.geometry import Region
 
 Image = npt.NDArray[Any]
 Finish = Callable[[Image], None]
@@ -71,6 +74,34 @@ class BandRenderer(Protocol):
 
         Returns:
             What waits for the rows and writes them to an array of `row_shape` in each row.
+        """
+        ...
+
+
+class WindowRenderer(Protocol):
+    """Renderer of any window of an image; safe to call from several threads."""
+
+    def render(
+        self,
+        scene: Scene,
+        pixels: Image,
+        window: Region,
+        *,
+        given: Region,
+        strength: Strength,
+    ) -> Image:
+        """Render one window.
+
+        Args:
+            scene: the image's scene.
+            pixels: input pixels of `given`, R×C×K.
+            window: what to render.
+            given: region that holds the window and its halo, as far as the image goes; columns of a
+                panorama may lie outside the image.
+            strength: how much of the correction is applied.
+
+        Returns:
+            The window's corrected pixels, stored as the image is.
         """
         ...
 

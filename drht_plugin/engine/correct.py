@@ -31,6 +31,7 @@ def correct(
     model: str | Path = "default",
     device: str = "auto",
     threads: int | None = None,
+    backend: str = "auto",
     out: Image | None = None,
     progress: ProgressCallback | None = None,
 ) -> Image:
@@ -61,6 +62,8 @@ def correct(
         model: "default", or a .safetensors file with its .json beside it.
         device: "auto" (CUDA, MPS, then CPU), "cpu", "cuda", "cuda:N" or "mps".
         threads: CPU threads; None takes all cores.
+        backend: what computes each pixel: "numba" on the CPU, "torch" on the device. "auto" takes
+            torch on an accelerator and numba elsewhere.
         out: array for the result, of the image's shape and dtype; must not overlap the image.
         progress: called from the calling thread with the share that is done, 0..1; an exception
             that it raises stops the work.
@@ -72,7 +75,7 @@ def correct(
         InputError: an image or argument that is not accepted; NaN or infinity in the image.
         WeightsError: damaged weights.
     """
-    return shared_corrector(model, device, threads).correct(
+    return shared_corrector(model, device, threads, backend).correct(
         image,
         strength=strength,
         shadows=shadows,
@@ -98,6 +101,7 @@ def estimate_hdr(
     model: str | Path = "default",
     device: str = "auto",
     threads: int | None = None,
+    backend: str = "auto",
     progress: ProgressCallback | None = None,
 ) -> npt.NDArray[np.float32]:
     """Estimate the scene's HDR radiance from a picture, by the first network.
@@ -111,6 +115,7 @@ def estimate_hdr(
         model: see `correct`.
         device: see `correct`.
         threads: see `correct`.
+        backend: see `correct`.
         progress: see `correct`.
 
     Returns:
@@ -121,7 +126,7 @@ def estimate_hdr(
         InputError: an image or argument that is not accepted; NaN or infinity in the image.
         WeightsError: damaged weights.
     """
-    return shared_corrector(model, device, threads).estimate_hdr(
+    return shared_corrector(model, device, threads, backend).estimate_hdr(
         image,
         transfer=transfer,
         orientation=orientation,
@@ -141,6 +146,7 @@ def survey(
     model: str | Path = "default",
     device: str = "auto",
     threads: int | None = None,
+    backend: str = "auto",
     progress: ProgressCallback | None = None,
 ) -> Scene:
     """Survey the whole image once, so that any part of it can be rendered.
@@ -155,6 +161,7 @@ def survey(
         model: see `correct`.
         device: see `correct`.
         threads: see `correct`.
+        backend: see `correct`.
         progress: see `correct`.
 
     Returns:
@@ -164,7 +171,7 @@ def survey(
         InputError: an image or argument that is not accepted; NaN or infinity in the image.
         WeightsError: damaged weights.
     """
-    corrector = shared_corrector(model, device, threads)
+    corrector = shared_corrector(model, device, threads, backend)
     return corrector.survey(
         image,
         transfer=transfer,

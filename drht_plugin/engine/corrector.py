@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from drht_plugin.colour.spaces import Profile
-from drht_plugin.engine.bands import BandRenderer
-from drht_plugin.engine.kernels import SurveyKernels, numba_kernels, tensor_kernels
+from drht_plugin.engine.backends import BACKENDS, Backend, choose_backend
+from drht_plugin.engine.bands import BandRenderer, WindowRenderer
 from drht_plugin.engine.pixels import require_out, spec_of
 from drht_plugin.engine.plan import (
     RenderPlan,
@@ -23,29 +22,24 @@ from drht_plugin.engine.plan import (
     plan_radiance,
     plan_radiance_array,
     plan_stream,
+    resolve_detail,
 )
 from drht_plugin.engine.progress import SURVEY_SHARE, ProgressCallback, by_rows, split
-from drht_plugin.engine.render.bands import GuidedBands, RadianceBands
-from drht_plugin.engine.render.network.bands import NetworkBands
-from drht_plugin.engine.render.network.windows import NetworkRenderer
+from drht_plugin.engine.render.network.windows import TILE
 from drht_plugin.engine.scene import Scene
 from drht_plugin.engine.source import Sink, Source, require_sink
 from drht_plugin.engine.stream import run, run_array
 from drht_plugin.engine.strength import FULL, Strength
 from drht_plugin.engine.survey.survey import survey
-from drht_plugin.engine.survey.tone_grid import radiance_grid
+from drht_plugin.engine.threads import limit_threads
 from drht_plugin.errors import InputError
 from drht_plugin.orientation import require_orientation
 
 if TYPE_CHECKING:
-    import torch
-
     from drht_plugin.model.detail_network import DetailRunner
     from drht_plugin.model.runner import Runner
 
 Image = npt.NDArray[Any]
-
-BACKENDS = ("auto", "numba", "torch")
 
 
 class Corrector:
@@ -76,22 +70,12 @@ class Corrector:
         if backend not in BACKENDS:
             raise InputError(f"backend is {backend!r}; expected one of {', '.join(BACKENDS)}")
         self._model, self._device, self._threads = model, device, threads
-        self._backend = backend
+        self._backend_name = backend
 
     @cached_property
-    def _tensor_device(self) -> torch.device | None:
-        """The device that renders in tensors; None where numba renders."""
-        if self._backend == "numba":
-            return None
-        from drht_plugin.model.device import choose_device
-
-        device = choose_device(self._device)
-        return device if self._backend == "torch" or device.type != "cpu" else None
-
-    @property
-    def _kernels(self) -> SurveyKernels:
-        device = self._tensor_device
-        return numba_kernels() if device is None else tensor_kernels(device)
+    def _backend(self) -> Backend:
+        """What computes each pixel, chosen on first use."""
+        return choose_backend(self._backend_name, self._device)
 
     @cached_property
     def runner(self) -> Runner:
@@ -118,17 +102,19 @@ class Corrector:
 
         return detail_of(locate(self._model)).is_file()
 
-    def network_renderer(self, tile: int | None = None) -> NetworkRenderer:
-        """Return a renderer of windows in network detail.
+    def window_renderer(self, detail: str = "auto", tile: int | None = None) -> WindowRenderer:
+        """Return a renderer of windows.
 
         Args:
-            tile: side of the tiles that the network sees, in pixels; None takes the default.
+            detail: as in `drht_plugin.correct`.
+            tile: side of the tiles that the detail network sees, in pixels; None takes the default.
 
         Raises:
-            InputError: an impossible tile, or a model without a detail network.
+            InputError: an unknown detail, an impossible tile, or a model without a detail network.
             WeightsError: damaged weights.
         """
-        return NetworkRenderer(self.detail_runner, tile)
+        network = self.detail_runner if resolve_detail(detail) == "network" else None
+        return self._backend.windows(network, TILE if tile is None else tile)
 
     def model_digest(self) -> str:
         """Return the SHA-256 of the networks' weights in hexadecimal; it identifies the model."""
@@ -153,7 +139,7 @@ class Corrector:
         Returns:
             The scene, from which any part of the image can be rendered.
         """
-        with _limit_threads(self._threads), ThreadPoolExecutor(1) as loader:
+        with self._limited_threads(), ThreadPoolExecutor(1) as loader:
             # Load the networks while the image is read.
             networks = loader.submit(lambda: self.runner)
             return survey(
@@ -164,7 +150,7 @@ class Corrector:
                 profile=profile,
                 wrap=wrap,
                 progress=by_rows(progress),
-                kernels=self._kernels,
+                kernels=self._backend.kernels,
             )
 
     def render(
@@ -203,8 +189,8 @@ class Corrector:
         _require_surveyed(scene, pixels)
         spec = scene.spec
         radiance = np.empty((spec.height, spec.width, spec.colours), np.float32)
-        with _limit_threads(self._threads):
-            renderer = self._radiance_renderer(scene, spec.colours)
+        with self._limited_threads():
+            renderer = self._backend.radiance(scene, spec.colours)
             run_array(pixels, radiance, renderer, plan_radiance_array(spec), by_rows(progress))
         return radiance[..., 0] if len(pixels.shape) == 2 else radiance
 
@@ -257,7 +243,7 @@ class Corrector:
             WeightsError: damaged weights.
         """
         renderer = self._renderer(scene, plan, strength, tuple(source.shape[1:]))
-        with _limit_threads(self._threads):
+        with self._limited_threads():
             run(source, sink, renderer, plan.bands, by_rows(progress))
 
     def render_hdr_into(
@@ -275,8 +261,8 @@ class Corrector:
         """
         _require_surveyed(scene, source)
         plan = plan_radiance(scene.spec, memory=memory)
-        with _limit_threads(self._threads):
-            renderer = self._radiance_renderer(scene, 3)
+        with self._limited_threads():
+            renderer = self._backend.radiance(scene, 3)
             run(source, sink, renderer, plan, by_rows(progress))
 
     def _render_array(
@@ -289,44 +275,20 @@ class Corrector:
         progress: ProgressCallback | None,
     ) -> Image:
         renderer = self._renderer(scene, plan, strength, tuple(pixels.shape[1:]))
-        with _limit_threads(self._threads):
+        with self._limited_threads():
             run_array(pixels, out, renderer, plan.bands, by_rows(progress))
         return out
 
     def _renderer(
         self, scene: Scene, plan: RenderPlan, strength: Strength, row_shape: tuple[int, ...]
     ) -> BandRenderer:
-        device = self._tensor_device
-        if device is not None:
-            return self._tensor_renderer(scene, plan, strength, row_shape, device)
-        if plan.detail == "guided":
-            return GuidedBands(scene, strength, row_shape)
-        return NetworkBands(scene, strength, row_shape, self.network_renderer(plan.tile))
+        """Return the renderer of a plan."""
+        network = self.detail_runner if plan.detail == "network" else None
+        return self._backend.bands(scene, strength, row_shape, network, plan.tile)
 
-    def _tensor_renderer(
-        self,
-        scene: Scene,
-        plan: RenderPlan,
-        strength: Strength,
-        row_shape: tuple[int, ...],
-        device: torch.device,
-    ) -> BandRenderer:
-        from drht_plugin.engine.render.tensors.bands import TensorBands
-        from drht_plugin.engine.render.tensors.windows import NetworkWindows
-
-        network = None
-        if plan.tile is not None:
-            network = NetworkWindows(self.detail_runner.residual, plan.tile)
-        return TensorBands(scene, strength, row_shape, device, network)
-
-    def _radiance_renderer(self, scene: Scene, channels: int) -> BandRenderer:
-        grid = radiance_grid(scene, self._kernels)
-        device = self._tensor_device
-        if device is None:
-            return RadianceBands(scene, grid, channels)
-        from drht_plugin.engine.render.tensors.bands import TensorRadianceBands
-
-        return TensorRadianceBands(scene, grid, device, channels)
+    def _limited_threads(self) -> AbstractContextManager[None]:
+        """Limit the threads of numba's kernels, where these render."""
+        return limit_threads(self._threads if self._backend.uses_numba else None)
 
     def stream(
         self,
@@ -488,19 +450,3 @@ def _require_surveyed(scene: Scene, image: Any) -> None:
             f"the image has {given.height}×{given.width} pixels; "
             f"the surveyed image has {spec.height}×{spec.width}"
         )
-
-
-@contextmanager
-def _limit_threads(count: int | None) -> Iterator[None]:
-    """Run the kernels of this thread on at most `count` threads."""
-    if count is None:
-        yield
-        return
-    import numba
-
-    before = numba.get_num_threads()
-    numba.set_num_threads(min(count, before))
-    try:
-        yield
-    finally:
-        numba.set_num_threads(before)

@@ -38,6 +38,7 @@ def correct(
     wrap: bool = False,
     model: str | Path = "default",
     device: str = "auto",
+    backend: str = "auto",
     scene: Scene | None = None,
     observe: Observer | None = None,
 ) -> pyvips.Image:
@@ -68,6 +69,7 @@ def correct(
             orientation must be 4 or less.
         model: see `drht_plugin.correct`.
         device: see `drht_plugin.correct`.
+        backend: see `drht_plugin.correct`.
         scene: of this image, from `survey`. Its transfer, wrap, model and device replace the
             arguments.
         observe: called with each region when it has been rendered, on the thread that rendered it.
@@ -86,7 +88,7 @@ def correct(
     detail = resolve_detail(detail)
     rgb, back = as_rgb(_require_image(image))
     coding = coding_of(rgb, _transfer_of(scene, transfer))
-    corrector = shared_corrector(model, device, None)
+    corrector = shared_corrector(model, device, None, backend)
     if scene is None:
         require_orientation(coding.orientation, wrap=wrap)
         make_scene = shared_survey(image, coding, wrap=wrap, corrector=corrector).scene
@@ -101,7 +103,14 @@ def correct(
         return image.copy()
     has_detail = corrector.has_detail  # raises for an unknown model, before any pixel is computed
     if detail == "guided":
-        renderer: Renderer = GuidedTiles(make_scene, coding, applied, observe, is_sequential(rgb))
+        renderer: Renderer = GuidedTiles(
+            make_scene,
+            coding,
+            applied,
+            observe,
+            corrector.window_renderer("guided"),
+            is_sequential(rgb),
+        )
     else:
         if not has_detail:
             _ = corrector.detail_runner  # raises an error that says what is missing
@@ -119,6 +128,7 @@ def survey(
     wrap: bool = False,
     model: str | Path = "default",
     device: str = "auto",
+    backend: str = "auto",
 ) -> Scene:
     """Survey the whole image now.
 
@@ -129,6 +139,7 @@ def survey(
         wrap: see `correct`.
         model: see `drht_plugin.correct`.
         device: see `drht_plugin.correct`.
+        backend: see `drht_plugin.correct`.
 
     Returns:
         The scene, for `correct` with this image or a copy of it.
@@ -143,7 +154,7 @@ def survey(
     coding = coding_of(rgb, transfer)
     # Surveying a panorama takes more than one pass.
     open_ = opener_of(image) if wrap else opener_once(image)
-    corrector = shared_corrector(model, device, None)
+    corrector = shared_corrector(model, device, None, backend)
     require_orientation(coding.orientation, wrap=wrap)
     return corrector.survey(
         Rows(open_, coding),

@@ -56,7 +56,7 @@ typedef struct {
     VipsOperation parent_instance;
     void *in, *out;
     double strength, shadows, highlights;
-    char *detail, *transfer, *model, *device;
+    char *detail, *transfer, *model, *device, *backend;
     gboolean wrap;
 } VipsDrhtCorrect;
 typedef struct {
@@ -105,6 +105,7 @@ _TEXTS = {
     "transfer": ("", "srgb or linear; by the interpretation if not given"),
     "model": ("default", "default, or a .safetensors file with its .json beside it"),
     "device": ("auto", "where the networks run: auto, cpu, cuda, cuda:N or mps"),
+    "backend": ("auto", "what computes each pixel: auto, numba or torch"),
 }
 _strings: list[Any] = []
 _failed = threading.local()
@@ -208,7 +209,7 @@ def _class_init(operation: Any, _data: Any) -> None:
         specs[name] = (_OPTIONAL_INPUT, lib.g_param_spec_double, blurb, bounds)
     for name, (default, blurb) in _TEXTS.items():
         specs[name] = (_OPTIONAL_INPUT, lib.g_param_spec_string, blurb, (_c_string(default),))
-    order = ("in", "out", *_STRENGTHS, "detail", "transfer", "wrap", "model", "device")
+    order = ("in", "out", *_STRENGTHS, "detail", "transfer", "wrap", "model", "device", "backend")
     for priority, name in enumerate(order):
         flags, make, blurb, rest = specs[name]
         spec = make(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
@@ -11,13 +11,14 @@ from typing import Any, Protocol
 import numpy.typing as npt
 import pyvips
 
+from drht_plugin.engine.bands import WindowRenderer
 from drht_plugin.engine.corrector import Corrector
-from drht_plugin.engine.render.guided import render
 from drht_plugin.engine.render.network.bands import tile_step
 from drht_plugin.engine.render.network.windows import TILE, NetworkRenderer
 from drht_plugin.engine.scene import Scene
 from drht_plugin.engine.strength import Strength
-from drht_plugin.geometry import Region, Window
+from drht_plugin.engine.threads import single_threaded
+from drht_plugin.geometry import Region
 from drht_plugin.libvips.lazy import DTYPES, Header, generate, link_kill_flag
 from drht_plugin.vips._coding import ValueCoding
 from drht_plugin.vips._survey import is_sequential
@@ -74,6 +75,7 @@ class GuidedTiles:
         coding: of the image's values.
         strength: of the correction.
         observe: called with each rendered window; or None.
+        renderer: renders the windows.
         all_cores: whether a window is rendered on all cores. That suits sequential images, whose
             windows are asked for one after another.
         halo: see `Renderer`.
@@ -86,6 +88,7 @@ class GuidedTiles:
     coding: ValueCoding
     strength: Strength
     observe: Observer | None
+    renderer: WindowRenderer
     all_cores: bool = False
     halo: int = 0
     tile: int = 256
@@ -94,10 +97,9 @@ class GuidedTiles:
 
     def __call__(self, window: Region, around: Region, pixels: Pixels) -> Pixels:
         """See `Renderer`."""
-        scene = self.scene()
-        place = Window(window.top, window.left)
-        with nullcontext() if self.all_cores else _single_threaded():
-            made = render(scene, self.coding.to_engine(pixels), place, strength=self.strength)
+        scene, given = self.scene(), self.coding.to_engine(pixels)
+        with nullcontext() if self.all_cores else single_threaded():
+            made = self.renderer.render(scene, given, window, given=window, strength=self.strength)
         if self.observe is not None:
             self.observe(window)
         return self.coding.from_engine(made, pixels)
@@ -135,8 +137,8 @@ class NetworkTiles:
         return tile_step(self.side)
 
     @cached_property
-    def _network(self) -> NetworkRenderer:
-        return self.corrector.network_renderer(self.side)
+    def _network(self) -> WindowRenderer:
+        return self.corrector.window_renderer("network", self.side)
 
     def __call__(self, window: Region, around: Region, pixels: Pixels) -> Pixels:
         """See `Renderer`."""
@@ -144,7 +146,7 @@ class NetworkTiles:
         given = self.coding.to_engine(pixels)
         top, left = window.top - around.top, window.left - around.left
         inside = slice(top, top + window.height), slice(left, left + window.width)
-        with _single_threaded():
+        with single_threaded():
             made = self._network.render(scene, given, window, given=around, strength=self.strength)
         if self.observe is not None:
             self.observe(window)
@@ -194,16 +196,3 @@ def _cache_tiles(image: pyvips.Image, renderer: Renderer) -> pyvips.Image:
     return image.tilecache(
         tile_width=side, tile_height=side, max_tiles=max(2, rows) * columns + 2, threaded=True
     )
-
-
-@contextmanager
-def _single_threaded() -> Iterator[None]:
-    """Run kernels on this thread only, as libvips calls from as many threads as there are cores."""
-    import numba
-
-    before = numba.get_num_threads()
-    numba.set_num_threads(1)
-    try:
-        yield
-    finally:
-        numba.set_num_threads(before)

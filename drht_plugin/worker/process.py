@@ -27,6 +27,7 @@ def serve(
     model: str = "default",
     device: str = "auto",
     threads: int | None = None,
+    backend: str = "auto",
     max_bytes: int | None = None,
 ) -> NoReturn:
     """Answer requests until stdin ends, then end the process at once, even during work.
@@ -35,6 +36,7 @@ def serve(
         model: see `Corrector`.
         device: see `Corrector`.
         threads: see `Corrector`.
+        backend: see `Corrector`.
         max_bytes: greatest size of a picture's file; None is limited by the free space only.
 
     Raises:
@@ -47,7 +49,7 @@ def serve(
         )
     pictures = PictureStore(max_bytes)
     replies = Replies(pictures)
-    corrector = Corrector(model=model, device=device, threads=threads)
+    corrector = Corrector(model=model, device=device, threads=threads, backend=backend)
     session = Session(corrector, model, pictures, replies.send)
     signal.signal(signal.SIGTERM, lambda *_: end_process(pictures, _TERMINATED))
     requests: queue.Queue[frames.Message] = queue.Queue()

@@ -139,7 +139,7 @@ def test_numba_is_not_imported() -> None:
 
 
 def test_out_of_memory_halves_the_tile(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the device has no memory for a tile, smaller ones give the same picture, and it says so."""
+    """Without memory for a tile, smaller ones give the same picture, and a warning says so."""
     import torch
 
     from drht_plugin import DrhtWarning

@@ -12,9 +12,9 @@ from drht_plugin.engine.bands import Demand, Finish
 from drht_plugin.engine.pixels import ImageSpec, as_channels
 from drht_plugin.engine.render.guided import render, render_radiance
 from drht_plugin.engine.scene import Scene
-from drht_plugin.engine.strength import Strength
+from drht_plugin.engine.strength import FULL, Strength
 from drht_plugin.engine.tone_grid import ToneGrid
-from drht_plugin.geometry import Window
+from drht_plugin.geometry import Region, Window
 
 Image = npt.NDArray[Any]
 
@@ -107,3 +107,21 @@ class RadianceBands:
             out[...] = as_channels(radiance)
 
         return finish
+
+
+class GuidedWindows:
+    """Renderer of windows in guided detail; a `bands.WindowRenderer`."""
+
+    def render(
+        self,
+        scene: Scene,
+        pixels: Image,
+        window: Region,
+        *,
+        given: Region,
+        strength: Strength = FULL,
+    ) -> Image:
+        """Render one window; see `WindowRenderer`."""
+        top, left = window.top - given.top, window.left - given.left
+        own = pixels[top : top + window.height, left : left + window.width]
+        return render(scene, own, Window(window.top, window.left), strength=strength)

@@ -12,9 +12,10 @@ from drht_plugin.engine.bands import Finish
 from drht_plugin.engine.kernels import tensor_kernels
 from drht_plugin.engine.pixels import as_channels, require_finite
 from drht_plugin.engine.render.tensors.device import DeviceScene, download, upload
+from drht_plugin.engine.render.tensors.network import Residual
 from drht_plugin.engine.render.tensors.windows import NetworkWindows, guided_window, radiance_window
 from drht_plugin.engine.scene import Scene
-from drht_plugin.engine.strength import Strength
+from drht_plugin.engine.strength import FULL, Strength
 from drht_plugin.engine.tone_grid import ToneGrid
 from drht_plugin.geometry import Region
 
@@ -93,3 +94,49 @@ class TensorRadianceBands:
             stored = upload(source, self._tables.device)
             radiance = radiance_window(self._tables, stored, window)
             return download(radiance.expand(-1, -1, self.row_shape[1]))
+
+
+class TensorWindows:
+    """Renderer of windows on a device; a `bands.WindowRenderer`.
+
+    Args:
+        device: Where the pixels are rendered.
+        residual: The detail network; None for guided detail.
+        tile: Side of the largest square of pixels that the network is given.
+    """
+
+    def __init__(self, device: torch.device, residual: Residual | None, tile: int) -> None:
+        self._device = device
+        self._network = None if residual is None else NetworkWindows(residual, tile, keep=False)
+        self._kernels = tensor_kernels(device)
+        self._known: tuple[Scene, DeviceScene] | None = None
+
+    def render(
+        self,
+        scene: Scene,
+        pixels: Image,
+        window: Region,
+        *,
+        given: Region,
+        strength: Strength = FULL,
+    ) -> Image:
+        """Render one window; see `WindowRenderer`."""
+        source = as_channels(pixels)
+        require_finite(source, given.top, left=given.left, kernels=self._kernels)
+        tables = self._tables(scene)
+        out = np.empty((window.height, window.width, *pixels.shape[2:]), pixels.dtype)
+        with torch.inference_mode():
+            stored = upload(source, self._device)
+            if self._network is None:
+                made = guided_window(tables, stored, given, window, strength)
+            else:
+                made = self._network(tables, stored, given, window, strength)
+            download(made)(out)
+        return out
+
+    def _tables(self, scene: Scene) -> DeviceScene:
+        """Return the scene's tables; those of the last scene are kept."""
+        known = self._known
+        if known is None or known[0] is not scene:
+            known = self._known = scene, DeviceScene(scene, self._device)
+        return known[1]

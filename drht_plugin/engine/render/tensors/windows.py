@@ -79,10 +79,11 @@ class NetworkWindows:
     Args:
         residual: The detail network.
         tile: Side of the largest square of pixels that the network is given.
+        keep: Whether windows come from top to bottom and are whole rows.
     """
 
-    def __init__(self, residual: Residual, tile: int) -> None:
-        self.tile = tile
+    def __init__(self, residual: Residual, tile: int, *, keep: bool = True) -> None:
+        self.tile, self._keep = tile, keep
         self._network = TensorNetwork(residual, tile)
         self._strips: dict[tuple[int, ...], Tensor] = {}
 
@@ -143,6 +144,8 @@ class NetworkWindows:
         kept = self._strips.pop((*key, down.start, down.stop), None)
         if kept is not None:
             return kept
+        if not self._keep:
+            return self._tile(tables, source, given, cut, (down.start, down.stop), across)
         bottom = cut.rows.support(down.tile)[1]
         there = bottom + NetworkRenderer.halo <= given.bottom or given.bottom == tables.size[0]
         stop = bottom if there and tables.orientation == 1 else down.stop
@@ -166,8 +169,13 @@ class NetworkWindows:
         scene, spec = tables.scene, tables.scene.spec
         sight = tile_pixels(cut, down, (across.start, across.stop))
         rows, columns = sight.rows, sight.columns
-        place = columns + scene.origin if scene.wrap else columns
-        place = (place % tables.size[1] if scene.wrap else place) - given.left
+        place = columns
+        if scene.wrap:
+            # Columns go on around the panorama; whole rows are read from their other end.
+            place = sight.left + across.shift + scene.origin + np.arange(len(columns))
+            if given.width == tables.size[1]:
+                place = place % tables.size[1]
+        place = place - given.left
         device = tables.device
         block = source.index_select(0, torch.from_numpy(rows - given.top).to(device))
         block = block.index_select(1, torch.from_numpy(place).to(device))

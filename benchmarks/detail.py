@@ -105,8 +105,7 @@ def run(setting: Setting) -> list[Figure]:
         whole = wall(
             lambda: corrector.render(scene, image, detail="network", tile=TILE, out=out), 1
         )
-        renderer = corrector.network_renderer(TILE)
-        side = TILE - 2 * renderer.halo
+        side = TILE - 2 * NetworkRenderer.halo
     ceiling = setting.ceilings.get(BF16 if runner.dtype == torch.bfloat16 else FP32)
     speed = flops_of_tile() / seconds / 1e9
     kept = side * side / 1e6 / seconds

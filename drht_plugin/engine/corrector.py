@@ -437,9 +437,7 @@ def shared_corrector(
 
 def _prepare_out(image: Any, out: Image | None) -> Image:
     """Return an array for the result: a new one, or `out` after a check."""
-    if out is None:
-        return np.empty(image.shape, image.dtype)
-    return require_out(image, out)
+    return np.empty(image.shape, image.dtype) if out is None else require_out(image, out)
 
 
 def _require_surveyed(scene: Scene, image: Any) -> None:

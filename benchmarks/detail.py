@@ -19,6 +19,7 @@ import numpy as np
 
 from benchmarks.ceilings import BF16, FP32
 from benchmarks.suite import Benchmark, CannotRun, Figure, Setting, print_progress, wall
+from drht_plugin.engine.render.network.windows import NetworkRenderer
 
 TILE = 1024
 _PIPELINE = 3072, 4096

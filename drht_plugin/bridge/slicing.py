@@ -98,8 +98,10 @@ def slice_grid(
     across = _column_runs(columns, left, width, transforms.shape[1], wrap)
     across_sides = _column_runs(columns, left, width, sides.shape[1], wrap)
 
+    slice_rows = _slicer(pixels.shape[2])
+
     def correct(first: int, last: int) -> None:
-        _slice(
+        slice_rows(
             *flat_rows(pixels[first:last]),
             *flat_target(target[first:last]),
             (last - first, *pixels.shape[1:]),
@@ -157,81 +159,109 @@ def _find_runs(
     return found
 
 
-@rows_kernel
-def _slice(
-    pixels: Array,
-    pitch: int,
-    out: Array,
-    out_pitch: int,
-    shape: tuple[int, int, int],
-    transforms: Array,
-    sides: Array,
-    place: tuple[int, int],
-    across: tuple[Array, Array],
-    across_sides: tuple[Array, Array],
-    settings: Array,
-) -> None:
-    """Run `slice_grid` on flat rows, see `rows`.
+@lru_cache(maxsize=4)
+def _slicer(channels: int) -> Any:
+    """Return the kernel of `slice_grid` for this many channels; it is compiled on first use.
 
-    `place` is the top of the window and the image's height. `across` and `across_sides` are the
-    runs and weights of the grid's columns and the overview's, see `_column_runs`.
+    numba drops the branches for other numbers of channels before it compiles, as `channels` and
+    `colours` are constants here. That halves the time of a first call.
     """
-    top, height = place
-    rows, columns, channels = shape
-    runs, shares = across
-    colours = sides.shape[2] // 2
-    codes = settings[6]
-    used = 2 * colours if codes > 0 else colours
-    step = transforms.shape[2] // LEVELS
-    hinges = np.empty((len(runs) - 1, _INTERVALS * 4 * step), np.float32)
-    hinge_columns = np.empty(transforms.shape[1:], np.float32)
-    planes = np.zeros(_PLANES * _PLANE, np.float32)
-    # The two overview rows around a pixel, one even and one odd.
-    expanded = np.empty((2, used, columns), np.float32)
-    slopes = np.zeros((2, columns // _SEGMENT + 1), np.bool_)
-    held = np.full(2, -1)
-    for i in range(rows):
-        y = (top + i + 0.5) / height
-        _fill_hinges(transforms, y * transforms.shape[0] - 0.5, runs, hinge_columns, hinges)
-        high, low, share = neighbour_rows(y * sides.shape[0] - 0.5, sides.shape[0])
-        for wanted in range(high, low + 1):
-            slot = wanted % 2
-            if held[slot] != wanted:
-                _interpolate_columns(sides[wanted], across_sides, expanded[slot])
-                _find_slopes(expanded[slot, colours:], slopes[slot])
-                held[slot] = wanted
-        above, below = expanded[high % 2], expanded[low % 2]
-        run = 0
-        for start in range(0, columns, _SEGMENT):
-            stop = min(start + _SEGMENT, columns)
-            source = pixels[i * pitch + start * channels : i * pitch + stop * channels]
-            target = out[i * out_pitch + start * channels : i * out_pitch + stop * channels]
-            _decode(source, channels, _f32(1) / settings[0], planes)
-            segment = start // _SEGMENT
-            smoothed = slopes[0, segment] or slopes[1, segment]
-            for c in range(used if smoothed else colours):
-                plane = planes[(3 + c if c < colours else 6 + c - colours) * _PLANE :]
-                upper, lower = above[c, start:stop], below[c, start:stop]
-                for j in range(stop - start):
-                    plane[j] = fma(share, lower[j] - upper[j], upper[j])
-            if smoothed:
-                _smooth_steps(planes, colours, stop - start, codes)
-            else:
-                # Without a slope smoothing changes nothing.
-                for j in range(3 * _PLANE):
-                    planes[6 * _PLANE + j] = planes[j]
-            while True:
-                first, end = max(runs[run, 0], start), min(runs[run + 1, 0], stop)
-                part, part_shares = planes[first - start :], shares[first:]
-                count = (end - first + _LANES - 1) // _LANES * _LANES
-                if colours == 3:
-                    _correct_rgb(hinges[run], part, part_shares, count, settings)
+    colours = 3 if channels > 2 else 1
+
+    @rows_kernel
+    def _slice(
+        pixels: Array,
+        pitch: int,
+        out: Array,
+        out_pitch: int,
+        shape: tuple[int, int, int],
+        transforms: Array,
+        sides: Array,
+        place: tuple[int, int],
+        across: tuple[Array, Array],
+        across_sides: tuple[Array, Array],
+        settings: Array,
+    ) -> None:
+        """Run `slice_grid` on flat rows, see `rows`.
+
+        `place` is the top of the window and the image's height. `across` and `across_sides` are the
+        runs and weights of the grid's columns and the overview's, see `_column_runs`.
+        """
+        top, height = place
+        rows, columns, _ = shape
+        runs, shares = across
+        codes = settings[6]
+        used = 2 * colours if codes > 0 else colours
+        step = transforms.shape[2] // LEVELS
+        hinges = np.empty((len(runs) - 1, _INTERVALS * 4 * step), np.float32)
+        hinge_columns = np.empty(transforms.shape[1:], np.float32)
+        planes = np.zeros(_PLANES * _PLANE, np.float32)
+        # The two overview rows around a pixel, one even and one odd.
+        expanded = np.empty((2, used, columns), np.float32)
+        slopes = np.zeros((2, columns // _SEGMENT + 1), np.bool_)
+        held = np.full(2, -1)
+        for i in range(rows):
+            y = (top + i + 0.5) / height
+            _fill_hinges(transforms, y * transforms.shape[0] - 0.5, runs, hinge_columns, hinges)
+            high, low, share = neighbour_rows(y * sides.shape[0] - 0.5, sides.shape[0])
+            for wanted in range(high, low + 1):
+                slot = wanted % 2
+                if held[slot] != wanted:
+                    _interpolate_columns(sides[wanted], across_sides, expanded[slot])
+                    _find_slopes(expanded[slot, colours:], slopes[slot])
+                    held[slot] = wanted
+            above, below = expanded[high % 2], expanded[low % 2]
+            run = 0
+            for start in range(0, columns, _SEGMENT):
+                stop = min(start + _SEGMENT, columns)
+                source = pixels[i * pitch + start * channels : i * pitch + stop * channels]
+                target = out[i * out_pitch + start * channels : i * out_pitch + stop * channels]
+                scale = _f32(1) / settings[0]
+                if channels == 3:
+                    _decode_rgb(source, scale, planes)
+                elif channels == 4:
+                    _decode_rgb_alpha(source, scale, planes)
+                elif channels == 1:
+                    _decode_gray(source, scale, planes)
                 else:
-                    _correct_gray(hinges[run], part, part_shares, count, settings)
-                if runs[run + 1, 0] >= stop:
-                    break
-                run += 1
-            _encode(planes, source, channels, settings[0], settings[1], target)
+                    _decode_gray_alpha(source, scale, planes)
+                segment = start // _SEGMENT
+                smoothed = slopes[0, segment] or slopes[1, segment]
+                for c in range(used if smoothed else colours):
+                    plane = planes[(3 + c if c < colours else 6 + c - colours) * _PLANE :]
+                    upper, lower = above[c, start:stop], below[c, start:stop]
+                    for j in range(stop - start):
+                        plane[j] = fma(share, lower[j] - upper[j], upper[j])
+                if smoothed:
+                    _smooth_steps(planes, colours, stop - start, codes)
+                else:
+                    # Without a slope smoothing changes nothing.
+                    for j in range(3 * _PLANE):
+                        planes[6 * _PLANE + j] = planes[j]
+                while True:
+                    first, end = max(runs[run, 0], start), min(runs[run + 1, 0], stop)
+                    part, part_shares = planes[first - start :], shares[first:]
+                    count = (end - first + _LANES - 1) // _LANES * _LANES
+                    if colours == 3:
+                        _correct_rgb(hinges[run], part, part_shares, count, settings)
+                    else:
+                        _correct_gray(hinges[run], part, part_shares, count, settings)
+                    if runs[run + 1, 0] >= stop:
+                        break
+                    run += 1
+                white, rounding = settings[0], settings[1]
+                least = _f32(0) if rounding > 0 else _f32(-np.inf)
+                most = white if rounding > 0 else _f32(np.inf)
+                if channels == 3:
+                    _encode_rgb(planes, source, white, rounding, least, most, target)
+                elif channels == 4:
+                    _encode_rgb_alpha(planes, source, white, rounding, least, most, target)
+                elif channels == 1:
+                    _encode_gray(planes, source, white, rounding, least, most, target)
+                else:
+                    _encode_gray_alpha(planes, source, white, rounding, least, most, target)
+
+    return _slice
 
 
 @inline_ir

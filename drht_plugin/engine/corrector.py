@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,15 +22,16 @@ from drht_plugin.engine.plan import (
     plan_stream,
 )
 from drht_plugin.engine.progress import SURVEY_SHARE, ProgressCallback, by_rows, split
-from drht_plugin.engine.render.bands import GuidedBands, RadianceBands
-from drht_plugin.engine.render.network.bands import NetworkBands
+from drht_plugin.engine.render.guided_bands import GuidedBands, RadianceBands
+from drht_plugin.engine.render.network.network_bands import NetworkBands
 from drht_plugin.engine.render.network.windows import NetworkRenderer
 from drht_plugin.engine.scene import Scene
 from drht_plugin.engine.source import Sink, Source, require_sink
 from drht_plugin.engine.stream import run, run_array
 from drht_plugin.engine.strength import FULL, Strength
-from drht_plugin.engine.survey.survey import survey
-from drht_plugin.engine.survey.tone_grid import radiance_grid
+from drht_plugin.engine.survey.fit_grid import radiance_grid
+from drht_plugin.engine.survey.make import survey
+from drht_plugin.engine.threads import limit_threads
 from drht_plugin.errors import InputError
 from drht_plugin.orientation import require_orientation
 
@@ -123,7 +122,7 @@ class Corrector:
         Returns:
             The scene, from which any part of the image can be rendered.
         """
-        with _limit_threads(self._threads), ThreadPoolExecutor(1) as loader:
+        with limit_threads(self._threads), ThreadPoolExecutor(1) as loader:
             # Load the networks while the image is read.
             networks = loader.submit(lambda: self.runner)
             return survey(
@@ -172,7 +171,7 @@ class Corrector:
         _require_surveyed(scene, pixels)
         spec = scene.spec
         radiance = np.empty((spec.height, spec.width, spec.colours), np.float32)
-        with _limit_threads(self._threads):
+        with limit_threads(self._threads):
             renderer = RadianceBands(scene, radiance_grid(scene), spec.colours)
             run_array(pixels, radiance, renderer, plan_radiance_array(spec), by_rows(progress))
         return radiance[..., 0] if len(pixels.shape) == 2 else radiance
@@ -226,7 +225,7 @@ class Corrector:
             WeightsError: damaged weights.
         """
         renderer = self._renderer(scene, plan, strength, tuple(source.shape[1:]))
-        with _limit_threads(self._threads):
+        with limit_threads(self._threads):
             run(source, sink, renderer, plan.bands, by_rows(progress))
 
     def render_hdr_into(
@@ -244,7 +243,7 @@ class Corrector:
         """
         _require_surveyed(scene, source)
         plan = plan_radiance(scene.spec, memory=memory)
-        with _limit_threads(self._threads):
+        with limit_threads(self._threads):
             renderer = RadianceBands(scene, radiance_grid(scene))
             run(source, sink, renderer, plan, by_rows(progress))
 
@@ -258,7 +257,7 @@ class Corrector:
         progress: ProgressCallback | None,
     ) -> Image:
         renderer = self._renderer(scene, plan, strength, tuple(pixels.shape[1:]))
-        with _limit_threads(self._threads):
+        with limit_threads(self._threads):
             run_array(pixels, out, renderer, plan.bands, by_rows(progress))
         return out
 
@@ -422,24 +421,11 @@ def _prepare_out(image: Any, out: Image | None) -> Image:
 def _require_surveyed(scene: Scene, image: Any) -> None:
     """Refuse an image of another size than the surveyed one."""
     given, spec = spec_of(image), scene.spec
+    kinds = [(each.dtype, each.colours, each.alpha) for each in (given, spec)]
+    if kinds[0] != kinds[1]:
+        raise InputError(f"the image is {given}; the surveyed image is {spec}")
     if (given.height, given.width) != (spec.height, spec.width):
         raise InputError(
             f"the image has {given.height}×{given.width} pixels; "
             f"the surveyed image has {spec.height}×{spec.width}"
         )
-
-
-@contextmanager
-def _limit_threads(count: int | None) -> Iterator[None]:
-    """Run the kernels of this thread on at most `count` threads."""
-    if count is None:
-        yield
-        return
-    import numba
-
-    before = numba.get_num_threads()
-    numba.set_num_threads(min(count, before))
-    try:
-        yield
-    finally:
-        numba.set_num_threads(before)

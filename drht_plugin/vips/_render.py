@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
@@ -13,10 +13,11 @@ import pyvips
 
 from drht_plugin.engine.corrector import Corrector
 from drht_plugin.engine.render.guided import render
-from drht_plugin.engine.render.network.bands import tile_step
+from drht_plugin.engine.render.network.network_bands import tile_step
 from drht_plugin.engine.render.network.windows import TILE, NetworkRenderer
 from drht_plugin.engine.scene import Scene
 from drht_plugin.engine.strength import Strength
+from drht_plugin.engine.threads import single_threaded
 from drht_plugin.geometry import Region, Window
 from drht_plugin.libvips.lazy import DTYPES, Header, generate, link_kill_flag
 from drht_plugin.vips._coding import ValueCoding
@@ -96,7 +97,7 @@ class GuidedTiles:
         """See `Renderer`."""
         scene = self.scene()
         place = Window(window.top, window.left)
-        with nullcontext() if self.all_cores else _single_threaded():
+        with nullcontext() if self.all_cores else single_threaded():
             made = render(scene, self.coding.to_engine(pixels), place, strength=self.strength)
         if self.observe is not None:
             self.observe(window)
@@ -144,7 +145,7 @@ class NetworkTiles:
         given = self.coding.to_engine(pixels)
         top, left = window.top - around.top, window.left - around.left
         inside = slice(top, top + window.height), slice(left, left + window.width)
-        with _single_threaded():
+        with single_threaded():
             made = self._network.render(scene, given, window, given=around, strength=self.strength)
         if self.observe is not None:
             self.observe(window)
@@ -194,16 +195,3 @@ def _cache_tiles(image: pyvips.Image, renderer: Renderer) -> pyvips.Image:
     return image.tilecache(
         tile_width=side, tile_height=side, max_tiles=max(2, rows) * columns + 2, threaded=True
     )
-
-
-@contextmanager
-def _single_threaded() -> Iterator[None]:
-    """Run kernels on this thread only, as libvips calls from as many threads as there are cores."""
-    import numba
-
-    before = numba.get_num_threads()
-    numba.set_num_threads(1)
-    try:
-        yield
-    finally:
-        numba.set_num_threads(before)

@@ -20,7 +20,7 @@ def run(_: Setting) -> list[Figure]:
     except ImportError as error:
         raise CannotRun("OpenCV is not installed") from error
     from drht_plugin import Corrector
-    from drht_plugin.engine.survey.survey import overview
+    from drht_plugin.engine.survey.make import overview
 
     photos = sorted(_PHOTOS.glob("sice_*.jpg")) + sorted(_PHOTOS.glob("msec_*van_lint*.jpg"))
     if not photos:

@@ -30,9 +30,9 @@ from drht_plugin import Corrector
 from drht_plugin.engine.pixels import spec_of
 from drht_plugin.engine.render.guided import render
 from drht_plugin.engine.scene import Scene
+from drht_plugin.engine.survey.fit_grid import fit_tone_grid
+from drht_plugin.engine.survey.make import survey
 from drht_plugin.engine.survey.rules import carry, evidence, restraint
-from drht_plugin.engine.survey.survey import survey
-from drht_plugin.engine.survey.tone_grid import fit_tone_grid
 from drht_plugin.evaluation.datasets import Codes, FloatArray, LazyItem, unit
 from drht_plugin.evaluation.manifest import Pairs
 from drht_plugin.evaluation.metrics import psnr, ssim

@@ -60,7 +60,7 @@ class Region:
 
 @dataclass(frozen=True)
 class Window:
-    """Position of a window in the image.
+    """Position of a window in the image; its size is that of the pixels given with it.
 
     Attributes:
         top: row of its first pixel.

@@ -51,7 +51,7 @@ def test_a_private_import_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     intruder = tmp_path / "drht_plugin" / "vips" / "intruder.py"
     intruder.parent.mkdir(parents=True)
     for line, found in (
-        ("from drht_plugin.io._codec import CodecError", True),
+        ("from drht_plugin.io._errors import CodecError", True),
         ("from drht_plugin.engine.plan import _band_rows", True),
         ("from drht_plugin.vips._coding import coding_of", False),
         ("from drht_plugin.engine.plan import plan_array", False),

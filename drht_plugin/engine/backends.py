@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Protocol
 
 from drht_plugin.engine.bands import BandRenderer, WindowRenderer
 from drht_plugin.engine.kernels import SurveyKernels, numba_kernels, tensor_kernels
-from drht_plugin.engine.render.bands import GuidedBands, GuidedWindows, RadianceBands
-from drht_plugin.engine.render.network.bands import NetworkBands
+from drht_plugin.engine.render.guided_bands import GuidedBands, GuidedWindows, RadianceBands
+from drht_plugin.engine.render.network.network_bands import NetworkBands
 from drht_plugin.engine.render.network.windows import TILE, NetworkRenderer
 from drht_plugin.engine.scene import Scene
 from drht_plugin.engine.strength import Strength
-from drht_plugin.engine.survey.tone_grid import radiance_grid
+from drht_plugin.engine.survey.fit_grid import radiance_grid
 
 if TYPE_CHECKING:
     import torch

@@ -30,7 +30,7 @@ from drht_plugin.engine.scene import Scene
 from drht_plugin.engine.source import Sink, Source, require_sink
 from drht_plugin.engine.stream import run, run_array
 from drht_plugin.engine.strength import FULL, Strength
-from drht_plugin.engine.survey.survey import survey
+from drht_plugin.engine.survey.make import survey
 from drht_plugin.engine.threads import limit_threads
 from drht_plugin.errors import InputError
 from drht_plugin.orientation import require_orientation
@@ -443,6 +443,9 @@ def _prepare_out(image: Any, out: Image | None) -> Image:
 def _require_surveyed(scene: Scene, image: Any) -> None:
     """Refuse an image of another size than the surveyed one."""
     given, spec = spec_of(image), scene.spec
+    kinds = [(each.dtype, each.colours, each.alpha) for each in (given, spec)]
+    if kinds[0] != kinds[1]:
+        raise InputError(f"the image is {given}; the surveyed image is {spec}")
     if (given.height, given.width) != (spec.height, spec.width):
         raise InputError(
             f"the image has {given.height}×{given.width} pixels; "

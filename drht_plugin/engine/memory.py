@@ -7,7 +7,7 @@ from typing import Any
 from drht_plugin.errors import InputError
 
 DEFAULT_MEMORY = 96 << 20
-"""Default memory for the pixels that are in flight, in bytes."""
+"""Default memory for the pixels that are in flight in guided detail, in bytes."""
 
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 """Bytes in each unit."""

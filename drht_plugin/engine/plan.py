@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 from drht_plugin.engine.bands import BandPlan, plan_bands
 from drht_plugin.engine.pixels import ImageSpec
-from drht_plugin.engine.render.bands import guided_demand, radiance_demand
-from drht_plugin.engine.render.network.bands import fitting_tile, network_demand
+from drht_plugin.engine.render.guided_bands import guided_demand, radiance_demand
+from drht_plugin.engine.render.network.network_bands import fitting_tile, network_demand
 from drht_plugin.errors import InputError
 
 DETAILS = ("auto", "guided", "network")

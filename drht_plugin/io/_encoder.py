@@ -13,7 +13,7 @@ import pyvips
 
 from drht_plugin.errors import first_line
 from drht_plugin.geometry import Region
-from drht_plugin.io._codec import CodecError
+from drht_plugin.io._errors import CodecError
 from drht_plugin.io._pixels import Pixels
 from drht_plugin.io._rows import Shape
 from drht_plugin.libvips.lazy import Header, generate

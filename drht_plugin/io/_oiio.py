@@ -15,7 +15,7 @@ import OpenImageIO as oiio
 
 from drht_plugin.errors import first_line
 from drht_plugin.io import _plain_tiff
-from drht_plugin.io._codec import CodecError, UnsupportedError
+from drht_plugin.io._errors import CodecError, UnsupportedError
 from drht_plugin.io._pixels import Pixels, as_half, premultiply, unpremultiply
 from drht_plugin.io._pyramid import Pyramid
 from drht_plugin.io._rows import BlockReader, BlockWriter, Reader, Shape, Writer

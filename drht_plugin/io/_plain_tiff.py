@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drht_plugin.io._codec import CodecError
+from drht_plugin.io._errors import CodecError
 from drht_plugin.io._pixels import Pixels
 from drht_plugin.io._rows import BlockWriter, Shape
 from drht_plugin.io.metadata import ifd

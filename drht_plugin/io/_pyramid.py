@@ -4,7 +4,7 @@ from pathlib import Path
 
 from drht_plugin.io._pixels import Pixels
 from drht_plugin.io._rows import Reader
-from drht_plugin.libvips.smaller import pyramid_level
+from drht_plugin.libvips.smaller_copies import pyramid_level
 
 
 class Pyramid:

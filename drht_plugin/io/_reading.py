@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from drht_plugin.errors import ReadError
 from drht_plugin.io._bytes import FileBytes
-from drht_plugin.io._codec import CodecError, UnsupportedError
+from drht_plugin.io._errors import CodecError, UnsupportedError
 from drht_plugin.io._formats import (
     FORMATS,
     HEADER_BYTES,

@@ -14,13 +14,13 @@ import numpy as np
 import pyvips
 
 from drht_plugin.errors import first_line
-from drht_plugin.io._codec import CodecError, UnsupportedError
 from drht_plugin.io._encoder import Encoder
+from drht_plugin.io._errors import CodecError, UnsupportedError
 from drht_plugin.io._pixels import Pixels, expand_bits, reduce_bits
 from drht_plugin.io._rows import Reader, Shape, Writer
 from drht_plugin.io.metadata import heif, ifd, jpeg, png, webp
 from drht_plugin.io.metadata.types import Carrier, Metadata, exif_with_density
-from drht_plugin.libvips.smaller import shrink_factor
+from drht_plugin.libvips.smaller_copies import shrink_factor
 
 _DEPTHS = ("uchar", "ushort")
 _LOADERS = {"jpeg": "jpegload", "png": "pngload", "webp": "webpload", "tiff": "tiffload"}

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drht_plugin.errors import InputError, WriteError
-from drht_plugin.io._codec import CodecError
+from drht_plugin.io._errors import CodecError
 from drht_plugin.io._formats import (
     Format,
     can_hold,

@@ -20,9 +20,9 @@ from drht_plugin.engine.pixels import spec_of
 from drht_plugin.engine.render.guided import guided_tone
 from drht_plugin.engine.render.network.tile import Tile, network_planes, planes_shape
 from drht_plugin.engine.scene import Scene
+from drht_plugin.engine.survey.make import Overviews, estimate, make_scene
 from drht_plugin.engine.survey.noise import NoiseMeter
 from drht_plugin.engine.survey.overview import overview
-from drht_plugin.engine.survey.survey import Overviews, estimate, make_scene
 from drht_plugin.geometry import Window
 from drht_plugin.model.runner import Runner
 from drht_plugin.training.triplets import (

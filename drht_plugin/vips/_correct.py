@@ -91,12 +91,12 @@ def correct(
     corrector = shared_corrector(model, device, None, backend)
     if scene is None:
         require_orientation(coding.orientation, wrap=wrap)
-        make_scene = shared_survey(image, coding, wrap=wrap, corrector=corrector).scene
+        get_scene = shared_survey(image, coding, wrap=wrap, corrector=corrector).scene
     else:
         _require_scene_of(rgb, coding, scene)
         wrap = scene.wrap
 
-        def make_scene() -> Scene:
+        def get_scene() -> Scene:
             return scene
 
     if applied.strength == 0:
@@ -104,7 +104,7 @@ def correct(
     has_detail = corrector.has_detail  # raises for an unknown model, before any pixel is computed
     if detail == "guided":
         renderer: Renderer = GuidedTiles(
-            make_scene,
+            get_scene,
             coding,
             applied,
             observe,
@@ -114,7 +114,7 @@ def correct(
     else:
         if not has_detail:
             _ = corrector.detail_runner  # raises an error that says what is missing
-        renderer = NetworkTiles(make_scene, coding, applied, observe, corrector, wrap)
+        renderer = NetworkTiles(get_scene, coding, applied, observe, corrector, wrap)
     rendered = render_lazily(renderer, rgb)
     result = back(rendered)
     link_kill_flag(rendered, result)

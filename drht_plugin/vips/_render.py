@@ -13,7 +13,7 @@ import pyvips
 
 from drht_plugin.engine.bands import WindowRenderer
 from drht_plugin.engine.corrector import Corrector
-from drht_plugin.engine.render.network.bands import tile_step
+from drht_plugin.engine.render.network.network_bands import tile_step
 from drht_plugin.engine.render.network.windows import TILE, NetworkRenderer
 from drht_plugin.engine.scene import Scene
 from drht_plugin.engine.strength import Strength

@@ -20,7 +20,7 @@ from drht_plugin.engine.scene import Scene
 from drht_plugin.errors import Cancelled, InputError
 from drht_plugin.libvips.c import address
 from drht_plugin.libvips.lazy import DTYPES, check_kill, current_image
-from drht_plugin.libvips.smaller import holds_one_picture, pyramid_level, shrink_factor
+from drht_plugin.libvips.smaller_copies import holds_one_picture, pyramid_level, shrink_factor
 from drht_plugin.vips._coding import ValueCoding, as_rgb
 
 _SEQUENTIAL = "vips-sequential"

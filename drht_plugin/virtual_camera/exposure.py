@@ -32,8 +32,8 @@ def metered_exposure(radiance: Tensor, mean: float = 0.2) -> Tensor:
         middle = (low + high) / 2
         bright = (light * torch.exp2(middle)[:, None]).clamp(max=1).mean(1) > mean
         low, high = torch.where(bright, low, middle), torch.where(bright, middle, high)
-    median = luminance(radiance)
-    median = F.adaptive_avg_pool2d(median, 64).flatten(1).median(1).values.clamp_min(1e-9)
+    cells = F.adaptive_avg_pool2d(luminance(radiance), 64).flatten(1)
+    median = cells.median(1).values.clamp_min(1e-9)
     return torch.exp2((low + high) / 2) / median
 
 

@@ -200,3 +200,17 @@ def test_what_progress_raises_stops_the_work(last: int, monkeypatch: pytest.Monk
     assert calls == last
     rendered = max(0, 3 * (last - 20))
     assert (out[rendered:] == 7).all()
+
+
+@pytest.mark.parametrize("detail", ["guided", "network"])
+@pytest.mark.parametrize(
+    ("dtype", "channels"), [("uint16", 3), ("float32", 3), ("uint8", 4), ("uint8", None)]
+)
+def test_a_scene_is_of_one_kind_of_image(detail: str, dtype: str, channels: int | None) -> None:
+    """A scene renders no image of another dtype or other channels, in either detail."""
+    scene = STUB.survey(picture(40, 50, 3, "uint8"))
+    other = picture(40, 50, channels, dtype)
+    with pytest.raises(InputError, match="the surveyed image is"):
+        STUB.render(scene, other, detail=detail)
+    with pytest.raises(InputError, match="the surveyed image is"):
+        STUB.render_into(scene, other, np.empty_like(other), detail=detail)

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 from drht_plugin.engine.pixels import ImageSpec, spec_of
 from drht_plugin.engine.plan import plan_stream
-from drht_plugin.engine.render.network.bands import NetworkBands
+from drht_plugin.engine.render.network.network_bands import NetworkBands
 from drht_plugin.engine.render.network.tile import NONE_HIDDEN, Tile, network_planes, planes_shape
 from drht_plugin.engine.render.network.windows import NetworkRenderer
 from drht_plugin.engine.scene import Scene
 from drht_plugin.engine.strength import Strength
-from drht_plugin.engine.survey.tone_grid import fit_tone_grid
+from drht_plugin.engine.survey.fit_grid import fit_tone_grid
 from drht_plugin.errors import DrhtWarning, InputError
 from drht_plugin.geometry import Region
 from drht_plugin.model.detail_network import DetailNetwork

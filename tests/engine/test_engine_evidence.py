@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import picture, seeds
 
+from drht_plugin.engine.survey.rules.apply import apply_rules, blend_with_input
 from drht_plugin.engine.survey.rules.evidence import (
     drawn,
     on_paper,
@@ -18,7 +19,6 @@ from drht_plugin.engine.survey.rules.evidence import (
     unfounded,
     unseen,
 )
-from drht_plugin.engine.survey.rules.restraint import apply_rules, blend_with_input
 
 Float = npt.NDArray[np.float32]
 SHAPE = (96, 128)

@@ -18,7 +18,7 @@ from drht_plugin.engine.pixels import spec_of
 from drht_plugin.engine.render.guided import render_radiance
 from drht_plugin.engine.survey import overview as overview_module
 from drht_plugin.engine.survey import sampling as sampling_module
-from drht_plugin.engine.survey.tone_grid import radiance_grid
+from drht_plugin.engine.survey.fit_grid import radiance_grid
 
 HEIGHT, WIDTH = 67, 91
 KINDS = [(dtype, channels) for dtype in ("uint8", "uint16", "float32") for channels in (None, 3)]

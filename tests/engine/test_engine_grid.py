@@ -13,7 +13,7 @@ from strategies import LUMA, FloatArray, blurred, picture, seeds
 
 from drht_plugin.bridge.sizes import LEVELS
 from drht_plugin.bridge.slicing import slice_grid
-from drht_plugin.engine.survey.tone_grid import fit_tone_grid
+from drht_plugin.engine.survey.fit_grid import fit_tone_grid
 from drht_plugin.engine.tone_grid import ToneGrid
 
 Float = npt.NDArray[np.float64]

@@ -12,7 +12,7 @@ from strategies import picture
 
 from drht_plugin import Corrector, InputError, WeightsError
 from drht_plugin.engine.pixels import spec_of
-from drht_plugin.engine.render.network.bands import fitting_tile
+from drht_plugin.engine.render.network.network_bands import fitting_tile
 from drht_plugin.model.detail_network import DetailNetwork
 from drht_plugin.model.locate import locate
 from drht_plugin.model.weights import DETAIL_ARCHITECTURE, save_model

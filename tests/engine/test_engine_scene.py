@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import drht_plugin
 from drht_plugin.engine.noise_curve import noise_map
 from drht_plugin.engine.scene import Scene
-from drht_plugin.engine.survey.survey import panorama_origin
+from drht_plugin.engine.survey.make import panorama_origin
 from drht_plugin.errors import ReadError, WriteError
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from drht_plugin.io._codec import CodecError, UnsupportedError
+from drht_plugin.io._errors import CodecError, UnsupportedError
 from drht_plugin.io.metadata import ifd
 from drht_plugin.io.metadata.types import Metadata
 

@@ -1,8 +1,4 @@
-"""Limit what T may be: clipped light stays bright, and the picture does not darken slightly.
-
-Two further rules have modules of their own: `carry` restores the detail of lifted shadows, and
-`evidence` leaves well-exposed pictures alone.
-"""
+"""Limit what T may be: clipped light stays bright, and the picture does not darken slightly."""
 
 from __future__ import annotations
 
@@ -12,13 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from drht_plugin.engine.pixels import LUMA
-from drht_plugin.engine.survey.rules.carry import carry_detail
-from drht_plugin.engine.survey.rules.evidence import (
-    exposure_change,
-    mean_luma,
-    share_to_keep,
-    unseen,
-)
+from drht_plugin.engine.survey.rules.evidence import exposure_change, mean_luma
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -35,45 +25,6 @@ _HALVINGS = 16
 
 _LEVELS = np.linspace(0, 1, 1024)
 """Levels of the histogram that stands for a picture during the bisection."""
-
-
-def apply_rules(
-    ldr: FloatArray,
-    corrected: FloatArray,
-    weight: FloatArray,
-    *,
-    wrap: bool,
-    enlarged: bool = False,
-) -> FloatArray:
-    """Apply all rules to the networks' T.
-
-    Args:
-        ldr: x, h×w×3 float32 in 0..1, display-encoded.
-        corrected: T of the networks, h×w×3 float32 in 0..1, display-encoded.
-        weight: h×w float32 in 0..1, how much each pixel counts.
-        wrap: whether columns are periodic.
-        enlarged: whether the overview is larger than the picture.
-
-    Returns:
-        T, h×w×3 float32 in 0..1; the input bit for bit where the picture is left alone.
-    """
-    corrected = carry_detail(ldr, brighten_clipped(ldr, corrected), wrap=wrap)
-    share = share_to_keep(ldr, corrected, weight, wrap=wrap, enlarged=enlarged)
-    corrected = anchor_mean_luma(ldr, corrected, weight)
-    return blend_with_input(ldr, corrected, max(share, unseen(ldr, corrected, weight)))
-
-
-def blend_with_input(ldr: FloatArray, corrected: FloatArray, share: float) -> FloatArray:
-    """Blend T with the input.
-
-    Args:
-        ldr: x, h×w×3 float32.
-        corrected: T, h×w×3 float32.
-        share: share of the input, 0..1; 0 gives T bit for bit and 1 the input bit for bit.
-    """
-    if share in (0, 1):
-        return ldr.copy() if share else corrected
-    return (corrected + np.float32(share) * (ldr - corrected)).astype(np.float32)
 
 
 def brighten_clipped(ldr: FloatArray, corrected: FloatArray) -> FloatArray:

@@ -15,12 +15,12 @@ from drht_plugin.engine.kernels import SurveyKernels
 from drht_plugin.engine.pixels import LUMA, ImageSpec, spec_of
 from drht_plugin.engine.scene import Scene
 from drht_plugin.engine.survey.dequantise import dequantise
+from drht_plugin.engine.survey.fit_grid import fit_tone_grid
 from drht_plugin.engine.survey.network_view import to_network_space
 from drht_plugin.engine.survey.noise import NoiseMeter
 from drht_plugin.engine.survey.overview import overview, survey_copy
-from drht_plugin.engine.survey.rules.restraint import apply_rules
+from drht_plugin.engine.survey.rules.apply import apply_rules
 from drht_plugin.engine.survey.sampling import read_windows
-from drht_plugin.engine.survey.tone_grid import fit_tone_grid
 from drht_plugin.orientation import require_orientation
 
 FloatArray = npt.NDArray[np.float32]

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from drht_plugin.bridge.sizes import DETAIL_STRIDE, HALO
 from drht_plugin.engine.bands import Demand, Finish, plan_bands
 from drht_plugin.engine.pixels import ImageSpec
-from drht_plugin.engine.render.bands import guided_demand
+from drht_plugin.engine.render.guided_bands import guided_demand
 from drht_plugin.engine.render.network.windows import RAMP, TILE, NetworkRenderer, require_tile
 from drht_plugin.engine.scene import Scene
 from drht_plugin.engine.strength import Strength
@@ -24,7 +24,7 @@ _TILES = (TILE, 768, 512, 384, 256)
 """Sides of the tiles that `fitting_tile` chooses from, in pixels."""
 
 _MEMORY = 768 << 20
-"""Default memory for the pixels that are in flight, in bytes."""
+"""Default memory for the pixels that are in flight in network detail, in bytes."""
 
 
 class NetworkBands:

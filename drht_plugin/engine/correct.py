@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from drht_plugin.colour.spaces import Profile
-from drht_plugin.engine.corrector import shared_corrector
+from drht_plugin.engine.corrector import Corrector
 from drht_plugin.engine.progress import ProgressCallback
 from drht_plugin.engine.scene import Scene
 
@@ -180,3 +181,17 @@ def survey(
         wrap=wrap,
         progress=progress,
     )
+
+
+@lru_cache(maxsize=2)
+def shared_corrector(
+    model: str | Path, device: str, threads: int | None, backend: str = "auto"
+) -> Corrector:
+    """Return the corrector of these settings, cached so that its networks are loaded once.
+
+    Args:
+        model: see `Corrector`.
+        device: see `Corrector`.
+        threads: see `Corrector`.
+    """
+    return Corrector(model=model, device=device, threads=threads, backend=backend)

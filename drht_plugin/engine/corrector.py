@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -419,20 +419,6 @@ class Corrector:
             progress=first,
         )
         return self.render_hdr(scene, image, progress=second)
-
-
-@lru_cache(maxsize=2)
-def shared_corrector(
-    model: str | Path, device: str, threads: int | None, backend: str = "auto"
-) -> Corrector:
-    """Return the corrector of these settings, cached so that its networks are loaded once.
-
-    Args:
-        model: see `Corrector`.
-        device: see `Corrector`.
-        threads: see `Corrector`.
-    """
-    return Corrector(model=model, device=device, threads=threads, backend=backend)
 
 
 def _prepare_out(image: Any, out: Image | None) -> Image:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pyvips
 
-from drht_plugin.engine.corrector import shared_corrector
+from drht_plugin.engine.correct import shared_corrector
 from drht_plugin.engine.pixels import spec_of
 from drht_plugin.engine.plan import require_detail, resolve_detail
 from drht_plugin.engine.scene import Scene

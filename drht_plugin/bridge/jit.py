@@ -161,6 +161,11 @@ def _folder() -> Path:
     return (Path(given) if given else user_cache() / "kernels") / _sources()
 
 
+def is_cold() -> bool:
+    """Return whether no kernel of these sources has been compiled and kept yet."""
+    return not any(_folder().rglob("*.nbi"))
+
+
 @contextmanager
 def _cache_folder() -> Iterator[None]:
     """Make numba choose the user's cache folder, or the one in NUMBA_CACHE_DIR.

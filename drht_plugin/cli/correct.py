@@ -172,6 +172,11 @@ def run(options: argparse.Namespace) -> int:
         backend=options.backend,
     )
     _ = corrector.runner  # load now, so that a wrong model or device fails before any picture
+    if sys.stderr.isatty() and not options.quiet and corrector.compiles_kernels:
+        print(
+            "drht: compiling kernels, on the first run only; `drht warm-up` does it ahead",
+            file=sys.stderr,
+        )
     failures = 0
     for source, target in zip(options.inputs, targets, strict=True):
         try:

@@ -10,7 +10,16 @@ from functools import partial
 from typing import Any
 
 from drht_plugin._version import __version__
-from drht_plugin.cli import correct, evaluate, gimp, pack, train, train_detail, worker
+from drht_plugin.cli import (
+    correct,
+    evaluate,
+    gimp,
+    pack,
+    train,
+    train_detail,
+    warm_up,
+    worker,
+)
 from drht_plugin.cli.exits import FAILED, INTERRUPTED, USAGE, print_error
 from drht_plugin.errors import DrhtError, DrhtWarning, InputError
 
@@ -60,6 +69,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"drht {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for module in (correct, evaluate, train, train_detail, pack, gimp, worker):
+    for module in (correct, evaluate, train, train_detail, pack, gimp, worker, warm_up):
         module.add_command(commands)
     return parser

@@ -102,6 +102,15 @@ class Corrector:
 
         return detail_of(locate(self._model)).is_file()
 
+    @property
+    def compiles_kernels(self) -> bool:
+        """Whether the next call has to compile numba's kernels first, for some seconds."""
+        if not self._backend.uses_numba:
+            return False
+        from drht_plugin.bridge.jit import is_cold
+
+        return is_cold()
+
     def window_renderer(self, detail: str = "auto", tile: int | None = None) -> WindowRenderer:
         """Return a renderer of windows.
 

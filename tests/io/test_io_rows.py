@@ -32,8 +32,8 @@ def test_any_rows(sample: Sample, tmp_path: Path) -> None:
         assert (file.shape, file.dtype) == (whole.shape, whole.dtype)
         parts = [file[top : top + 7] for top in range(0, made.HEIGHT, 7)]
         np.testing.assert_array_equal(np.concatenate(parts), whole)
-        parts = (slice(3, 30, 5), slice(2, 31, 2), slice(0, 1), slice(20, 32), slice(9, 9))
-        for rows in (*parts, slice(1, None, 31)):
+        spans = [slice(3, 30, 5), slice(2, 31, 2), slice(0, 1), slice(20, 32), slice(9, 9)]
+        for rows in [*spans, slice(1, None, 31)]:
             np.testing.assert_array_equal(file[rows], whole[rows])
         found: list[Any] = []
         for rows in (slice(0, 10), slice(10, 32)):
@@ -272,11 +272,14 @@ def test_a_data_window_stays_in_its_place(tmp_path: Path) -> None:
     pixels = np.random.default_rng(4).random((16, 20, 3)).astype(np.float16)
     source, target = tmp_path / "a.exr", tmp_path / "b.exr"
     output = oiio.ImageOutput.create(str(source))
+    assert output is not None
     assert output.open(str(source), spec)
     assert output.write_image(pixels)
     output.close()
     picture = io.read_picture(source)
     io.write_picture(target, picture.pixels, picture)
-    written = oiio.ImageInput.open(str(target)).spec()
+    opened = oiio.ImageInput.open(str(target))
+    assert opened is not None
+    written = opened.spec()
     assert (written.x, written.y, written.full_width, written.full_height) == (4, 6, 40, 50)
     np.testing.assert_array_equal(io.read_picture(target).pixels, pixels)

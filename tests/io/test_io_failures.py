@@ -15,6 +15,7 @@ from PIL import Image
 
 from drht_plugin import io
 from drht_plugin.errors import InputError, ReadError, WriteError
+from drht_plugin.io._formats import sniff
 
 by_name = pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
 
@@ -366,3 +367,10 @@ def test_suffixes() -> None:
         io.writable_suffixes()
     )
     assert ".heic" in io.readable_suffixes() - io.writable_suffixes()
+
+
+@pytest.mark.parametrize(("brands", "found"), [("mif1miafavif", "avif"), ("isomiso8heic", "heic")])
+def test_any_brand_tells_the_format(brands: str, found: str) -> None:
+    """A HEIF file is recognised by whichever of its compatible brands is known."""
+    head = b"\0\0\0\x1cftypXXXX\0\0\0\0" + brands.encode()
+    assert sniff(head) == found

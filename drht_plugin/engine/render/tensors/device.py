@@ -66,7 +66,11 @@ class DeviceScene:
 
 def upload(pixels: Image, device: torch.device) -> Tensor:
     """Copy stored pixels R×C×K to a device; on CUDA through pinned memory, without waiting."""
-    tensor = torch.from_numpy(np.ascontiguousarray(pixels))
+    array = np.ascontiguousarray(pixels)
+    if array.dtype == np.uint16:
+        # Few operations know uint16; int16 has the same bits.
+        array = array.view(np.int16)
+    tensor = torch.from_numpy(array)
     if device.type != "cuda":
         return tensor.to(device)
     return tensor.pin_memory().to(device, non_blocking=True)
@@ -78,7 +82,7 @@ def download(made: Tensor) -> Finish:
         array = made.contiguous().cpu().numpy()
 
         def copied(out: Image) -> None:
-            as_channels(out)[...] = array
+            _store(array, out)
 
         return copied
     host = torch.empty(made.shape, dtype=made.dtype, pin_memory=True)
@@ -88,9 +92,13 @@ def download(made: Tensor) -> Finish:
 
     def waited(out: Image) -> None:
         done.synchronize()
-        as_channels(out)[...] = host.numpy()
+        _store(host.numpy(), out)
 
     return waited
+
+
+def _store(made: Image, out: Image) -> None:
+    as_channels(out)[...] = made.view(np.uint16) if made.dtype == np.int16 else made
 
 
 def to_upright(stored: Tensor, orientation: int) -> Tensor:

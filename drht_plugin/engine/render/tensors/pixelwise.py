@@ -68,9 +68,8 @@ def grid_tables(grid: ToneGrid, device: torch.device, *, wrap: bool) -> GridTabl
 
 def to_float(stored: Tensor, spec: ImageSpec) -> Tensor:
     """Convert stored pixels to float32 in units of white, alpha included."""
-    if stored.dtype == torch.uint16:
-        # Devices convert signed integers; the bits are the same.
-        values = (stored.view(torch.int16).to(torch.int32) & 0xFFFF).float()
+    if stored.dtype == torch.int16:  # the bits of uint16, see `device.upload`
+        values = (stored.to(torch.int32) & 0xFFFF).float()
     else:
         values = stored.float()
     return values * (1 / spec.white) if spec.white != 1 else values
@@ -88,11 +87,8 @@ def from_display(display: Tensor, stored: Tensor, spec: ImageSpec) -> Tensor:
     if spec.dtype.kind == "u":
         values = (values * spec.white + 0.5).clamp(0, spec.white).to(torch.int32)
     result = torch.empty_like(stored)
-    if stored.dtype == torch.uint16:
-        # Wraps around to the bits of the signed type.
-        result.view(torch.int16)[..., : spec.colours] = values.to(torch.int16)
-    else:
-        result[..., : spec.colours] = values.to(stored.dtype)
+    # Codes of 16 bits wrap around to the bits of int16.
+    result[..., : spec.colours] = values.to(stored.dtype)
     if spec.alpha >= 0:
         result[..., spec.alpha] = stored[..., spec.alpha]
     return result

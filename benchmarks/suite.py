@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-MODULES = ("ceilings", "correct_24mp", "kernels", "detail", "overview")
+MODULES = ("ceilings", "correct_24mp", "kernels", "backends", "detail", "overview")
 """Modules of the suite; each has `BENCHMARKS`, a tuple of `Benchmark`."""
 
 

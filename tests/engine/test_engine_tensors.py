@@ -79,6 +79,19 @@ def test_any_bands_are_the_same(dtype: str, channels: int | None) -> None:
         assert tensors.render(scene, image, tile=rows).tobytes() == whole.tobytes()
 
 
+@pytest.mark.parametrize("detail", ["guided", "network"])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+def test_arrays_that_cannot_be_written(detail: str, dtype: str) -> None:
+    """Read-only arrays and views that go backwards render like copies of them."""
+    _, tensors = correctors()
+    image = picture(70, 90, 3, dtype)
+    expected = tensors.correct(image, detail=detail)
+    image.flags.writeable = False
+    np.testing.assert_array_equal(tensors.correct(image, detail=detail), expected)
+    backwards = np.ascontiguousarray(image[::-1, ::-1])[::-1, ::-1]
+    np.testing.assert_array_equal(tensors.correct(backwards, detail=detail), expected)
+
+
 @settings(max_examples=8)
 @given(
     st.tuples(st.integers(1, 260), st.integers(1, 260)),

@@ -66,7 +66,8 @@ class DeviceScene:
 
 def upload(pixels: Image, device: torch.device) -> Tensor:
     """Copy stored pixels R×C×K to a device; on CUDA through pinned memory, without waiting."""
-    array = np.ascontiguousarray(pixels)
+    # torch takes no array that may not be written, such as one of a read-only file.
+    array = np.ascontiguousarray(pixels) if pixels.flags.writeable else pixels.copy(order="C")
     if array.dtype == np.uint16:
         # Few operations know uint16; int16 has the same bits.
         array = array.view(np.int16)

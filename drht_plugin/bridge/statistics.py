@@ -12,7 +12,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from drht_plugin.bridge.jit import inline, kernel, rows_kernel, share_rows
+from drht_plugin.bridge.jit import inline, kernel, rows_kernel
 from drht_plugin.bridge.scalars import LUMA_B, LUMA_G, LUMA_R, neighbour_columns
 
 Array = npt.NDArray[Any]
@@ -62,6 +62,7 @@ def light_codes(pixels: Array, pitch: int, channels: int, alpha: int, codes: Arr
                 codes[i, n] = row[n] != 0
 
 
+@kernel
 def area_average(
     codes: Array,
     pitch: int,
@@ -87,42 +88,17 @@ def area_average(
         sums: h×w×(colours + 1) int64, added to: the light of each channel, and the area that
             counted, in 1/(h·w) of a pixel.
     """
-    columns, channels, _ = layout
-    first, step, height = down
-    rows, samples = sums.shape[0], (height - 1 - step // 2) // step + 1
-    count = (codes.size - columns * channels) // max(pitch, 1) + 1
-    end = height if first + count == samples else (first + count) * step
-    top, bottom = first * step * rows // height, (end * rows - 1) // height + 1
-
-    def add(begin: int, stop: int) -> None:
-        span = top + begin, top + stop
-        _area_average(codes, pitch, layout, table, down, across, sums, span)
-
-    # Each thread has its own rows of the overview.
-    share_rows(bottom - top, count * columns // max(bottom - top, 1), add)
-
-
-@rows_kernel
-def _area_average(
-    codes: Array,
-    pitch: int,
-    layout: tuple[int, int, int],
-    table: Array,
-    down: tuple[int, int, int],
-    across: tuple[int, int],
-    sums: Array,
-    span: tuple[int, int],
-) -> None:
-    """Run `area_average` on some rows of the overview, first and stop."""
     columns, channels, alpha = layout
     first, step, height = down
     offset, width = across
     out_h, out_w, colours = sums.shape[0], sums.shape[1], sums.shape[2] - 1
     sampled = (height - 1 - step // 2) // step + 1
     count = (codes.size - columns * channels) // max(pitch, 1) + 1
+    end = height if first + count == sampled else (first + count) * step
+    first_i, last_i = first * step * out_h // height, (end * out_h - 1) // height + 1
     first_j = offset * out_w // width
     last_j = ((offset + columns) * out_w - 1) // width + 1
-    for i in range(span[0], span[1]):
+    for i in numba.prange(first_i, last_i):
         above, below = i * height, (i + 1) * height
         for k in range(max(first, min(above // out_h // step, sampled - 1)), first + count):
             row_end = height if k == sampled - 1 else (k + 1) * step
@@ -207,6 +183,7 @@ def count_differences(
                 counts[d, level, min(int(size), steps - 1)] += 1
 
 
+@kernel
 def fit_statistics(ldr: Array, target: Array, weight: Array, wrap: bool, moments: Array) -> None:
     """Add up the moments that a tone grid is fitted to, see `survey.tone_grid.fit_tone_grid`.
 
@@ -220,22 +197,10 @@ def fit_statistics(ldr: Array, target: Array, weight: Array, wrap: bool, moments
         moments: gy×gx×gz×22 float64, added to: the 10 distinct products of (r, g, b, 1), and the 12
             products of (r, g, b, 1) with the target.
     """
-
-    def add(first: int, last: int) -> None:
-        _fit_statistics(ldr, target, weight, wrap, moments, (first, last))
-
-    # Each thread has its own rows of the grid, so that every sum is made in one order.
-    share_rows(moments.shape[0], ldr.shape[0] * ldr.shape[1], add)
-
-
-@rows_kernel
-def _fit_statistics(
-    ldr: Array, target: Array, weight: Array, wrap: bool, moments: Array, span: tuple[int, int]
-) -> None:
-    """Run `fit_statistics` on some rows of the grid, first and stop."""
     h, w = ldr.shape[0], ldr.shape[1]
     gy, gx, gz = moments.shape[0], moments.shape[1], moments.shape[2]
-    for row in range(span[0], span[1]):
+    # Each thread has its own rows of the grid, so that every sum is made in one order.
+    for row in numba.prange(gy):
         features = np.empty(4, np.float32)
         for i in range(h):
             cy = min(max((i + 0.5) / h * gy - 0.5, 0.0), gy - 1.0)

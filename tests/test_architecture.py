@@ -72,6 +72,7 @@ def test_layers_hold() -> None:
     config = ROOT.parent / "pyproject.toml"
     if not config.is_file():
         pytest.skip("the package is installed without its sources")
-    command = [str(Path(sys.executable).with_name("lint-imports")), str(config), "--no-cache"]
+    run = "from importlinter.cli import lint_imports_command as run; run()"
+    command = [sys.executable, "-c", run, str(config), "--no-cache"]
     ended = subprocess.run(command, capture_output=True, text=True, cwd=ROOT.parent, check=False)
     assert ended.returncode == 0, ended.stdout

@@ -92,6 +92,25 @@ def _with_cache(function: Kernel, *, parallel: bool) -> Callable[..., Any]:
     return call
 
 
+def variant(*values: int) -> Callable[[Kernel], Kernel]:
+    """Give a helper that a factory makes for some values a name of its own.
+
+    What kernels from numba's cache are made of is told apart by name, signature and a number that
+    counts up in each process. Of two helpers with the same, compiled by different processes, one
+    would be run for the other.
+
+    Args:
+        values: what the factory made the function for.
+    """
+
+    def rename(function: Kernel) -> Kernel:
+        name = "_".join([function.__name__, *map(str, values)])
+        function.__name__ = function.__qualname__ = name
+        return function
+
+    return rename
+
+
 def inline(function: Kernel) -> Kernel:
     """Compile a scalar helper that becomes part of the kernels that call it.
 

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from drht_plugin.bridge.jit import inline, inline_ir, rows_kernel, share_rows
+from drht_plugin.bridge.jit import inline, inline_ir, rows_kernel, share_rows, variant
 from drht_plugin.bridge.rows import flat_rows, flat_target, has_plain_rows, read_only
 from drht_plugin.bridge.scalars import (
     LUMA_B,
@@ -309,6 +309,7 @@ def _make_decoder(channels: int, colours: int) -> Any:
     """
 
     @inline
+    @variant(channels, colours)
     def take(source: Any, scale: Any, planes: Any) -> None:
         for j in range(source.size // channels):
             planes[j] = _f32(source[channels * j]) * scale
@@ -323,6 +324,7 @@ def _make_encoder(channels: int, colours: int) -> Any:
     """Make a function from planes 9 to 11 to interleaved codes; it copies alpha."""
 
     @inline
+    @variant(channels, colours)
     def put(
         planes: Any, source: Any, scale: Any, rounding: Any, least: Any, most: Any, target: Any
     ) -> None:
@@ -433,6 +435,7 @@ def _make_coefficient(intervals: int) -> Any:
     """
 
     @inline
+    @variant(intervals)
     def number(table: Any, n: Any, step: Any, z: Any, x: Any) -> Any:
         value, slope = table[n], table[2 * step + n]
         for k in range(intervals):
@@ -444,10 +447,12 @@ def _make_coefficient(intervals: int) -> Any:
     return number
 
 
-def _make_rgb_transform(number: Any) -> Any:
+def _make_rgb_transform(intervals: int) -> Any:
     """Make a function that writes T of `_LANES` pixels to planes 9 to 11; see `_correct_rgb`."""
+    number = _make_coefficient(intervals)
 
     @inline
+    @variant(intervals)
     def transform(table: Any, low: Any, planes: Any, shares: Any) -> None:
         zero, one, size = _f32(0), _f32(1), _N[12]
         # One loop a colour, since a loop over more constants vectorises badly or not at all. They
@@ -479,10 +484,10 @@ def _make_rgb_transform(number: Any) -> Any:
 
 _coefficient = _make_coefficient(_INTERVALS)
 _rgb_in_one, _rgb_in_two = (
-    _make_rgb_transform(_make_coefficient(1)),
-    _make_rgb_transform(_make_coefficient(2)),
+    _make_rgb_transform(1),
+    _make_rgb_transform(2),
 )
-_rgb_in_all = _make_rgb_transform(_coefficient)
+_rgb_in_all = _make_rgb_transform(_INTERVALS)
 
 
 @inline

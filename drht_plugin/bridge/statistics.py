@@ -185,7 +185,7 @@ def count_differences(
 
 @kernel
 def fit_statistics(ldr: Array, target: Array, weight: Array, wrap: bool, moments: Array) -> None:
-    """Add up the moments that a tone grid is fitted to, see `survey.tone_grid.fit_tone_grid`.
+    """Add up the moments that a tone grid is fitted to, see `survey.fit_grid.fit_tone_grid`.
 
     Each pixel is shared among the grid cells around it.
 

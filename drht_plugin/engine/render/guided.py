@@ -149,7 +149,7 @@ def render_radiance(
         scene: the survey of the whole image.
         pixels: R×C or R×C×K input pixels, with the image's dtype and channels.
         window: position of the pixels in the image.
-        grid: grid of `survey.tone_grid.radiance_grid`, made once for all windows.
+        grid: grid of `survey.fit_grid.radiance_grid`, made once for all windows.
 
     Returns:
         R×C×colours float32, scene-linear; 1.0 is the radiance at which the input clips.

@@ -79,7 +79,7 @@ class RadianceBands:
 
     Attributes:
         scene: the image's scene.
-        grid: grid of `survey.tone_grid.radiance_grid`.
+        grid: grid of `survey.fit_grid.radiance_grid`.
         channels: 3, or 1 for a gray image; with 3, gray is repeated.
     """
 

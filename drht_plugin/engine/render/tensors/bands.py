@@ -59,11 +59,8 @@ class TensorBands:
         window = Region(band.start, 0, band.stop - band.start, source.shape[1])
         with torch.inference_mode():
             stored = upload(source, self._tables.device)
-            if self._network is None:
-                made = guided_window(self._tables, stored, given, window, self._strength)
-            else:
-                made = self._network(self._tables, stored, given, window, self._strength)
-            return download(made)
+            render = self._network or guided_window
+            return download(render(self._tables, stored, given, window, self._strength))
 
 
 class TensorRadianceBands:
@@ -71,7 +68,7 @@ class TensorRadianceBands:
 
     Args:
         scene: The survey of the whole image.
-        grid: See `survey.tone_grid.radiance_grid`.
+        grid: See `survey.fit_grid.radiance_grid`.
         device: Where the pixels are rendered.
         channels: 3, or 1 for a gray image; gray is repeated where there are three.
     """
@@ -127,11 +124,8 @@ class TensorWindows:
         out = np.empty((window.height, window.width, *pixels.shape[2:]), pixels.dtype)
         with torch.inference_mode():
             stored = upload(source, self._device)
-            if self._network is None:
-                made = guided_window(tables, stored, given, window, strength)
-            else:
-                made = self._network(tables, stored, given, window, strength)
-            download(made)(out)
+            render = self._network or guided_window
+            download(render(tables, stored, given, window, strength))(out)
         return out
 
     def _tables(self, scene: Scene) -> DeviceScene:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,7 @@ class DeviceScene:
 
     Attributes:
         scene: The scene of the upright image.
+        stored: The spec of the image as it is stored.
         orientation: How the image is stored.
         size: Height and width of the upright image.
         steps: Quantisation steps to smooth where they are lifted, from 0 to 1; 0 for none.
@@ -45,11 +47,15 @@ class DeviceScene:
         self.scene, self.stored, self.device = scene.upright, scene.spec, device
         self.orientation = scene.orientation
         self.tables = grid_tables(grid or scene.tone, device, wrap=scene.wrap)
-        self.conditions = torch.from_numpy(scene.conditions).to(device)
         spec = self.scene.spec
         self.size = spec.height, spec.width
         smooth = grid is None and scene.tone.has_slopes
         self.steps = spec.coarse_codes if smooth else 0.0
+
+    @cached_property
+    def conditions(self) -> Tensor:
+        """The scene's `conditions`, copied when network detail first needs them."""
+        return torch.from_numpy(self.scene.conditions).to(self.device)
 
     def columns(self, left: int, count: int) -> Coordinates:
         """Return the scene's coordinates of columns of the upright image."""
@@ -105,20 +111,19 @@ def _store(made: Image, out: Image) -> None:
 def to_upright(stored: Tensor, orientation: int) -> Tensor:
     """Turn stored pixels upright; see `orientation`."""
     pixels = stored.transpose(0, 1) if transposes(orientation) else stored
+    return _reverse_axes(pixels, orientation)
+
+
+def to_stored(upright: Tensor, orientation: int) -> Tensor:
+    """Turn upright pixels back to how the image is stored: undoes `to_upright`."""
+    pixels = _reverse_axes(upright, orientation)
+    return pixels.transpose(0, 1) if transposes(orientation) else pixels
+
+
+def _reverse_axes(pixels: Tensor, orientation: int) -> Tensor:
     axes = [
         axis
         for axis, reverses in ((0, reverses_rows), (1, reverses_columns))
         if reverses(orientation)
     ]
     return pixels.flip(axes) if axes else pixels
-
-
-def to_stored(upright: Tensor, orientation: int) -> Tensor:
-    """Turn upright pixels back to how the image is stored: undoes `to_upright`."""
-    axes = [
-        axis
-        for axis, reverses in ((0, reverses_rows), (1, reverses_columns))
-        if reverses(orientation)
-    ]
-    pixels = upright.flip(axes) if axes else upright
-    return pixels.transpose(0, 1) if transposes(orientation) else pixels

@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -165,8 +164,3 @@ class TensorNetwork:
                     DrhtWarning,
                     stacklevel=2,
                 )
-
-
-def place(positions: range) -> Coordinates:
-    """Return positions as coordinates."""
-    return np.arange(positions.start, positions.stop)

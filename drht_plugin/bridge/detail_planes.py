@@ -10,24 +10,23 @@ import numpy.typing as npt
 
 from drht_plugin.bridge.jit import inline, kernel
 from drht_plugin.bridge.scalars import interpolate_rows, neighbour_columns
-from drht_plugin.bridge.sizes import MEAN_RADIUS, PLANES
+from drht_plugin.bridge.sizes import (
+    CLIP_FROM,
+    CONTRAST_DEVIATIONS,
+    CONTRAST_LEAST,
+    FINE_SCALE,
+    MEAN_RADIUS,
+    NOISE_SCALE,
+    PLANES,
+    Y_MOST,
+)
 
 Array = npt.NDArray[Any]
 
 _f32 = np.float32
-_CLIP_FROM = _f32(0.95)
-"""Display code at which the clip mask starts to rise from 0; it is 1 at white."""
-
-_Y_MOST = _f32(3)
-"""Limit of y in the planes."""
-
-_NOISE_SCALE = _f32(20)
-"""Scale of the noise planes, which is small beside the other planes."""
-_DEVIATIONS, _LEAST = _f32(2 / 20), _f32(0.25 / 255)
-"""Local contrast that maps to half of its limit: two standard deviations of noise, in the scale of
-the noise planes, and a quarter of a code. Unscaled it would be too small beside the tones."""
-_FINE_SCALE = _f32(8)
-"""Scale of guided T's local contrast, which bfloat16 would round away beside the tones."""
+_CLIP_FROM, _Y_MOST, _NOISE_SCALE = _f32(CLIP_FROM), _f32(Y_MOST), _f32(NOISE_SCALE)
+_DEVIATIONS, _LEAST = _f32(CONTRAST_DEVIATIONS), _f32(CONTRAST_LEAST)
+_FINE_SCALE = _f32(FINE_SCALE)
 _SHARE = _f32(1 / (2 * MEAN_RADIUS + 1) ** 2)
 """Weight of each pixel in the mean around a pixel."""
 

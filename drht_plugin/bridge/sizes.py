@@ -28,3 +28,23 @@ LEVELS = 8
 NO_SLOPE = -1.0
 """Stands for the overview where nothing is smoothed; further from any pixel than a slope would
 be."""
+
+CLIP_FROM = 0.95
+"""Display code at which the clip mask of the detail network's planes rises from 0; 1 at white."""
+
+Y_MOST = 3.0
+"""Limit of y in the planes."""
+
+NOISE_SCALE = 20.0
+"""Scale of the noise planes, since noise is small beside what the other planes hold."""
+
+CONTRAST_DEVIATIONS, CONTRAST_LEAST = 2 / 20, 0.25 / 255
+"""Local contrast that maps to half of its limit: two standard deviations of noise, in the scale of
+the noise planes, and a quarter of a code. Unscaled it would be too small beside the tones."""
+
+FINE_SCALE = 8.0
+"""Scale of guided T's local contrast, which bfloat16 would round away beside the tones."""
+
+SURE, UNSURE = 0.8, 0.5
+"""Difference between a pixel and the overview of a smooth slope, in quantisation steps: above the
+first the pixel is kept, below the second the overview replaces it."""

@@ -32,7 +32,7 @@ from drht_plugin.bridge.scalars import (
     neighbour_columns,
     neighbour_rows,
 )
-from drht_plugin.bridge.sizes import LEVELS, NO_SLOPE
+from drht_plugin.bridge.sizes import LEVELS, NO_SLOPE, SURE, UNSURE
 
 Array = npt.NDArray[Any]
 
@@ -58,9 +58,7 @@ _INTERVALS = LEVELS - 1
 
 _f32 = np.float32
 
-_SURE, _UNSURE = _f32(0.8), _f32(0.5)
-"""Distance of a pixel from the overview, in codes: from the first value up the pixel itself is
-used, up to the second the overview."""
+_SURE, _UNSURE = _f32(SURE), _f32(UNSURE)
 
 
 def slice_grid(

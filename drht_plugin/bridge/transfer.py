@@ -24,6 +24,9 @@ DELTA = 1 / 255
 H_MAX = 64.0
 """Largest radiance that is estimated, 6 EV above the clip point."""
 
+Y_MAX = ALPHA * H_MAX**GAMMA
+"""y of the largest radiance."""
+
 LUMA_WEIGHTS = (0.2126, 0.7152, 0.0722)
 """Weights of R, G and B in luma, and in the luminance of linear light (ITU-R BT.709)."""
 

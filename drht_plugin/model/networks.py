@@ -29,8 +29,6 @@ from drht_plugin.model.activation import elu_
 
 _MOST_LOG_GAIN = 4.0
 
-_Y_MAX = transfer.ALPHA * transfer.H_MAX**transfer.GAMMA
-
 
 @dataclass(frozen=True)
 class Architecture:
@@ -323,7 +321,7 @@ class Drht(nn.Module):
             y and T, not clipped.
         """
         y = self.hdr_estimation(ldr).apply(ldr)
-        bounded = y.clamp(0, _Y_MAX)
+        bounded = y.clamp(0, transfer.Y_MAX)
         radiance = (bounded / transfer.ALPHA) ** (1 / transfer.GAMMA)
         log_radiance = torch.log(radiance + transfer.DELTA)
         display = bounded.clamp(max=transfer.ALPHA) / transfer.ALPHA

@@ -24,8 +24,6 @@ from drht_plugin.orientation import to_stored, to_upright, transposes, upright_c
 Image = npt.NDArray[Any]
 FloatArray = npt.NDArray[np.float32]
 
-_Y_MAX = transfer.ALPHA * transfer.H_MAX**transfer.GAMMA
-
 
 def render(
     scene: Scene,
@@ -167,7 +165,7 @@ def render_radiance(
     window, scene = _upright_window(scene, window, source), scene.upright
     display = to_display(source, spec)[..., : spec.colours].clip(0, 1)
     y = np.empty_like(display)
-    _slice(scene, grid, display, window, _settings(1.0, 0.0, _Y_MAX, FULL), y)
+    _slice(scene, grid, display, window, _settings(1.0, 0.0, transfer.Y_MAX, FULL), y)
     curves.to_radiance(y.reshape(-1), y.reshape(-1))
     return np.ascontiguousarray(to_stored(y, orientation))
 

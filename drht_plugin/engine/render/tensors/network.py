@@ -11,15 +11,21 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from drht_plugin.bridge.sizes import CELL, DETAIL_STRIDE, HALO, MEAN_RADIUS, PLANES
+from drht_plugin.bridge.sizes import (
+    CELL,
+    CLIP_FROM,
+    CONTRAST_DEVIATIONS,
+    CONTRAST_LEAST,
+    DETAIL_STRIDE,
+    FINE_SCALE,
+    HALO,
+    MEAN_RADIUS,
+    NOISE_SCALE,
+    PLANES,
+    Y_MOST,
+)
 from drht_plugin.engine.render.tensors.pixelwise import Coordinates, interpolate, taps
 from drht_plugin.errors import DrhtWarning
-
-_CLIP_FROM = 0.95
-_Y_MOST = 3.0
-_NOISE_SCALE = 20.0
-_DEVIATIONS, _LEAST = 2 / 20, 0.25 / 255
-_FINE_SCALE = 8.0
 
 Residual = Callable[[Tensor], Tensor]
 """The detail network: planes 1×96×h×w float32 to what guided T lacks, 1×12×h×w float32."""
@@ -81,8 +87,8 @@ def detail_planes(tile: TensorTile) -> Tensor:
     if tile.hidden is not None:
         display = torch.where(tile.hidden[..., None], x, display)
         guided = torch.where(tile.hidden[..., None], t, guided)
-    noise = (_NOISE_SCALE * noise).clamp(max=1)
-    usual = _DEVIATIONS * noise[..., :1] + _LEAST
+    noise = (NOISE_SCALE * noise).clamp(max=1)
+    usual = CONTRAST_DEVIATIONS * noise[..., :1] + CONTRAST_LEAST
     fine = _against_neighbours(display)
     most = display.amax(-1, keepdim=True)
     features = torch.cat(
@@ -90,12 +96,12 @@ def detail_planes(tile: TensorTile) -> Tensor:
             display,
             display - x,
             t,
-            y.clamp(0, _Y_MOST),
+            y.clamp(0, Y_MOST),
             guided,
-            ((most - _CLIP_FROM) * (1 / (1 - _CLIP_FROM))).clamp_min(0),
+            ((most - CLIP_FROM) * (1 / (1 - CLIP_FROM))).clamp_min(0),
             noise,
             fine / (fine.abs() + usual),
-            _FINE_SCALE * _against_neighbours(guided),
+            FINE_SCALE * _against_neighbours(guided),
         ],
         -1,
     )

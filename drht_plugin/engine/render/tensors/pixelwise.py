@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from drht_plugin.bridge.sizes import LEVELS
+from drht_plugin.bridge.sizes import LEVELS, SURE, UNSURE
 from drht_plugin.bridge.transfer import (
     ALPHA,
     GAMMA,
@@ -31,9 +31,6 @@ from drht_plugin.engine.tone_grid import ToneGrid
 Coordinates = npt.NDArray[np.int64]
 
 _LN2 = math.log(2)
-_SURE, _UNSURE = 0.8, 0.5
-"""Difference between pixel and overview, in quantisation steps: above the first the pixel is kept,
-below the second the overview replaces it."""
 
 
 @dataclass(frozen=True)
@@ -177,7 +174,7 @@ def guided_tone(
     seen = display
     if steps:
         off = sides[..., n:] - display
-        unsure = ((_SURE - off.abs() * steps) * (1 / (_SURE - _UNSURE))).clamp(0, 1)
+        unsure = ((SURE - off.abs() * steps) * (1 / (SURE - UNSURE))).clamp(0, 1)
         seen = display + unsure * off
     seen = seen.clamp(0, 1)
     luma = weighted_luma(seen) if n == 3 else seen[..., 0]

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from drht_plugin.bridge.transfer import ALPHA, GAMMA, H_MAX
+from drht_plugin.bridge.transfer import Y_MAX
 from drht_plugin.engine.render.network.windows import NetworkRenderer, tile_pixels
 from drht_plugin.engine.render.tensors import pixelwise
 from drht_plugin.engine.render.tensors.device import DeviceScene, to_stored, to_upright
@@ -14,8 +14,6 @@ from drht_plugin.engine.render.tensors.network import Residual, TensorNetwork, T
 from drht_plugin.engine.strength import FULL, Strength
 from drht_plugin.engine.tiles import Piece, Tiling
 from drht_plugin.geometry import Region
-
-_Y_MAX = ALPHA * H_MAX**GAMMA
 
 
 def guided_window(
@@ -55,7 +53,7 @@ def radiance_window(tables: DeviceScene, stored: Tensor, window: Region) -> Tens
     upright = to_upright(stored, tables.orientation)
     display = pixelwise.to_display(upright, tables.scene.spec).clamp(0, 1)
     tone = _tone(tables, display, tables.upright(window))
-    y = pixelwise.mix(display, tone, FULL, ceiling=_Y_MAX)
+    y = pixelwise.mix(display, tone, FULL, ceiling=Y_MAX)
     return to_stored(pixelwise.to_radiance(y), tables.orientation)
 
 

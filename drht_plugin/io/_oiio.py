@@ -16,7 +16,8 @@ import OpenImageIO as oiio
 from drht_plugin.errors import first_line
 from drht_plugin.io import _plain_tiff
 from drht_plugin.io._errors import CodecError, UnsupportedError
-from drht_plugin.io._pixels import Pixels, as_half, premultiply, unpremultiply
+from drht_plugin.io._meaning import Meaning, MeantReader, with_meaning
+from drht_plugin.io._pixels import Pixels, as_half, premultiply
 from drht_plugin.io._pyramid import Pyramid
 from drht_plugin.io._rows import BlockReader, BlockWriter, Reader, Shape, Writer
 from drht_plugin.io.metadata import boxes, ifd, tiff
@@ -29,6 +30,7 @@ _NAMES = {"uint8": "uint8", "uint16": "uint16", "float16": "half", "float32": "f
 _DTYPES = {name: dtype for dtype, name in _NAMES.items()}
 _EXR_CHANNELS = (("Y",), ("Y", "A"), ("R", "G", "B"), ("R", "G", "B", "A"))
 _ASSOCIATED_ALPHA = 1
+_LINEAR = Meaning(premultiplied=True)  # OpenEXR's convention
 _READ_ROWS = 32
 _WRITE_ROWS = 256  # a multiple of the rows that any of the codecs groups
 _JP2_SIDE = 32  # OpenImageIO writes smaller pictures without pixels, and reports success
@@ -59,18 +61,12 @@ def reader(path: Path, name: str, buffer: ifd.Buffer) -> tuple[Reader, Carrier]:
         raise UnsupportedError("is an XYZ picture; only RGB is read")
     if contents:
         carrier = Carrier(name, contents.metadata, contents.coding)
-        premultiplied = contents.coding.extra == _ASSOCIATED_ALPHA
-        blocks = _plain_tiff.find_pixels(buffer, contents.dtype)
-        if blocks is not None:
-            plain: Reader = _plain_tiff.PlainReader(path, blocks)
-            return (_Unpremultiplied(plain) if premultiplied else Pyramid(plain, path)), carrier
-        found: Reader = _OiioReader(path, name, contents.dtype)
-        return (_Unpremultiplied(found) if premultiplied else Pyramid(found, path)), carrier
+        return _tiff_reader(path, contents, buffer), carrier
     source = _OiioReader(path, name)
     if name in ("exr", "hdr"):
         # By convention, OpenEXR stores premultiplied alpha.
         coding = SpecCoding(source.spec, source.dtype.name)
-        return _Unpremultiplied(source), Carrier(name, coding=coding)
+        return with_meaning(source, _LINEAR), Carrier(name, coding=coding)
     profile = source.spec.getattribute("ICCProfile")
     metadata = boxes.parse(buffer)
     if profile is not None:
@@ -80,10 +76,33 @@ def reader(path: Path, name: str, buffer: ifd.Buffer) -> tuple[Reader, Carrier]:
     return source, Carrier(name, metadata)
 
 
-class _OiioReader(BlockReader):
-    """Reader of rows by OpenImageIO; see `_rows.Reader`."""
+def _tiff_reader(path: Path, contents: tiff.TiffContents, buffer: ifd.Buffer) -> Reader:
+    if contents.narrow_palette:
+        from drht_plugin.io._vips import VipsReader
 
-    def __init__(self, path: Path, name: str, dtype: str | None = None) -> None:
+        return VipsReader(path, "tiff")
+    meaning = Meaning(
+        white_is_zero=contents.white_is_zero,
+        premultiplied=contents.coding.extra == _ASSOCIATED_ALPHA,
+    )
+    blocks = _plain_tiff.find_pixels(buffer, contents.dtype)
+    stored: Reader
+    if blocks is not None:
+        stored = _plain_tiff.PlainReader(path, blocks)
+    else:
+        stored = _OiioReader(
+            path, "tiff", contents.dtype, white_is_zero=contents.white_is_zero
+        )
+    # Levels of a pyramid are read by libvips, which knows nothing of the meaning.
+    return Pyramid(stored, path) if meaning.plain else MeantReader(stored, meaning)
+
+
+class _OiioReader(BlockReader):
+    """Reader of rows by OpenImageIO, as they are stored; see `_rows.Reader`."""
+
+    def __init__(
+        self, path: Path, name: str, dtype: str | None = None, *, white_is_zero: bool = False
+    ) -> None:
         self._source = _open_file(path)
         try:
             self.spec = spec = self._source.spec()
@@ -93,6 +112,8 @@ class _OiioReader(BlockReader):
             self._source.close()
             raise
         self._type = _NAMES[dtype]
+        # OpenImageIO inverts TIFF's white-is-zero in 8 bits only, and alpha with it.
+        self._inverted = white_is_zero and dtype == "uint8"
         rows = spec.tile_height or spec.getattribute("tiff:RowsPerStrip") or _READ_ROWS
         shape = (spec.height, spec.width, spec.nchannels)
         super().__init__(shape, np.dtype(dtype), rows, self._decode_rows)
@@ -109,27 +130,8 @@ class _OiioReader(BlockReader):
             pixels = source.read_scanlines(0, 0, top, bottom, 0, 0, spec.nchannels, self._type)
         if pixels is None or source.has_error:
             raise CodecError(first_line(source.geterror()))
-        return pixels.reshape(bottom - top, *self.shape[1:])
-
-    def close(self) -> None:
-        """Close the file."""
-        self._source.close()
-
-
-class _Unpremultiplied:
-    """Reader that divides the colours of another reader by alpha, where there is alpha."""
-
-    def __init__(self, source: Reader) -> None:
-        self._source = source
-        self.shape, self.dtype = source.shape, source.dtype
-        self._has_alpha = source.shape[2] in (2, 4)
-        if self._has_alpha and source.dtype.kind == "f":
-            self.dtype = np.dtype(np.float32)
-
-    def read(self, top: int, bottom: int, step: int) -> Pixels:
-        """Return rows ``top:bottom:step``."""
-        rows = self._source.read(top, bottom, step)
-        return unpremultiply(rows) if self._has_alpha else rows
+        pixels = pixels.reshape(bottom - top, *self.shape[1:])
+        return ~pixels if self._inverted else pixels
 
     def close(self) -> None:
         """Close the file."""

@@ -1,5 +1,6 @@
 """Convert pixels between files and arrays: alpha, half floats, bit depths, orientation."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -57,6 +58,29 @@ def premultiply(pixels: Pixels) -> Pixels:
     with np.errstate(all="ignore"):
         np.multiply(result[..., :-1], factor, out=result[..., :-1], where=factor >= _MIN_ALPHA)
     return result
+
+
+def invert_colours(pixels: Pixels, *, alpha: bool) -> Pixels:
+    """Exchange black and white.
+
+    Args:
+        pixels: H×W×C; white is 1.0 in floats.
+        alpha: whether the last channel is alpha, which stays.
+
+    Returns:
+        H×W×C of the same dtype.
+    """
+    top = np.iinfo(pixels.dtype).max if pixels.dtype.kind == "u" else 1
+    inverted = pixels.dtype.type(top) - pixels
+    if alpha:
+        inverted[..., -1] = pixels[..., -1]
+    return inverted
+
+
+def multiply_colours(pixels: Pixels, factors: Sequence[float]) -> Pixels:
+    """Multiply float32 colours, H×W×3, by a factor for each channel, rounded once."""
+    scaled = pixels * np.array(factors, np.float64)
+    return scaled.astype(np.float32)
 
 
 def as_half(pixels: Pixels) -> Pixels:

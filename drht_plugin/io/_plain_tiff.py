@@ -77,7 +77,7 @@ def find_pixels(buffer: ifd.Buffer, dtype: str) -> PixelBlocks | None:
     channels = number(_SAMPLES, 1)
     conditions = {
         number(_COMPRESSION, 1) == 1,
-        number(_PHOTOMETRIC, 0) == (2 if channels >= 3 else 1),
+        number(_PHOTOMETRIC, 0) in ((2,) if channels >= 3 else (0, 1)),
         number(_PLANES, 1) == 1 or channels == 1,
         number(_FILL, 1) == 1,
         number(_PREDICTOR, 1) == 1,

@@ -8,15 +8,17 @@ from drht_plugin.io.metadata import ifd
 from drht_plugin.io.metadata.types import Metadata
 
 _SUBFILE, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES, _FORMAT = 254, 258, 259, 262, 277, 339
-_TILE_WIDTH, _TILE_HEIGHT = 322, 323
+_COLOUR_MAP, _TILE_WIDTH, _TILE_HEIGHT = 320, 322, 323
 
-_KINDS = {5: "CMYK", 8: "CIE Lab", 9: "ICC Lab", 10: "ITU Lab", 32803: "camera raw"}
+_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _YCBCR = 0, 1, 2, 3, 6
+_COLOURS = {_WHITE_IS_ZERO: 1, _BLACK_IS_ZERO: 1, _RGB: 3, _PALETTE: 1, _YCBCR: 3}
+_KINDS = {4: "transparency mask", 5: "CMYK", 8: "CIE Lab", 9: "ICC Lab", 10: "ITU Lab", 32803: "camera raw"}
 _KINDS |= {32844: "LogL", 32845: "LogLuv", 34892: "camera raw"}
 _COMPRESSIONS = {1: "none", 5: "lzw", 8: "zip", 32946: "zip", 32773: "packbits"}
 _ZSTANDARD = 50000
 _DTYPES = {(3, 16): "float16", (3, 32): "float32"}
-_DTYPES |= {(1, bits): "uint8" for bits in range(1, 9)}
-_DTYPES |= {(1, bits): "uint16" for bits in range(9, 17)}
+_DTYPES |= {(1, bits): "uint8" for bits in (1, 2, 4, 6, 8)}
+_DTYPES |= {(1, bits): "uint16" for bits in (10, 12, 14, 16)}
 
 # Larger fields are not copied to other formats, whose EXIF blocks are small (bytes).
 _PORTABLE_BYTES = 4096
@@ -49,11 +51,15 @@ class TiffContents:
         dtype: name of the pixel type.
         coding: how the file is stored.
         metadata: what other formats can hold too.
+        white_is_zero: whether 0 is white (photometric interpretation 0).
+        narrow_palette: whether its colour map holds 8 bits rather than 16, as old software wrote.
     """
 
     dtype: str
     coding: TiffCoding
     metadata: Metadata
+    white_is_zero: bool = False
+    narrow_palette: bool = False
 
 
 def parse(buffer: ifd.Buffer) -> TiffContents:
@@ -78,7 +84,15 @@ def parse(buffer: ifd.Buffer) -> TiffContents:
     if count > 1:
         raise UnsupportedError(f"has {count} pages; only single pictures are read")
     dtype = _pixel_type(tree.main)
-    return TiffContents(dtype, _coding(tree.main, ifd.is_big(buffer)), _metadata(tree))
+    photometric = _number(tree.main, _PHOTOMETRIC, _BLACK_IS_ZERO)
+    colour_map = tree.main[_COLOUR_MAP].numbers() if _COLOUR_MAP in tree.main else ()
+    return TiffContents(
+        dtype,
+        _coding(tree.main, ifd.is_big(buffer)),
+        _metadata(tree),
+        white_is_zero=photometric == _WHITE_IS_ZERO,
+        narrow_palette=photometric == _PALETTE and 0 < max(colour_map, default=0) < 256,
+    )
 
 
 def _number(fields: ifd.Fields, tag: int, default: int) -> int:
@@ -90,12 +104,12 @@ def _pixel_type(fields: ifd.Fields) -> str:
     if _number(fields, _COMPRESSION, 1) == _ZSTANDARD:  # missing from the wheels' libtiff
         raise UnsupportedError("is compressed by Zstandard, which is not read in TIFF")
     photometric = _number(fields, _PHOTOMETRIC, 1)
-    if photometric in _KINDS:
-        raise UnsupportedError(f"is a {_KINDS[photometric]} picture; only gray and RGB are read")
-    samples = _number(fields, _SAMPLES, 1)
-    colours = 3 if photometric in (2, 6) else 1
-    if samples not in (colours, colours + 1) or (photometric == 3 and samples != 1):
-        kind = {1: "gray", 3: "RGB"}[colours] if photometric != 3 else "palette"
+    if photometric not in _COLOURS:
+        kind = _KINDS.get(photometric, f"photometric {photometric}")
+        raise UnsupportedError(f"is a {kind} picture; only gray and RGB are read")
+    samples, colours = _number(fields, _SAMPLES, 1), _COLOURS[photometric]
+    if samples not in (colours, colours + 1) or (photometric == _PALETTE and samples != 1):
+        kind = {1: "gray", 3: "RGB"}[colours] if photometric != _PALETTE else "palette"
         raise UnsupportedError(f"is a {kind} picture with {samples} channels, which is not read")
     form, bits = _number(fields, _FORMAT, 1), _number(fields, _BITS, 1)
     dtype = _DTYPES.get((1 if form == 4 else form, bits))

@@ -90,9 +90,7 @@ def _tiff_reader(path: Path, contents: tiff.TiffContents, buffer: ifd.Buffer) ->
     if blocks is not None:
         stored = _plain_tiff.PlainReader(path, blocks)
     else:
-        stored = _OiioReader(
-            path, "tiff", contents.dtype, white_is_zero=contents.white_is_zero
-        )
+        stored = _OiioReader(path, "tiff", contents.dtype, white_is_zero=contents.white_is_zero)
     # Levels of a pyramid are read by libvips, which knows nothing of the meaning.
     return Pyramid(stored, path) if meaning.plain else MeantReader(stored, meaning)
 

@@ -12,7 +12,14 @@ _COLOUR_MAP, _TILE_WIDTH, _TILE_HEIGHT = 320, 322, 323
 
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _YCBCR = 0, 1, 2, 3, 6
 _COLOURS = {_WHITE_IS_ZERO: 1, _BLACK_IS_ZERO: 1, _RGB: 3, _PALETTE: 1, _YCBCR: 3}
-_KINDS = {4: "transparency mask", 5: "CMYK", 8: "CIE Lab", 9: "ICC Lab", 10: "ITU Lab", 32803: "camera raw"}
+_KINDS = {
+    4: "transparency mask",
+    5: "CMYK",
+    8: "CIE Lab",
+    9: "ICC Lab",
+    10: "ITU Lab",
+    32803: "camera raw",
+}
 _KINDS |= {32844: "LogL", 32845: "LogLuv", 34892: "camera raw"}
 _COMPRESSIONS = {1: "none", 5: "lzw", 8: "zip", 32946: "zip", 32773: "packbits"}
 _ZSTANDARD = 50000

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from drht_plugin._version import __version__
 from drht_plugin.errors import DrhtError, FileError, InputError, WriteError
+from drht_plugin.storage import read_json_object
 from drht_plugin.worker import frames
 
 PROCEDURE = "plug-in-drht-recover-exposure"
@@ -366,7 +367,7 @@ def _gimp_program(named: str | None) -> Path | None:
 def _read_setup(folder: Path) -> dict[str, list[str]] | None:
     """Read worker.json; return None if `install` did not write it."""
     try:
-        setup = json.loads((folder / _SETUP).read_text(encoding="utf-8"))
+        setup = read_json_object(folder / _SETUP)
         return {name: [str(each) for each in setup[name]] for name in ("command", "made")}
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -32,7 +32,7 @@ import numpy.typing as npt
 
 from drht_plugin.engine.scene import Scene
 from drht_plugin.errors import ReadError, WriteError
-from drht_plugin.storage import replacing, reserve
+from drht_plugin.storage import read_json_object, replacing, reserve
 
 Job = dict[str, Any]
 
@@ -115,7 +115,12 @@ class ResumableRows:
         if not job_file.exists():
             with replacing(job_file) as partial:
                 partial.write_text(json.dumps(self._job, indent=1))
-        self._require_same(json.loads(job_file.read_text()))
+        try:
+            self._require_same(read_json_object(job_file))
+        except ValueError as error:
+            raise WriteError(
+                f"{self._target.name}: {job_file} is damaged ({error}); remove the folder"
+            ) from error
         try:
             self.scene = Scene.load(self.folder / "scene.safetensors")
             self._recover_rows()

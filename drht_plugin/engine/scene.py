@@ -21,7 +21,7 @@ from drht_plugin.engine.pixels import ImageSpec
 from drht_plugin.engine.tone_grid import ToneGrid
 from drht_plugin.errors import ReadError, WriteError
 from drht_plugin.orientation import require_orientation
-from drht_plugin.storage import replacing
+from drht_plugin.storage import parse_json, replacing
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -152,12 +152,14 @@ class Scene:
         """
         try:
             with safe_open(path, "numpy") as file:
-                facts = json.loads((file.metadata() or {})[_KEY])
+                facts = parse_json((file.metadata() or {})[_KEY].encode())
                 arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         except OSError as error:
             raise ReadError(f"{path}: cannot be read: {error.strerror or error}") from error
-        except (SafetensorError, KeyError, ValueError) as error:
+        except (SafetensorError, KeyError, ValueError, TypeError) as error:
             raise ReadError(f"{path}: is not a scene, or is damaged") from error
+        if not isinstance(facts, dict):
+            raise ReadError(f"{path}: is not a scene, or is damaged")
         if facts.get("version") != VERSION:
             raise ReadError(
                 f"{path}: is a scene of version {facts.get('version')}; expected {VERSION}"

@@ -8,7 +8,6 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -32,6 +31,7 @@ from drht_plugin.evaluation.scores import (
 )
 from drht_plugin.evaluation.summary import RESAMPLES, markdown, summarise, tables
 from drht_plugin.evaluation.views import Views
+from drht_plugin.storage import read_json_object
 
 _PACKAGES = (
     "numpy",
@@ -169,8 +169,7 @@ def _model(model: str) -> str:
 
     path = locate(model)
     try:
-        description: Mapping[str, Any] = json.loads(path.with_suffix(".json").read_text())
-        digest = str(description["sha256"])
+        digest = str(read_json_object(path.with_suffix(".json"))["sha256"])
     except (OSError, ValueError, KeyError):
         digest = "without description"  # loading the networks will report what is wrong
     return f"{Path(model).stem} {digest}"

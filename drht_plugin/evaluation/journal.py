@@ -81,9 +81,9 @@ def _read(path: Path, first: str) -> dict[str, list[Row]]:
     for line in lines[1:]:
         try:
             rows = [Row(**row) for row in json.loads(line)]
-        except (ValueError, TypeError):
+            done[rows[0].item] = rows
+        except (ValueError, TypeError, IndexError, RecursionError):
             break
-        done[rows[0].item] = rows
     return done
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from drht_plugin.errors import WeightsError
 from drht_plugin.model.device import choose_device, inference_dtype, tune_allocator
 from drht_plugin.model.weights import load_model
 
@@ -30,7 +31,7 @@ class Runner:
         self.device = choose_device(device)
         self.dtype = inference_dtype(self.device)
         tune_allocator()
-        network = load_model(model)
+        network, self._model = load_model(model), str(model)
         self._network = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def __call__(self, ldr: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -40,7 +41,10 @@ class Runner:
             ldr: h×w×3 float32 display codes in 0..1; h and w are multiples of 32.
 
         Returns:
-            y and T, h×w×3 float32 each, not clipped.
+            y and T, h×w×3 float32 each, finite, not clipped.
+
+        Raises:
+            WeightsError: the networks give NaN or infinity, as their weights are too large.
         """
         planes = torch.from_numpy(np.ascontiguousarray(ldr.transpose(2, 0, 1)))[None]
         with (
@@ -48,7 +52,10 @@ class Runner:
             torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32),
         ):
             estimate = self._network(planes.to(self.device, memory_format=torch.channels_last))
-        return _to_numpy(estimate.y), _to_numpy(estimate.corrected)
+        y, corrected = _to_numpy(estimate.y), _to_numpy(estimate.corrected)
+        if not (np.isfinite(y).all() and np.isfinite(corrected).all()):
+            raise WeightsError(f"model {self._model!r} gives NaN or infinite values")
+        return y, corrected
 
 
 def _to_numpy(planes: torch.Tensor) -> FloatArray:

@@ -22,9 +22,15 @@ from torch import nn
 from drht_plugin.errors import InputError, WeightsError
 from drht_plugin.model.locate import locate
 from drht_plugin.model.networks import ARCHITECTURES, SHIPPED, Architecture, Block, Drht
+from drht_plugin.storage import read_json_object
 
 DETAIL_ARCHITECTURE = "drht-detail-3"
 """Architecture of the detail network."""
+
+_MOST_BYTES = 1 << 30
+"""Size of the largest weights that are read; those of the known architectures have far less."""
+
+_DTYPES = (torch.float16, torch.bfloat16, torch.float32)
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -40,8 +46,8 @@ def load_model(model: str | Path) -> Drht:
 
     Raises:
         InputError: there is no such model.
-        WeightsError: the weights are damaged, lack their description, or are of an unknown
-            architecture.
+        WeightsError: the weights are damaged, lack their description, are of an unknown
+            architecture, or have NaN or infinite values.
     """
     known = {
         name: partial(_without_normalisation, layout) for name, layout in ARCHITECTURES.items()
@@ -60,30 +66,62 @@ def load_weights(path: Path, known: Mapping[str, Callable[[], Network]]) -> Netw
         The network, float32, on the CPU.
 
     Raises:
-        WeightsError: the weights are damaged, lack their description, or are of an unknown
-            architecture.
+        WeightsError: the weights are damaged, lack their description, are of an unknown
+            architecture, or have NaN or infinite values.
     """
     try:
-        data = path.read_bytes()
-        description = json.loads(path.with_suffix(".json").read_text())
-        declared, digest = description["architecture"], description["sha256"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise WeightsError(f"{path}: its description {path.stem}.json cannot be read") from error
+        description = read_json_object(path.with_suffix(".json"))
+        declared, digest = str(description["architecture"]), description["sha256"]
+    except (OSError, ValueError, KeyError) as error:
+        raise WeightsError(
+            f"{path}: its description {path.stem}.json cannot be read ({error})"
+        ) from error
+    data = _read_bounded(path)
     if hashlib.sha256(data).hexdigest() != digest:
         raise WeightsError(
             f"{path}: damaged: its SHA-256 differs from the one in {path.stem}.json; "
             "install the package again"
         )
-    if str(declared) not in known:
+    if declared not in known:
         raise WeightsError(f"{path}: made for {declared}; this version runs {', '.join(known)}")
     # On the meta device, so that no initial values are drawn in vain.
     with torch.device("meta"):
         network = known[declared]()
+    tensors = _parse_tensors(path, data)
     try:
-        network.load_state_dict({k: v.float() for k, v in load(data).items()}, assign=True)
-    except (SafetensorError, RuntimeError) as error:
+        network.load_state_dict(tensors, assign=True)
+    except RuntimeError as error:
         raise WeightsError(f"{path}: does not hold the tensors of {declared}") from error
     return network
+
+
+def _read_bounded(path: Path) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            data = file.read(_MOST_BYTES + 1)
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be read: {error.strerror or error}") from error
+    if len(data) > _MOST_BYTES:
+        raise WeightsError(f"{path}: has more than {_MOST_BYTES} bytes, the most that is read")
+    return data
+
+
+def _parse_tensors(path: Path, data: bytes) -> dict[str, torch.Tensor]:
+    """Return the tensors of a safetensors file as float32; refuse what cannot be weights."""
+    try:
+        stored = load(data)
+    except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise WeightsError(f"{path}: is not a safetensors file, or is damaged ({error})") from error
+    for name, tensor in stored.items():
+        if tensor.dtype not in _DTYPES:
+            accepted = ", ".join(str(dtype).removeprefix("torch.") for dtype in _DTYPES)
+            raise WeightsError(
+                f"{path}: tensor {name!r} is {str(tensor.dtype).removeprefix('torch.')}; "
+                f"expected one of {accepted}"
+            )
+        if not tensor.isfinite().all():
+            raise WeightsError(f"{path}: tensor {name!r} has NaN or infinite values")
+    return {name: tensor.float() for name, tensor in stored.items()}
 
 
 def save_model(

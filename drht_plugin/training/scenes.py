@@ -25,6 +25,7 @@ from torch import Tensor
 
 from drht_plugin.bridge import transfer
 from drht_plugin.errors import DependencyError, InputError, ReadError
+from drht_plugin.storage import parse_json
 from drht_plugin.virtual_camera import HdrImage
 
 _LOG_RANGE = (-14.0, 16.0)
@@ -32,6 +33,9 @@ _PACK_VERSION = "2"
 _SUFFIXES = (".exr", ".hdr")
 _PHOTOGRAPHS = (".jpg", ".jpeg", ".png")
 _PLATEAU = 0.97
+
+_MOST_INDEX_BYTES = 16 << 20
+"""Size of the largest list of scenes that is read from a pack."""
 
 _WHITE_CODE = 250
 """A photograph's pixel counts as clipped if all its channels have this 8-bit code or more."""
@@ -223,14 +227,14 @@ def _from_pack(file: Path) -> Iterator[HdrImage]:
             metadata = store.metadata() or {}
             if metadata.get("drht_pack") != _PACK_VERSION:
                 raise ReadError(f"{file}: not a pack of scenes of version {_PACK_VERSION}")
-            index = json.loads(metadata["scenes"])
+            index = parse_json(metadata["scenes"].encode(), _MOST_INDEX_BYTES)
             parts = [
                 [store.get_tensor(entry["name"] + end).numpy() for end in _tensor_suffixes(entry)]
                 for entry in index
             ]
             # Threads help because decoders release the interpreter lock.
             yield from pool.map(lambda entry, part: _unpack_scene(file, entry, part), index, parts)
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise ReadError(f"{file}: not a pack of scenes, or damaged ({error})") from error
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any
 
 from drht_plugin.errors import InputError
+from drht_plugin.storage import parse_json
 
 PROTOCOL = 1
 """Version of the protocol, sent in the first request and its reply."""
@@ -81,13 +82,9 @@ def _read_exactly(source: Read, count: int) -> bytes:
 
 def _parse(body: bytes) -> Message:
     try:
-        message = json.loads(body.decode(), parse_constant=_refuse)
-    except (ValueError, RecursionError) as error:
+        message = parse_json(body)
+    except ValueError as error:
         raise FrameError(f"a frame holds invalid JSON: {error}") from error
     if not isinstance(message, dict):
         raise FrameError(f"a frame holds a {type(message).__name__}; expected a JSON object")
     return message
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not JSON")

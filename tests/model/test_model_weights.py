@@ -197,6 +197,68 @@ def test_bad_description(copied: Path, text: str | None) -> None:
         load_model(copied)
 
 
+def test_nested_description(copied: Path) -> None:
+    """A description of 100 000 brackets is refused by name."""
+    copied.with_suffix(".json").write_text("[" * 100_000 + "]" * 100_000)
+    with pytest.raises(WeightsError, match=rf"{copied.name}.*nested too deeply"):
+        load_model(copied)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32])
+def test_values_that_are_no_numbers(copied: Path, value: float, dtype: torch.dtype) -> None:
+    """One NaN or infinity in any tensor is refused, naming the tensor."""
+    tensors = {key: tensor.to(dtype) for key, tensor in load_file(copied).items()}
+    name = sorted(tensors)[-1]
+    tensors[name].view(-1)[-1] = value
+    save_file(tensors, copied)
+    describe(copied)
+    with pytest.raises(WeightsError, match=rf"{copied.name}.*{name}.*NaN or infinite"):
+        load_model(copied)
+
+
+@pytest.mark.parametrize("dtype", [torch.int32, torch.bool, torch.float64, torch.uint8])
+def test_other_dtypes(copied: Path, dtype: torch.dtype) -> None:
+    """Tensors of another kind than floats of 16 or 32 bits are refused, naming what they are."""
+    tensors = {name: tensor.to(dtype) for name, tensor in load_file(copied).items()}
+    save_file(tensors, copied)
+    describe(copied)
+    with pytest.raises(WeightsError, match=f"is {str(dtype)[6:]}; expected one of float16"):
+        load_model(copied)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"[" * 100_000,
+        b'{"a":{"dtype":"F32","shape":[1000000000],"data_offsets":[0,4000000000]}}',
+        b'{"a":{"dtype":"F32","shape":[18446744073709551615,2],"data_offsets":[0,8]}}',
+        b'{"a":{"dtype":"F8_E4M3","shape":[8],"data_offsets":[0,8]}}',
+        b'{"a":{"dtype":"Q7","shape":[2],"data_offsets":[0,8]}}',
+        b'{"a":{"dtype":"F32","shape":[2],"data_offsets":[8,0]}}',
+    ],
+)
+def test_lying_headers(copied: Path, head: bytes) -> None:
+    """A header that claims sizes, types or places that are not there is refused by name."""
+    copied.write_bytes(len(head).to_bytes(8, "little") + head + bytes(8))
+    describe(copied)
+    with pytest.raises(WeightsError, match=copied.name):
+        load_model(copied)
+    copied.write_bytes((1 << 62).to_bytes(8, "little") + head)
+    describe(copied)
+    with pytest.raises(WeightsError, match=copied.name):
+        load_model(copied)
+
+
+def test_results_that_are_no_numbers(copied: Path) -> None:
+    """Finite weights whose products are not are an error of the model, not a picture."""
+    tensors = {name: torch.full_like(t, 60000.0) for name, t in load_file(copied).items()}
+    save_file(tensors, copied)
+    describe(copied)
+    with pytest.raises(WeightsError, match=rf"{copied.name}.*gives NaN or infinite"):
+        Runner(copied, "cpu")(picture(64, 64))
+
+
 def test_description_of_bad_bytes(copied: Path) -> None:
     """A description that is no text is refused like a missing one."""
     copied.with_suffix(".json").write_bytes(b"\xff\xfe\x80")

@@ -12,7 +12,6 @@ from dataclasses import astuple, dataclass, field
 from pathlib import Path
 
 from drht_plugin._version import __version__
-from drht_plugin.colour.cicp import Cicp
 from drht_plugin.colour.spaces import Profile, space_of
 from drht_plugin.engine.corrector import Corrector
 from drht_plugin.engine.memory import format_bytes, parse_memory
@@ -22,7 +21,14 @@ from drht_plugin.engine.progress import SURVEY_SHARE, ProgressCallback, split
 from drht_plugin.engine.source import Sink, Source
 from drht_plugin.engine.strength import Strength
 from drht_plugin.errors import DrhtWarning, InputError, ReadError
-from drht_plugin.io import PictureFile, create_hdr, create_picture, open_picture, orientation
+from drht_plugin.io import (
+    PictureFile,
+    create_hdr,
+    create_picture,
+    open_picture,
+    orientation,
+    stated_profile,
+)
 from drht_plugin.orientation import require_orientation
 from drht_plugin.resume import ResumableRows, open_resumable, source_identity
 
@@ -124,7 +130,8 @@ def correct_file(
             `wrap` is set for a picture that is stored on its side.
 
     Warns:
-        DrhtWarning: the file's profile cannot be used, so sRGB is assumed.
+        DrhtWarning: the file's profile cannot be used, so sRGB is assumed; or something had to be
+            dropped.
     """
     applied = Strength(strength, shadows, highlights)
     if hdr is not None and Path(hdr).suffix.lower() != ".exr":
@@ -133,6 +140,8 @@ def correct_file(
     seconds: dict[str, float] = {}
     first, second = split(progress, SURVEY_SHARE)
     with open_picture(source) as picture:
+        for part in picture.carrier.metadata.dropped:
+            warnings.warn(f"{picture.path}: dropped: {part}", DrhtWarning, stacklevel=2)
         transfer = transfer or picture.transfer
         spec = spec_of(picture, transfer)
         turn = require_orientation(orientation(picture.carrier.metadata), wrap=wrap)
@@ -210,7 +219,7 @@ def _profile(picture: PictureFile, spec: ImageSpec) -> Profile | None:
     """Return the file's profile or code points; warn and return None if they cannot be used."""
     metadata = picture.carrier.metadata
     try:
-        profile = metadata.icc if metadata.cicp is None else Cicp(*metadata.cicp)
+        profile = stated_profile(metadata, colours=spec.colours)
         space_of(profile, colours=spec.colours, linear=spec.linear)
     except InputError as error:
         warnings.warn(f"{picture.path}: sRGB is assumed: {error}", DrhtWarning, stacklevel=2)

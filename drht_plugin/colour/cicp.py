@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
 from drht_plugin.colour import icc
 from drht_plugin.colour.curves import SRGB_PARAMETERS, Curve, ParametricCurve, SrgbCurve
 from drht_plugin.colour.primaries import BT709, D65, Chromaticities, to_d50
@@ -41,6 +44,10 @@ _TRANSFERS: dict[int, Curve] = {
 }
 
 
+_PQ, _HLG = 16, 18
+_SAMPLES = 4096
+
+
 @dataclass(frozen=True)
 class Cicp:
     """Colour space named by code points of ITU-T H.273, as in AVIF's nclx and PNG's cICP.
@@ -68,13 +75,52 @@ class Cicp:
         """Chromaticities x, y of red, green, blue and white."""
         return _PRIMARIES[self.primaries]
 
-    def profile(self) -> bytes:
-        """Return the bytes of an ICC profile of the same space."""
+    def profile(self, colours: int = 3) -> bytes:
+        """Return the bytes of an ICC profile of the same space.
+
+        Args:
+            colours: 1 for gray or 3 for RGB.
+        """
         curve = self.curve
         values = (curve.gamma,) if isinstance(curve, ParametricCurve) else SRGB_PARAMETERS
-        return icc.matrix_profile(to_d50(self.chromaticities), icc.parametric_tag(*values))
+        tag = icc.parametric_tag(*values)
+        if colours == 1:
+            return icc.gray_profile(tag)
+        return icc.matrix_profile(to_d50(self.chromaticities), tag)
 
     @property
     def curve(self) -> Curve:
         """Transfer curve of each channel."""
         return _TRANSFERS[self.transfer]
+
+
+def profile_beyond_white(primaries: int, transfer: int) -> bytes | None:
+    """Return the bytes of an ICC profile that states PQ or HLG, for files that hold no code points.
+
+    Args:
+        primaries: ColourPrimaries of ITU-T H.273.
+        transfer: TransferCharacteristics; 16 for PQ or 18 for HLG.
+
+    Returns:
+        A profile whose white is the brightest code; None for other code points.
+    """
+    if primaries not in _PRIMARIES or transfer not in (_PQ, _HLG):
+        return None
+    codes = np.linspace(0, 1, _SAMPLES)
+    light = _pq_light(codes) if transfer == _PQ else _hlg_light(codes)
+    matrix = to_d50(_PRIMARIES[primaries])
+    return icc.matrix_profile(matrix, icc.sampled_tag(light), (primaries, transfer))
+
+
+def _pq_light(codes: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the light of PQ's codes, 1 at 10 000 cd/m² (SMPTE ST 2084)."""
+    root = codes ** (32 / 2523)
+    top = np.maximum(root - 3424 / 4096, 0)
+    light: npt.NDArray[np.float64] = (top / (2413 / 128 - 2392 / 128 * root)) ** (16384 / 2610)
+    return light
+
+
+def _hlg_light(codes: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the scene light of HLG's codes, 1 at the brightest (ITU-R BT.2100)."""
+    bright = (np.exp((codes - 0.55991073) / 0.17883277) + 0.28466892) / 12
+    return np.where(codes <= 0.5, codes**2 / 3, bright)

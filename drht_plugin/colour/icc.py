@@ -22,6 +22,9 @@ _CHANNELS = {b"RGB ": 3, b"GRAY": 1}
 _PARAMETER_COUNTS = (1, 3, 4, 5, 7)
 """How many parameters each type of parametric curve has."""
 
+_BEYOND_WHITE = (b"\x10", b"\x12")
+"""TransferCharacteristics of PQ and HLG, in a profile's tag of code points."""
+
 _LAB_SAMPLES = 4096
 _LAB_END = 216 / 24389
 
@@ -58,22 +61,39 @@ def parse(data: bytes) -> Profile:
         raise InputError(f"the profile is damaged ({error}); expected an ICC profile") from error
 
 
-def matrix_profile(matrix: Matrix, curve: bytes) -> bytes:
+def matrix_profile(
+    matrix: Matrix, curve: bytes, code_points: tuple[int, int] | None = None
+) -> bytes:
     """Write an RGB profile (version 4) of a matrix and one curve for all channels.
 
     Args:
         matrix: linear RGB to XYZ (D50), 3×3.
-        curve: a tag made by `parametric_tag`.
+        curve: a tag made by `parametric_tag` or `sampled_tag`.
+        code_points: primaries and transfer by ITU-T H.273, to be stated as well.
 
     Returns:
         The bytes of the profile.
     """
     tags = {
+        **{b"%cXYZ" % name: _xyz_tag(matrix[:, i]) for i, name in enumerate(b"rgb")},
+        **{b"%cTRC" % name: curve for name in b"rgb"},
+    }
+    if code_points:
+        tags[b"cicp"] = b"cicp" + bytes(4) + bytes((*code_points, 0, 1))
+    return _profile(b"RGB ", tags)
+
+
+def gray_profile(curve: bytes) -> bytes:
+    """Write a gray profile (version 4) of a curve's tag; returns its bytes."""
+    return _profile(b"GRAY", {b"kTRC": curve})
+
+
+def _profile(space: bytes, described: dict[bytes, bytes]) -> bytes:
+    tags = {
         b"desc": _text_tag("drht_plugin"),
         b"cprt": _text_tag("CC0"),
         b"wtpt": _xyz_tag(D50_XYZ),
-        **{b"%cXYZ" % name: _xyz_tag(matrix[:, i]) for i, name in enumerate(b"rgb")},
-        **{b"%cTRC" % name: curve for name in b"rgb"},
+        **described,
     }
     start = _HEADER + 4 + _ENTRY * len(tags)
     table, body = struct.pack(">I", len(tags)), b""
@@ -81,7 +101,7 @@ def matrix_profile(matrix: Matrix, curve: bytes) -> bytes:
         table += struct.pack(">4sII", name, start + len(body), len(tag))
         body += tag + bytes(-len(tag) % 4)
     size = start + len(body)
-    head = struct.pack(">I4xI4s4s4s", size, 0x04300000, b"mntr", b"RGB ", b"XYZ ")
+    head = struct.pack(">I4xI4s4s4s", size, 0x04300000, b"mntr", space, b"XYZ ")
     head += struct.pack(">6H4s28x", 2026, 1, 1, 0, 0, 0, b"acsp") + _xyz_tag(D50_XYZ)[8:]
     return head.ljust(_HEADER, b"\0") + table + body
 
@@ -91,6 +111,13 @@ def parametric_tag(*values: float) -> bytes:
     kind = _PARAMETER_COUNTS.index(len(values))
     numbers = [round(value * 65536) for value in values]
     return b"para" + struct.pack(f">4xHxx{len(numbers)}i", kind, *numbers)
+
+
+def sampled_tag(light: npt.NDArray[Any]) -> bytes:
+    """Return a curve's tag of the light, 0..1, of evenly spaced codes."""
+    return b"curv" + struct.pack(
+        f">4xI{len(light)}H", len(light), *np.rint(light * 65535).astype(int)
+    )
 
 
 def _xyz_tag(values: npt.NDArray[Any]) -> bytes:
@@ -110,6 +137,8 @@ def _parse(data: bytes) -> Profile:
         name = space.decode("ascii", "replace").strip()
         raise InputError(f"the profile is for {name} pictures; expected RGB or GRAY")
     tags = _read_tags(data)
+    if tags.get(b"cicp", b"")[9:10] in _BEYOND_WHITE:
+        raise InputError("the profile goes beyond white (PQ or HLG); expected one that does not")
     if space == b"GRAY":
         if b"kTRC" not in tags:
             raise InputError("the profile is for gray pictures and lacks kTRC, its curve")

@@ -25,6 +25,8 @@ _NEAR_WHITE = 0.01
 
 def _xyz(place: tuple[float, float]) -> Matrix:
     x, y = place
+    if y == 0:  # a primary without luminance, such as X itself
+        return np.array([x, 0.0, 1 - x])
     return np.array([x / y, 1.0, (1 - x - y) / y])
 
 

@@ -14,6 +14,7 @@ from drht_plugin.io._writing import (
     write_hdr,
     write_picture,
 )
+from drht_plugin.io.metadata.colour import stated_profile
 from drht_plugin.io.metadata.types import orientation
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "orientation",
     "read_picture",
     "readable_suffixes",
+    "stated_profile",
     "upright",
     "writable_suffixes",
     "write_hdr",

@@ -107,7 +107,16 @@ FORMATS = {
             whole=True,
         ),
         Format("exr", "OpenEXR", (".exr",), "oiio", _FLOATS, _ANY, "linear", lossless=True),
-        Format("hdr", "Radiance HDR", (".hdr",), "oiio", ("float32",), (3,), "linear"),
+        Format(
+            "hdr",
+            "Radiance HDR",
+            (".hdr",),
+            "oiio",
+            ("float32",),
+            (3,),
+            "linear",
+            has_orientation=True,
+        ),
         Format("pfm", "PFM", (".pfm",), "oiio", ("float32",), (1, 3), "linear", lossless=True),
         Format(
             "pnm",

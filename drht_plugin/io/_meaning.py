@@ -16,7 +16,6 @@ from drht_plugin.io._pixels import (
     Pixels,
     expand_bits,
     invert_colours,
-    multiply_colours,
     premultiply,
     unpremultiply,
 )
@@ -34,14 +33,11 @@ class Meaning:
             inverted on reading, and written as black is zero.
         premultiplied: whether colours are multiplied by alpha, where there is alpha.
         bits: significant bits of uint16 values that are stored in the high bits; 0 for all.
-        factors: what the colours are multiplied by, one factor a channel; None for nothing. It is
-            Radiance's EXPOSURE and COLORCORR.
     """
 
     white_is_zero: bool = False
     premultiplied: bool = False
     bits: int = 0
-    factors: tuple[float, ...] | None = None
 
     @property
     def plain(self) -> bool:
@@ -68,17 +64,13 @@ class Meaning:
             rows = unpremultiply(rows)
         if self.white_is_zero:
             rows = invert_colours(rows, alpha=alpha)
-        if self.factors:
-            rows = multiply_colours(rows, [1 / factor for factor in self.factors])
         return rows
 
     def encode(self, rows: Pixels) -> Pixels:
-        """Turn pixels, R×W×C, into values to be stored: premultiplied and multiplied again.
+        """Turn pixels, R×W×C, into values to be stored: premultiplied again.
 
         Floats stay float32. White stays the largest value, and bits are the codec's affair.
         """
-        if self.factors:
-            rows = multiply_colours(rows, self.factors)
         return premultiply(rows) if self.premultiplied and rows.shape[2] in _ALPHA else rows
 
 

@@ -1,6 +1,5 @@
 """Convert pixels between files and arrays: alpha, half floats, bit depths, orientation."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -75,12 +74,6 @@ def invert_colours(pixels: Pixels, *, alpha: bool) -> Pixels:
     if alpha:
         inverted[..., -1] = pixels[..., -1]
     return inverted
-
-
-def multiply_colours(pixels: Pixels, factors: Sequence[float]) -> Pixels:
-    """Multiply float32 colours, H×W×3, by a factor for each channel, rounded once."""
-    scaled = pixels * np.array(factors, np.float64)
-    return scaled.astype(np.float32)
 
 
 def as_half(pixels: Pixels) -> Pixels:

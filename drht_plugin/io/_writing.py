@@ -22,8 +22,9 @@ from drht_plugin.io._formats import (
 from drht_plugin.io._picture import Picture, PictureLike, backend_of, name_of
 from drht_plugin.io._pixels import Pixels, turn_upright
 from drht_plugin.io._rows import Shape, WholeWriter, Writer
-from drht_plugin.io.metadata import ifd
-from drht_plugin.io.metadata.types import Metadata, orientation
+from drht_plugin.io.metadata.colour import with_profile
+from drht_plugin.io.metadata.types import orientation
+from drht_plugin.io.metadata.types import turn_upright as upright
 from drht_plugin.storage import replacing
 
 _HDR_NOTE = "Scene-linear radiance; 1.0 is the clip point of the input picture."
@@ -70,11 +71,11 @@ def create_picture(
     carrier = like.carrier
     turn = orientation(carrier.metadata)
     turns = turn != 1 and not row.has_orientation
-    if row.name != "png" or carrier.format != "png":  # from PNG to PNG, code points are kept
-        carrier = replace(carrier, metadata=_with_profile(carrier.metadata))
-    if carrier.metadata.exif and turns:
-        exif = ifd.reset_orientation(carrier.metadata.exif)
-        carrier = replace(carrier, metadata=replace(carrier.metadata, exif=exif))
+    if row.name != "png" or carrier.format != "png":  # from PNG to PNG, its chunks are kept
+        colours = 3 if like.shape[2] > 2 else 1
+        carrier = replace(carrier, metadata=with_profile(carrier.metadata, colours=colours))
+    if turns:
+        carrier = replace(carrier, metadata=upright(carrier.metadata))
 
     def start_writer(temporary: Path) -> Writer:
         backend = backend_of(row)
@@ -102,19 +103,6 @@ def create_picture(
         sink = PictureSink(path, target, like.shape, like.dtype)
         yield sink
         sink.require_all()
-
-
-def _with_profile(metadata: Metadata) -> Metadata:
-    """Replace code points by a profile, as most formats cannot hold code points."""
-    if metadata.cicp is None:
-        return metadata
-    from drht_plugin.colour.cicp import Cicp
-
-    try:
-        space = Cicp(*metadata.cicp)
-    except InputError:
-        return metadata
-    return replace(metadata, icc=space.profile())
 
 
 class PictureSink:
@@ -252,9 +240,9 @@ def create_hdr(path: str | PathLike[str], height: int, width: int) -> Iterator[P
         raise InputError(f"radiance has {height}×{width} pixels; at least 1×1 is accepted")
 
     def start_writer(temporary: Path) -> Writer:
-        from drht_plugin.io import _oiio
+        from drht_plugin.io import _oiio_linear
 
-        return _oiio.hdr_writer(temporary, height, width, _HDR_NOTE)
+        return _oiio_linear.hdr_writer(temporary, height, width, _HDR_NOTE)
 
     with _replacing_file(path, start_writer) as target:
         sink = _HdrSink(path, target, (height, width, 3), np.dtype(np.float32))

@@ -404,6 +404,20 @@ def density(fields: Fields) -> tuple[float, float] | None:
     return (across, down) if across > 0 and down > 0 else None
 
 
+def aspect(fields: Fields) -> tuple[float, float] | None:
+    """Return the pixels across and down on a length without a unit; None for square pixels."""
+    unit = fields[_RESOLUTION_UNIT].integers() if _RESOLUTION_UNIT in fields else ()
+    if unit[:1] != (1,) or _X_RESOLUTION not in fields or _Y_RESOLUTION not in fields:
+        return None
+    across, down = fields[_X_RESOLUTION].ratio(), fields[_Y_RESOLUTION].ratio()
+    return (across, down) if across > 0 and down > 0 and across != down else None
+
+
+def aspect_fields(pair: tuple[float, float]) -> dict[int, Field]:
+    """Return the fields of a main directory for pixels that are not square; see `aspect`."""
+    return density_fields(pair) | {_RESOLUTION_UNIT: short_field(1)}
+
+
 def density_fields(pixels_per_inch: tuple[float, float]) -> dict[int, Field]:
     """Return the fields of a main directory for a density across and down."""
 

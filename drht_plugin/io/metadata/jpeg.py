@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from drht_plugin.io.metadata.ifd import Buffer
-from drht_plugin.io.metadata.types import Metadata
+from drht_plugin.io.metadata.types import Metadata, whole_ratio
 
 _EXIF = b"Exif\0\0"
 _XMP = b"http://ns.adobe.com/xap/1.0/\0"
@@ -66,19 +66,19 @@ def parse(buffer: Buffer) -> tuple[Metadata, JpegCoding]:
         buffer: the file's bytes.
     """
     found: dict[str, bytes] = {}
-    profile: dict[int, bytes] = {}
-    density = None
+    profile: list[bytes] = []
+    density = aspect = None
     private = []
     coding: dict[str, int] = {}
     for marker, _, data in _segments(buffer):
         if marker == _APP0 and data[:5] == b"JFIF\0":
-            density = _density(data)
+            density, aspect = _density(data)
         elif marker == _APP1 and data.startswith(_EXIF):
             found.setdefault("exif", data[len(_EXIF) :])
         elif marker == _APP1 and data.startswith(_XMP):
             found.setdefault("xmp", data[len(_XMP) :])
         elif marker == _APP2 and data.startswith(_ICC):
-            profile[data[len(_ICC)]] = data[len(_ICC) + 2 :]
+            profile.append(data[len(_ICC) :])
         elif marker == _APP13 and data.startswith(_PHOTOSHOP):
             found["photoshop"] = found.get("photoshop", b"") + data[len(_PHOTOSHOP) :]
         elif marker == _COMMENT or (marker == _APP1 and data.startswith(_LONG_XMP)):
@@ -88,7 +88,8 @@ def parse(buffer: Buffer) -> tuple[Metadata, JpegCoding]:
         elif marker in _FRAMES:
             coding["halved"] = len(data) > 7 and data[5] == 3 and data[7] == 0x22
             coding["progressive"] = marker == 0xC2
-    icc = b"".join(profile[number] for number in sorted(profile)) or None
+    icc = _joined(profile)
+    bad = ("a part of an ICC profile, whose other parts are missing",)
     return (
         Metadata(
             icc=icc,
@@ -96,6 +97,8 @@ def parse(buffer: Buffer) -> tuple[Metadata, JpegCoding]:
             xmp=found.get("xmp"),
             photoshop=found.get("photoshop"),
             density=density,
+            aspect=aspect,
+            dropped=bad if profile and icc is None else (),
             private=tuple(private),
         ),
         JpegCoding(
@@ -106,10 +109,32 @@ def parse(buffer: Buffer) -> tuple[Metadata, JpegCoding]:
     )
 
 
-def _density(jfif: bytes) -> tuple[float, float] | None:
+def _joined(pieces: list[bytes]) -> bytes | None:
+    """Join the pieces of a profile, each with its number and their count before it.
+
+    Returns:
+        None unless each piece is there once.
+    """
+    numbered = {piece[0]: piece[2:] for piece in pieces if len(piece) > 2}
+    counts = {piece[1] for piece in pieces if len(piece) > 2}
+    whole = len(numbered) == len(pieces) and counts == {len(pieces)}
+    if not whole or set(numbered) != set(range(1, len(pieces) + 1)):
+        return None
+    return b"".join(numbered[number] for number in sorted(numbered))
+
+
+_Pair = tuple[float, float]
+
+
+def _density(jfif: bytes) -> tuple[_Pair | None, _Pair | None]:
+    """Return the density in pixels per inch, or else the ratio of a pixel that is not square."""
     unit, across, down = struct.unpack_from(">BHH", jfif.ljust(12, b"\0"), 7)
     scale = {1: 1.0, 2: 2.54}.get(unit)
-    return (across * scale, down * scale) if scale and across and down else None
+    if not across or not down:
+        return None, None
+    if scale:
+        return (across * scale, down * scale), None
+    return None, (float(across), float(down)) if unit == 0 and across != down else None
 
 
 def _quality(tables: bytes) -> dict[str, int]:
@@ -136,8 +161,8 @@ def _segment(marker: int, data: bytes) -> bytes:
     return struct.pack(">BBH", 0xFF, marker, len(data) + 2) + data
 
 
-def _jfif(density: tuple[float, float] | None) -> bytes:
-    unit, across, down = 0, 1, 1
+def _jfif(density: _Pair | None, aspect: _Pair | None) -> bytes:
+    unit, (across, down) = 0, whole_ratio(aspect, 0xFFFF) if aspect else (1, 1)
     if density:
         # JFIF stores whole numbers: take the unit that needs no rounding, inches if both do.
         inch = [round(value) for value in density]
@@ -178,7 +203,7 @@ def embed(encoded: bytes, metadata: Metadata, *, same_format: bool) -> list[byte
     Returns:
         The new bytes, in parts.
     """
-    parts = [encoded[:2], _segment(_APP0, _jfif(metadata.density))]
+    parts = [encoded[:2], _segment(_APP0, _jfif(metadata.density, metadata.aspect))]
     for _, head, data in _blocks(metadata):
         parts.append(_segment(_APP1, head + data))
     if same_format:

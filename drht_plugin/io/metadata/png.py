@@ -5,10 +5,13 @@ import zlib
 from collections.abc import Iterator
 
 from drht_plugin.io.metadata.ifd import Buffer
-from drht_plugin.io.metadata.types import Metadata
+from drht_plugin.io.metadata.types import Chromaticities, Metadata, whole_ratio
 
 _XMP = b"XML:com.adobe.xmp\0"
 _INCH = 0.0254
+# Values of gAMA: what files in sRGB state for software that knows no better, and what is possible.
+_SRGB_GAMMA, _TOLERANCE, _LEAST_GAMMA, _MOST_GAMMA = 45455, 500, 10_000, 1_000_000
+_MOST_PIXELS = (1 << 31) - 1
 _TEXTS = (b"iTXt", b"zTXt", b"tEXt")  # libvips writes XMP as zTXt
 # Chunks that are valid for any colour type.
 _KEPT = {*_TEXTS, b"tIME", b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI"}
@@ -29,7 +32,8 @@ def parse(buffer: Buffer) -> tuple[Metadata, bool]:
     Args:
         buffer: the file's bytes.
     """
-    icc = exif = xmp = density = cicp = None
+    icc = exif = xmp = density = cicp = aspect = None
+    stated: dict[bytes, bytes] = {}
     private = []
     animated = False
     for kind, data in _chunks(buffer):
@@ -42,16 +46,53 @@ def parse(buffer: Buffer) -> tuple[Metadata, bool]:
             exif = data.removeprefix(b"Exif\0\0")
         elif kind in _TEXTS and data.startswith(_XMP):
             xmp = _text(kind, data[len(_XMP) :])
-        elif kind == b"pHYs" and len(data) == 9 and data[8] == 1:
-            across, down = struct.unpack(">II", data[:8])
-            density = (across * _INCH, down * _INCH) if across and down else None
+        elif kind == b"pHYs" and len(data) == 9:
+            across, down, unit = struct.unpack(">IIB", data)
+            if across and down and unit == 1:
+                density = (across * _INCH, down * _INCH)
+            elif across and down and across != down:
+                aspect = (float(across), float(down))
         elif kind == b"acTL":
             animated = True
         elif kind in _KEPT:
             if kind == b"cICP" and len(data) == 4:
                 cicp = (data[0], data[1])
+            stated.setdefault(kind, data)
             private.append(_chunk(kind, data))
-    return Metadata(icc, exif, xmp, None, density, cicp, tuple(private)), animated
+    named = icc is not None or cicp is not None or b"sRGB" in stated
+    return (
+        Metadata(
+            icc,
+            exif,
+            xmp,
+            None,
+            density,
+            cicp,
+            aspect=aspect,
+            chromaticities=None if named else _chromaticities(stated.get(b"cHRM", b"")),
+            gamma=None if named else _gamma(stated.get(b"gAMA", b"")),
+            private=tuple(private),
+        ),
+        animated,
+    )
+
+
+def _chromaticities(data: bytes) -> Chromaticities | None:
+    """Return the primaries and white of a cHRM chunk, which starts with white."""
+    if len(data) != 32:
+        return None
+    values = [value / 100_000 for value in struct.unpack(">8I", data)]
+    white, *colours = zip(values[::2], values[1::2], strict=True)
+    return (*colours, white) if min(y for _, y in (*colours, white)) > 0 else None
+
+
+def _gamma(data: bytes) -> float | None:
+    """Return the exponent from codes to light of a gAMA chunk; None for sRGB's curve."""
+    if len(data) != 4:
+        return None
+    (stored,) = struct.unpack(">I", data)
+    plausible = _LEAST_GAMMA <= stored <= _MOST_GAMMA and abs(stored - _SRGB_GAMMA) > _TOLERANCE
+    return 100_000 / stored if plausible else None
 
 
 def _text(kind: bytes, data: bytes) -> bytes | None:
@@ -86,9 +127,14 @@ def embed(encoded: bytes, metadata: Metadata, *, same_format: bool) -> list[byte
         parts.append(_chunk(b"iCCP", b"icc\0\0" + zlib.compress(metadata.icc)))
     if same_format:
         parts.extend(metadata.private)
+    elif metadata.cicp:
+        parts.append(_chunk(b"cICP", bytes((*metadata.cicp, 0, 1))))
     if metadata.density:
         across, down = (round(value / _INCH) for value in metadata.density)
         parts.append(_chunk(b"pHYs", struct.pack(">IIB", across, down, 1)))
+    elif metadata.aspect:
+        across, down = whole_ratio(metadata.aspect, _MOST_PIXELS)
+        parts.append(_chunk(b"pHYs", struct.pack(">IIB", across, down, 0)))
     if metadata.exif:
         parts.append(_chunk(b"eXIf", metadata.exif))
     if metadata.xmp:

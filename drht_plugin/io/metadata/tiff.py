@@ -154,7 +154,7 @@ def _metadata(tree: ifd.Tree) -> Metadata:
     icc, xmp, photoshop = blob(ifd.ICC), blob(ifd.XMP), blob(ifd.PHOTOSHOP)
     described = {tag: value for tag, value in main.items() if _portable(tag, value)}
     exif = ifd.exif_block(replace(tree, main=described))
-    return Metadata(icc, exif, xmp, photoshop, ifd.density(described))
+    return Metadata(icc, exif, xmp, photoshop, ifd.density(described), aspect=ifd.aspect(described))
 
 
 def metadata_tree(metadata: Metadata, coding: TiffCoding | None) -> ifd.Tree:
@@ -168,6 +168,8 @@ def metadata_tree(metadata: Metadata, coding: TiffCoding | None) -> ifd.Tree:
     main = ifd.descriptive_fields(tree.main)
     if metadata.density and ifd.density(main) is None:
         main.update(ifd.density_fields(metadata.density))
+    elif metadata.aspect and ifd.aspect(main) is None:
+        main.update(ifd.aspect_fields(metadata.aspect))
     if coding:
         main.update(coding.fields)
     for tag, kind, data in (

@@ -1,8 +1,13 @@
 """Metadata in the same form for every format."""
 
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 
 from drht_plugin.io.metadata import ifd
+from drht_plugin.orientation import transposes
+
+Chromaticities = tuple[tuple[float, float], ...]
+"""x and y of red, green, blue and white."""
 
 
 @dataclass(frozen=True)
@@ -17,6 +22,15 @@ class Metadata:
         density: pixels per inch across and down.
         cicp: colour primaries and transfer by code points of ITU-T H.273; None where a profile
             takes precedence.
+        aspect: pixels across and down on a length that is not known, so that only their ratio
+            counts: how many times as high as wide a pixel is. None where they are square, or
+            where `density` is known.
+        turned: orientation that the format itself states, 1 to 8; EXIF's counts where it is 1.
+        chromaticities: of red, green, blue and white, where neither a profile nor code points
+            state the colours.
+        gamma: exponent from codes to light, where neither a profile nor code points state it.
+        factors: what red, green and blue are multiplied by, as an exposure; None for nothing.
+        dropped: what had to be left out, in words for the user, such as "half an ICC profile".
         private: parts that only the source's format has, encoded by its module.
     """
 
@@ -26,6 +40,12 @@ class Metadata:
     photoshop: bytes | None = None
     density: tuple[float, float] | None = None
     cicp: tuple[int, int] | None = None
+    aspect: tuple[float, float] | None = None
+    turned: int = 1
+    chromaticities: Chromaticities | None = None
+    gamma: float | None = None
+    factors: tuple[float, float, float] | None = None
+    dropped: tuple[str, ...] = ()
     private: tuple[bytes, ...] = ()
 
 
@@ -62,8 +82,35 @@ def sanitise(metadata: Metadata) -> Metadata:
 
 
 def orientation(metadata: Metadata) -> int:
-    """Return the EXIF orientation, 1 to 8; 1 where there is none."""
+    """Return the orientation of the stored pixels, 1 to 8; 1 where none is stated."""
+    if metadata.turned != 1:
+        return metadata.turned
     return ifd.orientation(metadata.exif) if metadata.exif else 1
+
+
+def turn_upright(metadata: Metadata) -> Metadata:
+    """Return the metadata of a picture whose pixels have been turned upright."""
+    turn, exif = orientation(metadata), metadata.exif
+    density, aspect = metadata.density, metadata.aspect
+    if transposes(turn):
+        density, aspect = (pair and (pair[1], pair[0]) for pair in (density, aspect))
+    if exif:
+        exif = ifd.reset_orientation(exif)
+        if density != metadata.density and density and exif_density(exif):
+            exif = ifd.exif_block(ifd.parse(exif).with_main(ifd.density_fields(density)))
+    return replace(metadata, exif=exif, turned=1, density=density, aspect=aspect)
+
+
+def whole_ratio(pair: tuple[float, float], most: int) -> tuple[int, int]:
+    """Return two whole numbers up to `most` of the ratio of a pair; the pair itself if it is."""
+    if all(value == int(value) and 0 < value <= most for value in pair):
+        return int(pair[0]), int(pair[1])
+    ratio = Fraction(pair[0] / pair[1])
+    if ratio > 1:
+        down, across = (1 / ratio).limit_denominator(most).as_integer_ratio()
+    else:
+        across, down = ratio.limit_denominator(most).as_integer_ratio()
+    return max(across, 1), max(down, 1)
 
 
 def exif_density(exif: bytes | None) -> tuple[float, float] | None:

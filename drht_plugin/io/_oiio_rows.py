@@ -1,0 +1,199 @@
+"""Rows of pixels in and out of files by OpenImageIO, and its descriptions of files.
+
+OpenImageIO does not notice a disk that fills up while a file is closed (measured for each of these
+formats). So every file is read back after it is written.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import OpenImageIO as oiio
+
+from drht_plugin.errors import first_line
+from drht_plugin.io._errors import CodecError, UnsupportedError
+from drht_plugin.io._pixels import Pixels
+from drht_plugin.io._rows import BlockReader, BlockWriter, Shape, Writer
+
+OIIO_NAMES = {"uint8": "uint8", "uint16": "uint16", "float16": "half", "float32": "float"}
+"""OpenImageIO's names of pixel types."""
+
+_DTYPES = {name: dtype for dtype, name in OIIO_NAMES.items()}
+_EXR_CHANNELS = (("Y",), ("Y", "A"), ("R", "G", "B"), ("R", "G", "B", "A"))
+_READ_ROWS = 32
+_WRITE_ROWS = 256  # a multiple of the rows that any of the codecs groups
+
+
+class OiioReader(BlockReader):
+    """Reader of rows by OpenImageIO, as they are stored; see `_rows.Reader`."""
+
+    def __init__(
+        self, path: Path, name: str, dtype: str | None = None, *, white_is_zero: bool = False
+    ) -> None:
+        self._source = open_file(path)
+        try:
+            self.spec = spec = self._source.spec()
+            dtype = dtype or _DTYPES.get(str(spec.format), str(spec.format))
+            _require_supported(self._source, name, dtype)
+        except BaseException:
+            self._source.close()
+            raise
+        self._type = OIIO_NAMES[dtype]
+        # OpenImageIO inverts TIFF's white-is-zero in 8 bits only, and alpha with it.
+        self._inverted = white_is_zero and dtype == "uint8"
+        rows = spec.tile_height or spec.getattribute("tiff:RowsPerStrip") or _READ_ROWS
+        shape = (spec.height, spec.width, spec.nchannels)
+        super().__init__(shape, np.dtype(dtype), rows, self._decode_rows)
+
+    def _decode_rows(self, top: int, bottom: int) -> Pixels:
+        spec, source = self.spec, self._source
+        top, bottom = spec.y + top, spec.y + bottom
+        if spec.tile_width:
+            right = spec.x + spec.width
+            pixels = source.read_tiles(
+                0, 0, spec.x, right, top, bottom, 0, 1, 0, spec.nchannels, self._type
+            )
+        else:
+            pixels = source.read_scanlines(0, 0, top, bottom, 0, 0, spec.nchannels, self._type)
+        if pixels is None or source.has_error:
+            raise CodecError(first_line(source.geterror()))
+        pixels = pixels.reshape(bottom - top, *self.shape[1:])
+        return ~pixels if self._inverted else pixels
+
+    def close(self) -> None:
+        """Close the file."""
+        self._source.close()
+
+
+def open_file(path: Path) -> Any:
+    config = oiio.ImageSpec()
+    config.attribute("oiio:UnassociatedAlpha", 1)  # do not premultiply on reading
+    source = oiio.ImageInput.open(str(path), config)
+    if source is None:
+        raise CodecError(first_line(oiio.geterror()))
+    return source
+
+
+def _require_supported(source: Any, name: str, dtype: str) -> None:
+    spec = source.spec()
+    names = tuple(spec.channelnames)
+    if spec.deep:
+        raise UnsupportedError("is a deep picture, which is not read")
+    if name == "exr" and names not in _EXR_CHANNELS:
+        raise UnsupportedError(f"has the channels {', '.join(names)}; only Y, RGB and A are read")
+    if spec.nchannels > 4:
+        raise UnsupportedError(f"has {spec.nchannels} channels; at most 4 are read")
+    stored = {_DTYPES.get(str(kind), str(kind)) for kind in spec.channelformats} or {dtype}
+    for kind in (dtype, *stored):
+        if kind not in OIIO_NAMES:
+            raise UnsupportedError(f"has {kind} samples, which are not read")
+    if name != "tiff" and source.seek_subimage(1, 0):
+        raise UnsupportedError("has several parts or pages; only single pictures are read")
+    source.seek_subimage(0, 0)
+
+
+def spec_for(shape: Shape, dtype: np.dtype[Any]) -> Any:
+    height, width, channels = shape
+    spec = oiio.ImageSpec(width, height, channels, OIIO_NAMES[dtype.name])
+    if channels == 2:  # OpenImageIO would name them R and G
+        spec.channelnames = ("Y", "A")
+        spec.alpha_channel = 1
+    return spec
+
+
+def create_file(path: Path, spec: Any) -> Any:
+    target: Any = oiio.ImageOutput.create(str(path))
+    if target is None:
+        raise CodecError(first_line(oiio.geterror()))
+    if not target.open(str(path), spec):
+        raise CodecError(first_line(target.geterror()))
+    return target
+
+
+class ConvertingWriter:
+    """Writer that converts rows before another writer stores them."""
+
+    def __init__(self, target: Writer, convert: Callable[[Pixels], Pixels]) -> None:
+        self._target, self._convert = target, convert
+        self.finish, self.close = target.finish, target.close
+
+    def write(self, rows: Pixels) -> None:
+        """Convert and write the next rows."""
+        self._target.write(self._convert(rows))
+
+
+class OiioWriter(BlockWriter):
+    """Writer of rows by OpenImageIO; see `_rows.Writer`.
+
+    Args:
+        path: of the new file.
+        spec: OpenImageIO's description of it.
+        dtype: of the rows.
+        embed: adds metadata to the file once its pixels are stored.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        spec: Any,
+        dtype: np.dtype[Any],
+        embed: Callable[[], None] | None = None,
+    ) -> None:
+        self._path, self._spec, self._embed = path, spec, embed
+        shape = (spec.height, spec.width, spec.nchannels)
+        super().__init__(shape, dtype, spec.tile_height or _WRITE_ROWS, self._store)
+        self._target = create_file(path, spec)
+
+    def _store(self, top: int, rows: Pixels) -> None:
+        spec = self._spec
+        top += spec.y
+        if spec.tile_width:
+            right = spec.x + spec.width
+            succeeded = self._target.write_tiles(spec.x, right, top, top + len(rows), 0, 1, rows)
+        else:
+            succeeded = self._target.write_scanlines(top, top + len(rows), 0, rows)
+        if not succeeded:
+            raise CodecError(first_line(self._target.geterror()))
+
+    def finish(self) -> None:
+        """Close the file, embed its metadata and read it back.
+
+        Raises:
+            CodecError: the file is not complete.
+            OSError: the metadata cannot be written.
+            ValueError: the metadata does not fit.
+        """
+        target, self._target = self._target, None
+        if not target.close():
+            raise CodecError(first_line(target.geterror()))
+        if self._embed is not None:
+            self._embed()
+        verify(self._path)
+
+    def close(self) -> None:
+        """Close an unfinished file."""
+        target, self._target = self._target, None
+        if target is not None:
+            target.close()
+
+
+def verify(path: Path) -> None:
+    """Decode a file that was just written, in bands to save memory."""
+    source = open_file(path)
+    try:
+        spec = source.spec()
+        step = spec.tile_height or _WRITE_ROWS
+        for top in range(spec.y, spec.y + spec.height, step):
+            bottom = min(top + step, spec.y + spec.height)
+            if spec.tile_width:
+                right = spec.x + spec.width
+                band = source.read_tiles(
+                    0, 0, spec.x, right, top, bottom, 0, 1, 0, spec.nchannels, spec.format
+                )
+            else:
+                band = source.read_scanlines(0, 0, top, bottom, 0, 0, spec.nchannels, spec.format)
+            if band is None:
+                raise CodecError(f"not stored completely ({first_line(source.geterror())})")
+    finally:
+        source.close()

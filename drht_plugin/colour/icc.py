@@ -18,6 +18,7 @@ from drht_plugin.errors import InputError
 
 _HEADER, _ENTRY = 128, 12
 _MAX_TAGS = 1000
+_MAX_SAMPLES = 1 << 16
 _CHANNELS = {b"RGB ": 3, b"GRAY": 1}
 _PARAMETER_COUNTS = (1, 3, 4, 5, 7)
 """How many parameters each type of parametric curve has."""
@@ -156,28 +157,29 @@ def _parse(data: bytes) -> Profile:
     return Profile(3, tuple(_read_curve(tags[name]) for name in names[3:]), matrix)
 
 
-def _read_tags(data: bytes) -> dict[bytes, bytes]:
+def _read_tags(data: bytes) -> dict[bytes, memoryview]:
+    """Return the tags as views, since any number of them may lie at the same place."""
     (count,) = struct.unpack_from(">I", data, _HEADER)
     if count > _MAX_TAGS:
         raise InputError(f"the profile is damaged: it claims {count} tags")
-    tags = {}
+    tags, view = {}, memoryview(data)
     for index in range(count):
         entry = struct.unpack_from(">4sII", data, _HEADER + 4 + _ENTRY * index)
         name, start, size = entry
         if start + size > len(data):
             raise InputError("the profile is cut short")
-        tags[name] = data[start : start + size]
+        tags[name] = view[start : start + size]
     return tags
 
 
-def _read_xyz(tag: bytes) -> Matrix:
-    if tag[:4] != b"XYZ ":
+def _read_xyz(tag: memoryview) -> Matrix:
+    if bytes(tag[:4]) != b"XYZ ":
         raise InputError("the profile is damaged: a primary is not an XYZ tag")
     return np.array(struct.unpack_from(">3i", tag, 8)) / 65536
 
 
-def _read_curve(tag: bytes) -> Curve:
-    kind = tag[:4]
+def _read_curve(tag: memoryview) -> Curve:
+    kind = bytes(tag[:4])
     if kind == b"para":
         return _read_parametric(tag)
     if kind != b"curv":
@@ -185,6 +187,8 @@ def _read_curve(tag: bytes) -> Curve:
     (count,) = struct.unpack_from(">I", tag, 8)
     if count == 0:
         return ParametricCurve(1.0)
+    if count > _MAX_SAMPLES:
+        raise InputError(f"the profile is damaged: a curve has {count} samples")
     values = struct.unpack_from(f">{count}H", tag, 12)
     if count == 1:
         return ParametricCurve(_require_exponent(values[0] / 256))
@@ -195,7 +199,7 @@ def _read_curve(tag: bytes) -> Curve:
     return SampledCurve(tuple(samples.tolist()))
 
 
-def _read_parametric(tag: bytes) -> Curve:
+def _read_parametric(tag: memoryview) -> Curve:
     (kind,) = struct.unpack_from(">H", tag, 8)
     given = [v / 65536 for v in struct.unpack_from(f">{_PARAMETER_COUNTS[kind]}i", tag, 12)]
     gamma = _require_exponent(given[0])

@@ -98,7 +98,12 @@ def find_pixels(buffer: ifd.Buffer, dtype: str) -> PixelBlocks | None:
     rows_of_blocks = -(-height // block[0])
     if len(offsets) != rows_of_blocks * found.across:
         return None
-    size = np.full(len(offsets), block[0] * block[1] * channels * stored.itemsize, np.uint64)
+    block_bytes = block[0] * block[1] * channels * stored.itemsize
+    if block_bytes > len(buffer) or int(offsets.max()) > len(buffer):
+        raise CodecError(
+            f"a block of pixels should have {block_bytes} bytes; the file has {len(buffer)}"
+        )
+    size = np.full(len(offsets), block_bytes, np.uint64)
     if not tiled:
         size[-1:] -= np.uint64(
             (rows_of_blocks * block[0] - height) * width * channels * stored.itemsize

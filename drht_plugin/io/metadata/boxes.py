@@ -3,6 +3,7 @@
 import struct
 from collections.abc import Iterator
 
+from drht_plugin.io.metadata.bounds import bounded
 from drht_plugin.io.metadata.ifd import Buffer
 from drht_plugin.io.metadata.types import Metadata, exif_with_density
 
@@ -12,7 +13,15 @@ _JXL_HEAD = b"\0\0\0\x0cJXL \r\n\x87\n\0\0\0\x14ftypjxl \0\0\0\0jxl "
 
 
 def boxes(buffer: Buffer) -> Iterator[tuple[int, bytes, int, int]]:
-    """Yield each box: its offset, its type, and where its content starts and ends (bytes)."""
+    """Yield each box: its offset, its type, and where its content starts and ends (bytes).
+
+    Raises:
+        ValueError: there are absurdly many.
+    """
+    return bounded(_boxes(buffer), len(buffer), "boxes")
+
+
+def _boxes(buffer: Buffer) -> Iterator[tuple[int, bytes, int, int]]:
     at = 0
     while at + 8 <= len(buffer):
         size, kind = struct.unpack(">I4s", buffer[at : at + 8])

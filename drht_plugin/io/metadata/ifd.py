@@ -14,6 +14,8 @@ from typing import Any, Literal, Protocol, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from drht_plugin.io.metadata.bounds import Allowance
+
 Order = Literal["<", ">"]
 
 EXIF_POINTER, GPS_POINTER, INTEROP_POINTER = 0x8769, 0x8825, 0xA005
@@ -29,6 +31,9 @@ _STORAGE_TAGS = frozenset({
     338, 339, 340, 341, 342, 347, 512, 513, 514, 515, 517, 518, 519, 520, 521, 529, 530, 531, 532,
 })
 # fmt: on
+
+_MOST_FIELDS = 1 << 18
+"""Fields that all directories of a file may have together."""
 
 # By field type: size of the words that are byte-swapped, and of one value.
 _WORD = {1: 1, 2: 1, 3: 2, 4: 4, 5: 4, 6: 1, 7: 1, 8: 2, 9: 4, 10: 4, 11: 4, 12: 8, 13: 4}
@@ -154,35 +159,61 @@ def _swap_bytes(data: bytes, kind: int, order: Order) -> bytes:
     return np.frombuffer(data, f"u{size}").byteswap().tobytes()
 
 
-def _read_directory(buffer: Buffer, at: int, header: _Header) -> tuple[dict[int, Field], int]:
-    """Read the directory at an offset; return its fields and the offset of the next one."""
+class _Bounds:
+    """What reading the directories of one buffer may still take, as none should overlap.
+
+    Attributes:
+        tables: bytes of the directories themselves.
+        values: bytes of values outside of them.
+        fields: number of fields.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.tables, self.values, self.fields = Allowance(size), Allowance(size), _MOST_FIELDS
+
+
+def _read_directory(
+    buffer: Buffer, at: int, header: _Header, bounds: _Bounds | None = None
+) -> tuple[dict[int, Field], int]:
+    """Read the directory at an offset; return its fields and the offset of the next one.
+
+    Fields that lie outside the file, or over what was read before, are left out.
+    """
+    bounds = bounds or _Bounds(len(buffer))
     wide, narrow = (8, 8) if header.big else (4, 2)
-    entry = 20 if header.big else 12
+    entry = struct.Struct(header.order + ("HHQ8s" if header.big else "HHI4s"))
     count = header.number(buffer, at, narrow)
     start = at + narrow
-    if start + count * entry > len(buffer):
+    end = start + count * entry.size
+    if end > len(buffer):
         raise ValueError("a directory lies outside the file")
+    bounds.fields -= count
+    if bounds.fields < 0 or not bounds.tables.take(end - start):
+        raise ValueError("its directories have too many fields, or lie over one another")
     fields = {}
-    for position in range(start, start + count * entry, entry):
-        tag, kind = header.number(buffer, position, 2), header.number(buffer, position + 2, 2)
-        values = header.number(buffer, position + 4, wide)
+    for tag, kind, values, content in entry.iter_unpack(buffer[start:end]):
         size = values * _VALUE.get(kind, 0)
-        inline = position + 4 + wide
-        source = inline if size <= wide else header.number(buffer, inline, wide)
-        if size and source + size <= len(buffer):
-            data = bytes(buffer[source : source + size])
-            fields[tag] = Field(kind, values, _swap_bytes(data, kind, header.order))
-    end = start + count * entry
+        if size <= wide:
+            data = content[:size]
+        else:
+            source = int.from_bytes(content, "little" if header.order == "<" else "big")
+            if source + size > len(buffer) or not bounds.values.take(size):
+                continue
+            data = buffer[source : source + size]
+        if len(data) == size and size:
+            fields[tag] = Field(kind, values, _swap_bytes(bytes(data), kind, header.order))
     # Truncated EXIF blocks lack the link to the next directory.
     return fields, header.number(buffer, end, wide) if end + wide <= len(buffer) else 0
 
 
-def _read_branch(buffer: Buffer, parent: Fields, pointer: int, header: _Header) -> dict[int, Field]:
+def _read_branch(
+    buffer: Buffer, parent: Fields, pointer: int, header: _Header, bounds: _Bounds
+) -> dict[int, Field]:
     offsets = parent[pointer].integers() if pointer in parent else ()
     if not offsets:
         return {}
     try:
-        return _read_directory(buffer, offsets[0], header)[0]
+        return _read_directory(buffer, offsets[0], header, bounds)[0]
     except ValueError:
         return {}
 
@@ -200,11 +231,11 @@ def parse(buffer: Buffer) -> Tree:
     Raises:
         ValueError: the structure is damaged.
     """
-    header = _read_header(buffer)
-    main, _ = _read_directory(buffer, header.first, header)
-    exif = _read_branch(buffer, main, EXIF_POINTER, header)
-    gps = _read_branch(buffer, main, GPS_POINTER, header)
-    interop = _read_branch(buffer, exif, INTEROP_POINTER, header)
+    header, bounds = _read_header(buffer), _Bounds(len(buffer))
+    main, _ = _read_directory(buffer, header.first, header, bounds)
+    exif = _read_branch(buffer, main, EXIF_POINTER, header, bounds)
+    gps = _read_branch(buffer, main, GPS_POINTER, header, bounds)
+    interop = _read_branch(buffer, exif, INTEROP_POINTER, header, bounds)
     return Tree(
         _without(main, EXIF_POINTER, GPS_POINTER),
         _without(exif, INTEROP_POINTER),
@@ -223,11 +254,11 @@ def directories(buffer: Buffer) -> list[dict[int, Field]]:
     Raises:
         ValueError: the structure is damaged.
     """
-    header = _read_header(buffer)
+    header, bounds = _read_header(buffer), _Bounds(len(buffer))
     found, seen, at = [], set(), header.first
     while at and at not in seen:
         seen.add(at)
-        fields, at = _read_directory(buffer, at, header)
+        fields, at = _read_directory(buffer, at, header, bounds)
         found.append(fields)
     return found
 

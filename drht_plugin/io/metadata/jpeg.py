@@ -4,6 +4,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from drht_plugin.io.metadata.bounds import bounded
 from drht_plugin.io.metadata.ifd import Buffer
 from drht_plugin.io.metadata.types import Metadata, whole_ratio
 
@@ -15,6 +16,7 @@ _PHOTOSHOP = b"Photoshop 3.0\0"
 _APP0, _APP1, _APP2, _APP13, _COMMENT, _SCAN = 0xE0, 0xE1, 0xE2, 0xED, 0xFE, 0xDA
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _PAYLOAD = 0xFFFF - 2
+_BLOCK = 1 << 16  # fill bytes looked at together
 
 # Luminance quantisation table of the standard (ITU-T T.81, Annex K), libjpeg's quality 50.
 # fmt: off
@@ -46,17 +48,28 @@ def _segments(buffer: Buffer) -> Iterator[tuple[int, int, bytes]]:
     """Yield marker, end offset and payload of each segment before the first scan."""
     at = 2
     while at + 4 <= len(buffer):
-        if buffer[at] != 0xFF:
+        head = buffer[at : at + 4]
+        if head[0] != 0xFF:
             return
-        marker = buffer[at + 1]
-        if marker == 0xFF:  # a fill byte
-            at += 1
+        marker = head[1]
+        if marker == 0xFF:
+            at = _after_fill_bytes(buffer, at) - 1
             continue
         if marker == _SCAN:
             return
-        end = at + 2 + int.from_bytes(buffer[at + 2 : at + 4], "big")
+        end = at + 2 + int.from_bytes(head[2:], "big")
         yield marker, end, bytes(buffer[at + 4 : end])
         at = end
+
+
+def _after_fill_bytes(buffer: Buffer, at: int) -> int:
+    """Return the offset of the first byte from `at` on that is not 0xFF."""
+    while block := buffer[at : at + _BLOCK]:
+        rest = block.lstrip(b"\xff")
+        if rest:
+            return at + len(block) - len(rest)
+        at += len(block)
+    return at
 
 
 def parse(buffer: Buffer) -> tuple[Metadata, JpegCoding]:
@@ -64,13 +77,16 @@ def parse(buffer: Buffer) -> tuple[Metadata, JpegCoding]:
 
     Args:
         buffer: the file's bytes.
+
+    Raises:
+        ValueError: the file has absurdly many segments.
     """
     found: dict[str, bytes] = {}
     profile: list[bytes] = []
     density = aspect = None
     private = []
     coding: dict[str, int] = {}
-    for marker, _, data in _segments(buffer):
+    for marker, _, data in bounded(_segments(buffer), len(buffer), "segments before its pixels"):
         if marker == _APP0 and data[:5] == b"JFIF\0":
             density, aspect = _density(data)
         elif marker == _APP1 and data.startswith(_EXIF):

@@ -4,6 +4,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 
+from drht_plugin.io.metadata.bounds import bounded, inflate
 from drht_plugin.io.metadata.ifd import Buffer
 from drht_plugin.io.metadata.types import Chromaticities, Metadata, whole_ratio
 
@@ -31,16 +32,19 @@ def parse(buffer: Buffer) -> tuple[Metadata, bool]:
 
     Args:
         buffer: the file's bytes.
+
+    Raises:
+        ValueError: the file has absurdly many chunks.
     """
     icc = exif = xmp = density = cicp = aspect = None
     stated: dict[bytes, bytes] = {}
     private = []
     animated = False
-    for kind, data in _chunks(buffer):
+    for kind, data in bounded(_chunks(buffer), len(buffer), "chunks"):
         if kind == b"iCCP":
             try:
-                icc = zlib.decompress(data[data.index(b"\0") + 2 :])
-            except (zlib.error, ValueError):
+                icc = inflate(data[data.index(b"\0") + 2 :])
+            except ValueError:
                 icc = None
         elif kind == b"eXIf":
             exif = data.removeprefix(b"Exif\0\0")
@@ -102,8 +106,8 @@ def _text(kind: bytes, data: bytes) -> bytes | None:
     else:
         packed, text = kind == b"zTXt", data[kind == b"zTXt" :]
     try:
-        return zlib.decompress(text) if packed else text
-    except zlib.error:
+        return inflate(text) if packed else text
+    except ValueError:
         return None
 
 

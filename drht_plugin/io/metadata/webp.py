@@ -4,6 +4,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from drht_plugin.io.metadata.bounds import bounded
 from drht_plugin.io.metadata.ifd import Buffer
 from drht_plugin.io.metadata.types import Metadata, exif_with_density
 
@@ -38,8 +39,11 @@ def parse(buffer: Buffer) -> WebpContents:
 
     Args:
         buffer: the file's bytes.
+
+    Raises:
+        ValueError: the file has absurdly many chunks.
     """
-    found = dict(_chunks(buffer))
+    found = dict(bounded(_chunks(buffer), len(buffer), "chunks"))
     exif = found.get(b"EXIF", b"").removeprefix(b"Exif\0\0") or None
     metadata = Metadata(found.get(b"ICCP"), exif, found.get(b"XMP "))
     return WebpContents(metadata, b"VP8L" in found, b"ANIM" in found)

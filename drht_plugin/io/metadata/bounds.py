@@ -1,0 +1,81 @@
+"""Bounds on what the metadata of one file may take: bytes of memory, and steps.
+
+They are derived from the file's own size. What lies in a file once cannot be larger than the file,
+so parts that claim more lie over one another; and a file has far fewer parts than bytes.
+"""
+
+import zlib
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+MOST_PARTS = 10_000
+"""Parts beside the pixels (chunks, segments, boxes) that a file of any size may have."""
+
+_BYTES_PER_PART = 512
+"""A larger file may have one more for each so many bytes; encoders store pixels in larger parts."""
+
+_SLACK = 1 << 16
+"""Bytes that small fields may share, such as one density for both directions."""
+
+_INFLATED_AT_LEAST, _INFLATED_MOST, _INFLATED_RATIO = 4 << 20, 256 << 20, 16
+"""Bytes that a compressed part may always unpack to, and never more than, and in between times its
+own size. Text with padding and profiles with plain tables lie below."""
+
+_Part = TypeVar("_Part")
+
+
+def bounded(parts: Iterable[_Part], file_bytes: int, name: str) -> Iterator[_Part]:
+    """Yield the parts of a file; stop one that has absurdly many.
+
+    Args:
+        parts: chunks, segments or boxes, in order.
+        file_bytes: size of the file.
+        name: what the parts are called, in the plural.
+
+    Raises:
+        ValueError: there are too many.
+    """
+    most = MOST_PARTS + file_bytes // _BYTES_PER_PART
+    for number, part in enumerate(parts):
+        if number == most:
+            raise ValueError(f"it has more than {most} {name}")
+        yield part
+
+
+def inflate(data: bytes) -> bytes:
+    """Unpack a zlib stream of metadata.
+
+    Args:
+        data: the stream; what follows it is ignored.
+
+    Raises:
+        ValueError: the stream is damaged or cut off, or unpacks to far more than such data does.
+    """
+    most = min(max(_INFLATED_AT_LEAST, _INFLATED_RATIO * len(data)), _INFLATED_MOST)
+    stream = zlib.decompressobj()
+    try:
+        unpacked = stream.decompress(data, most)
+    except zlib.error as error:
+        raise ValueError(str(error)) from error
+    if not stream.eof:
+        filled = len(unpacked) == most
+        raise ValueError(f"unpacks to more than {most} bytes" if filled else "is cut off")
+    return unpacked
+
+
+class Allowance:
+    """Bytes that may still be taken from a file, of which each byte should be taken once.
+
+    Args:
+        file_bytes: size of the file or block.
+    """
+
+    def __init__(self, file_bytes: int) -> None:
+        self._left = file_bytes + _SLACK
+
+    def take(self, count: int) -> bool:
+        """Take some bytes; return False, and take none, if that is more than is left."""
+        if count > self._left:
+            return False
+        self._left -= count
+        return True

@@ -19,14 +19,10 @@ KNOWN = {"bridge": 739 / 2, "accumulate": 837 / 2, "encode": 720 / 2, "slice": 1
 
 def run(_: Setting) -> list[Figure]:
     """Measure every kernel on one thread."""
-    import numba
+    from drht_plugin.bridge.sharing import limit_threads
 
-    before = numba.get_num_threads()
-    numba.set_num_threads(1)
-    try:
+    with limit_threads(1):
         return [*_slices(), *_overviews(), *_curves(), *_details()]
-    finally:
-        numba.set_num_threads(before)
 
 
 def _figure(name: str, work: Callable[[], object], known: str = "") -> Figure:

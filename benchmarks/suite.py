@@ -114,10 +114,12 @@ def machine() -> dict[str, Any]:
     import numpy as np
     import torch
 
+    from drht_plugin.bridge.sharing import most_threads
+
     return {
         "processor": _processor(),
         "cores": os.cpu_count(),
-        "threads of the kernels": numba.get_num_threads(),
+        "threads of the kernels": most_threads(),
         "threads of torch": torch.get_num_threads(),
         "load before": round(os.getloadavg()[0], 2),
         "python": platform.python_version(),

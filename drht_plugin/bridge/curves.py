@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
-from drht_plugin.bridge.jit import inline, kernel
+from drht_plugin.bridge.jit import inline, shared_kernel
 from drht_plugin.bridge.transfer import ALPHA, GAMMA, H_MAX, SRGB_CODED_END, SRGB_LINEAR_END
 
 Array = npt.NDArray[Any]
@@ -88,50 +87,58 @@ def _srgb_encode(linear: Any) -> Any:
     return math.copysign(coded, linear)
 
 
-@kernel
-def look_up(codes: Array, table: Array) -> None:
+@shared_kernel(lambda codes, _: (codes.size, 1))
+def look_up(codes: Array, table: Array, first: int, last: int) -> None:
     """Replace each code by its value in a table.
 
     Args:
         codes: n uint16, changed in place.
         table: 65536 uint16.
+        first: first row to work on.
+        last: row after the last.
     """
-    for i in numba.prange(codes.size):
+    for i in range(first, last):
         codes[i] = table[codes[i]]
 
 
-@kernel
-def decode_srgb(coded: Array, linear: Array) -> None:
+@shared_kernel(lambda coded, _: (coded.size, 1))
+def decode_srgb(coded: Array, linear: Array, first: int, last: int) -> None:
     """Convert display codes to linear light.
 
     Args:
         coded: n float32.
         linear: n float32, written to; may be `coded`.
+        first: first row to work on.
+        last: row after the last.
     """
-    for i in numba.prange(coded.size):
+    for i in range(first, last):
         linear[i] = _srgb_decode(coded[i])
 
 
-@kernel
-def encode_srgb(linear: Array, coded: Array) -> None:
+@shared_kernel(lambda linear, _: (linear.size, 1))
+def encode_srgb(linear: Array, coded: Array, first: int, last: int) -> None:
     """Convert linear light to display codes.
 
     Args:
         linear: n float32.
         coded: n float32, written to; may be `linear`.
+        first: first row to work on.
+        last: row after the last.
     """
-    for i in numba.prange(linear.size):
+    for i in range(first, last):
         coded[i] = _srgb_encode(linear[i])
 
 
-@kernel
-def to_radiance(y: Array, radiance: Array) -> None:
+@shared_kernel(lambda y, _: (y.size, 1))
+def to_radiance(y: Array, radiance: Array, first: int, last: int) -> None:
     """Convert y to H = (max(y, 0)/α)^(1/γ), at most H_MAX.
 
     Args:
         y: n float32.
         radiance: n float32, written to; may be `y`.
+        first: first row to work on.
+        last: row after the last.
     """
-    for i in numba.prange(y.size):
+    for i in range(first, last):
         power = _power(max(y[i], _f32(0)) * _f32(1 / ALPHA), _f32(1 / GAMMA))
         radiance[i] = min(power, _f32(H_MAX))

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
-from drht_plugin.bridge.jit import inline, kernel
+from drht_plugin.bridge.jit import inline, shared_kernel
 from drht_plugin.bridge.scalars import interpolate_rows, neighbour_columns
 from drht_plugin.bridge.sizes import (
     CLIP_FROM,
@@ -31,8 +30,10 @@ _SHARE = _f32(1 / (2 * MEAN_RADIUS + 1) ** 2)
 """Weight of each pixel in the mean around a pixel."""
 
 
-@kernel
-def gather_pixels(picture: Array, rows: Array, columns: Array, out: Array) -> None:
+@shared_kernel(lambda _, rows, columns, out: out.shape[:2])
+def gather_pixels(
+    picture: Array, rows: Array, columns: Array, out: Array, first: int, last: int
+) -> None:
     """Copy the pixels at rows × columns of a picture, in three channels.
 
     Args:
@@ -40,13 +41,15 @@ def gather_pixels(picture: Array, rows: Array, columns: Array, out: Array) -> No
         rows: R int64, which may contain duplicates where the picture is mirrored.
         columns: C int64, likewise.
         out: R×C×3 float32, written to.
+        first: first row to work on.
+        last: row after the last.
     """
-    last = picture.shape[2] - 1
-    for i in numba.prange(out.shape[0]):
+    most = picture.shape[2] - 1
+    for i in range(first, last):
         row = picture[rows[i]]
         for j in range(out.shape[1]):
             for c in range(3):
-                out[i, j, c] = row[columns[j], min(c, last)]
+                out[i, j, c] = row[columns[j], min(c, most)]
 
 
 @inline
@@ -55,7 +58,7 @@ def _interpolate(line: Array, left: int, right: int, share: float, c: int) -> fl
     return line[left, c] + share * (line[right, c] - line[left, c])
 
 
-@kernel
+@shared_kernel(lambda hidden, *_: hidden.shape)
 def fill_hidden(
     hidden: Array,
     rows: Array,
@@ -66,6 +69,8 @@ def fill_hidden(
     wrap: bool,
     display: Array,
     guided: Array,
+    first: int,
+    last: int,
 ) -> None:
     """Replace the colours of transparent pixels by those of the overview.
 
@@ -79,9 +84,11 @@ def fill_hidden(
         wrap: whether columns are periodic.
         display: R×C×3 float32, x; written to.
         guided: R×C×3 float32, guided T; written to.
+        first: first row to work on.
+        last: row after the last.
     """
     over_h, over_w = overview.shape[0], overview.shape[1]
-    for i in numba.prange(hidden.shape[0]):
+    for i in range(first, last):
         line = np.empty((over_w, overview.shape[2]), np.float32)
         interpolate_rows(overview, (rows[i] + 0.5) / height * over_h - 0.5, line)
         for j in range(hidden.shape[1]):
@@ -94,7 +101,7 @@ def fill_hidden(
                     guided[i, j, c] = _interpolate(line, left, right, share, 3 + c)
 
 
-@kernel
+@shared_kernel(lambda display, *_: (display.shape[0] // 2, 2 * display.shape[1]))
 def detail_planes(
     display: Array,
     guided: Array,
@@ -105,6 +112,8 @@ def detail_planes(
     width: int,
     wrap: bool,
     planes: Array,
+    first: int,
+    last: int,
 ) -> None:
     """Fill the planes that the detail network sees of one tile.
 
@@ -118,6 +127,8 @@ def detail_planes(
         width: width of the image in pixels.
         wrap: whether columns are periodic.
         planes: (R/2)×(C/2)×(4·PLANES) float32, written to.
+        first: first row to work on.
+        last: row after the last.
     """
     over_h, over_w = overview.shape[0], overview.shape[1]
     zero, one = _f32(0), _f32(1)
@@ -128,7 +139,7 @@ def detail_planes(
         lefts[j], rights[j], shares[j] = neighbour_columns(
             (columns[j] + 0.5) / width * over_w - 0.5, over_w, wrap
         )
-    for pair in numba.prange(display.shape[0] // 2):
+    for pair in range(first, last):
         line = np.empty((over_w, 11), np.float32)
         sums = np.empty(3 * (display.shape[1] + 2 * MEAN_RADIUS), np.float32)
         against = np.empty((display.shape[1], 3), np.float32)
@@ -183,7 +194,7 @@ def _local_contrast(picture: Array, i: int, sums: Array, out: Array) -> None:
         out[k] = row[k] - _SHARE * total
 
 
-@kernel
+@shared_kernel(lambda *given: given[-1].shape[:2])
 def add_tile(
     guided: Array,
     residual: Array,
@@ -192,6 +203,8 @@ def add_tile(
     row_weights: Array,
     column_weights: Array,
     total: Array,
+    first: int,
+    last: int,
 ) -> None:
     """Add a tile's T, guided T plus the network's residual, to a weighted sum.
 
@@ -203,8 +216,10 @@ def add_tile(
         row_weights: n float32.
         column_weights: m float32.
         total: n×m×3 float32, added to.
+        first: first row to work on.
+        last: row after the last.
     """
-    for i in numba.prange(total.shape[0]):
+    for i in range(first, last):
         row = top + i
         for j in range(total.shape[1]):
             column = left + j

@@ -1,4 +1,4 @@
-"""Decorators for all kernels, so that caching and parallelism are decided in one place."""
+"""Decorators for all kernels, so that caching and threads are decided in one place."""
 
 from __future__ import annotations
 
@@ -6,26 +6,20 @@ import functools
 import hashlib
 import os
 import sys
-import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
 
+from drht_plugin.bridge.sharing import share_rows
+
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
-
-_lock = threading.RLock()
-
-_WORTH_A_THREAD = 1 << 15
-"""Pixels for which a thread pays: correcting them takes longer than starting the thread."""
 
 
 def kernel(function: Kernel) -> Kernel:
-    """Compile a function with threads and without the GIL, and cache it on disk where possible.
+    """Compile a function for one thread and without the GIL, and cache it on disk where possible.
 
     There is no fast-math. So the operations of a pixel round alike in vector bodies and scalar
     tails, and a pixel does not depend on where its window starts.
@@ -33,50 +27,39 @@ def kernel(function: Kernel) -> Kernel:
     Args:
         function: function of arrays and numbers that numba can compile.
     """
-    call = _with_cache(function, parallel=True)
-
-    @functools.wraps(function)
-    def one_caller(*arguments: Any) -> Any:
-        with _lock if _one_at_a_time() else nullcontext():
-            return call(*arguments)
-
-    return cast(Kernel, one_caller)
+    return cast(Kernel, functools.wraps(function)(_with_cache(function)))
 
 
-def rows_kernel(function: Kernel) -> Kernel:
-    """Compile a function like `kernel`, but for one thread; `share_rows` calls it from several.
+def shared_kernel(
+    size: Callable[..., tuple[int, int]],
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Compile a function like `kernel`, and share its rows among threads; see `sharing`.
 
-    That takes half as long to compile, which matters for long kernels.
+    Numba's own threads take twice as long to compile, and do not outlive a fork.
 
     Args:
-        function: function of arrays and numbers that numba can compile.
+        size: tells rows, and pixels of a row, from the arguments but the last two.
+
+    Returns:
+        A decorator. The last two arguments of the function are its first row, and the row after its
+        last; callers leave them out.
     """
-    return cast(Kernel, functools.wraps(function)(_with_cache(function, parallel=False)))
+
+    def decorate(function: Callable[..., None]) -> Callable[..., None]:
+        call = _with_cache(function)
+
+        @functools.wraps(function)
+        def in_parts(*arguments: Any) -> None:
+            share_rows(*size(*arguments), lambda first, last: call(*arguments, first, last))
+
+        return in_parts
+
+    return decorate
 
 
-def share_rows(rows: int, columns: int, work: Callable[[int, int], None]) -> None:
-    """Call `work(first, last)` for parts of the rows, on as many threads as numba may use.
-
-    Args:
-        rows: number of rows.
-        columns: pixels of a row.
-        work: processes rows first..last−1; its exceptions are raised here.
-    """
-    threads = min(numba.get_num_threads(), rows * columns // _WORTH_A_THREAD, rows)
-    if threads < 2:
-        work(0, rows)
-        return
-    edges = [rows * part // threads for part in range(threads + 1)]
-    with ThreadPoolExecutor(threads - 1) as others:
-        parts = [others.submit(work, *edge) for edge in pairwise(edges[1:])]
-        work(*edges[:2])
-        for part in parts:
-            part.result()
-
-
-def _with_cache(function: Kernel, *, parallel: bool) -> Callable[..., Any]:
+def _with_cache(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function that compiles with the cache, and without it once the cache fails."""
-    compiled: Any = _compile(function, cache=True, parallel=parallel)
+    compiled: Any = _compile(function, cache=True)
 
     def call(*arguments: Any) -> Any:
         nonlocal compiled
@@ -86,7 +69,7 @@ def _with_cache(function: Kernel, *, parallel: bool) -> Callable[..., Any]:
                 return compiled(*arguments)
         except OSError:
             # The cache's disk is full or gone. Kernels raise no OSError themselves.
-            compiled = _compile(function, cache=False, parallel=parallel)
+            compiled = _compile(function, cache=False)
             return compiled(*arguments)
 
     return call
@@ -133,9 +116,9 @@ def inline_ir(function: Kernel) -> Kernel:
     return cast(Kernel, compiled)
 
 
-def _compile(function: Kernel, *, cache: bool, parallel: bool) -> Kernel:
+def _compile(function: Kernel, *, cache: bool) -> Kernel:
     """Return the function as numba compiles it, without a cache if the folder cannot be written."""
-    make = functools.partial(numba.njit, parallel=parallel, nogil=True, error_model="numpy")
+    make = functools.partial(numba.njit, nogil=True, error_model="numpy")
     try:
         with _cache_folder():
             compiled: Any = make(cache=cache)(function)
@@ -211,12 +194,3 @@ def user_cache() -> Path:
     else:
         parent = os.environ.get("XDG_CACHE_HOME", "~/.cache")
     return Path(os.path.expanduser(parent)) / "drht_plugin"
-
-
-def _one_at_a_time() -> bool:
-    """Return whether numba's threads cannot serve two callers: no OpenMP, or not started yet."""
-    try:
-        layer: str = numba.threading_layer()  # type: ignore[attr-defined]
-        return layer == "workqueue"
-    except ValueError:
-        return True

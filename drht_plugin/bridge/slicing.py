@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from drht_plugin.bridge.jit import inline, inline_ir, rows_kernel, share_rows, variant
+from drht_plugin.bridge.jit import inline, inline_ir, kernel, variant
 from drht_plugin.bridge.rows import flat_rows, flat_target, has_plain_rows, read_only
 from drht_plugin.bridge.scalars import (
     LUMA_B,
@@ -32,6 +32,7 @@ from drht_plugin.bridge.scalars import (
     neighbour_columns,
     neighbour_rows,
 )
+from drht_plugin.bridge.sharing import share_rows
 from drht_plugin.bridge.sizes import LEVELS, NO_SLOPE, SURE, UNSURE
 
 Array = npt.NDArray[Any]
@@ -138,7 +139,7 @@ def _column_runs(
     return read_only(runs[: found + 1]), read_only(shares)
 
 
-@rows_kernel
+@kernel
 def _find_runs(
     columns: int, left: int, width: int, count: int, wrap: bool, runs: Array, shares: Array
 ) -> int:
@@ -155,7 +156,7 @@ def _find_runs(
     return found
 
 
-@rows_kernel
+@kernel
 def _slice(
     pixels: Array,
     pitch: int,
@@ -559,7 +560,7 @@ def mix_and_encode(pixels: Array, corrected: Array, settings: Array, out: Array)
         out[...] = target
 
 
-@rows_kernel
+@kernel
 def _mix_and_encode(
     pixels: Array,
     pitch: int,

@@ -8,20 +8,22 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
-from drht_plugin.bridge.jit import inline, kernel, rows_kernel
+from drht_plugin.bridge.jit import inline, kernel, shared_kernel
 from drht_plugin.bridge.scalars import LUMA_B, LUMA_G, LUMA_R, neighbour_columns
+from drht_plugin.bridge.sharing import share_rows
 
 Array = npt.NDArray[Any]
 
 _f32 = np.float32
 
 
-@kernel
-def mark_rows_with_bits(words: Array, pitch: int, length: int, mask: Any, have: Array) -> None:
+@shared_kernel(lambda words, pitch, length, mask, have: (have.size, length))
+def mark_rows_with_bits(
+    words: Array, pitch: int, length: int, mask: Any, have: Array, first: int, last: int
+) -> None:
     """Mark each row that has a word with all bits of `mask` set.
 
     Args:
@@ -30,8 +32,10 @@ def mark_rows_with_bits(words: Array, pitch: int, length: int, mask: Any, have: 
         length: words of a row.
         mask: adjacent bits.
         have: uint8, one for each row; written to.
+        first: first row to work on.
+        last: row after the last.
     """
-    for i in numba.prange(have.size):
+    for i in range(first, last):
         row = words[i * pitch : i * pitch + length]
         most = np.uint32(0)
         for n in range(row.size):
@@ -39,8 +43,10 @@ def mark_rows_with_bits(words: Array, pitch: int, length: int, mask: Any, have: 
         have[i] = most == mask
 
 
-@kernel
-def light_codes(pixels: Array, pitch: int, channels: int, alpha: int, codes: Array) -> None:
+@shared_kernel(lambda *given: given[-1].shape)
+def light_codes(
+    pixels: Array, pitch: int, channels: int, alpha: int, codes: Array, first: int, last: int
+) -> None:
     """Convert float rows to codes 0..65535 of a light table; alpha becomes 0 or 1.
 
     Args:
@@ -49,9 +55,11 @@ def light_codes(pixels: Array, pitch: int, channels: int, alpha: int, codes: Arr
         channels: channels of a pixel.
         alpha: index of the alpha channel, or −1.
         codes: R×(columns·channels) uint16, written to.
+        first: first row to work on.
+        last: row after the last.
     """
-    rows, length = codes.shape
-    for i in numba.prange(rows):
+    length = codes.shape[1]
+    for i in range(first, last):
         row = pixels[i * pitch : i * pitch + length]
         for n in range(length):
             # Clamp first, since large floats would overflow in the conversion.
@@ -62,7 +70,6 @@ def light_codes(pixels: Array, pitch: int, channels: int, alpha: int, codes: Arr
                 codes[i, n] = row[n] != 0
 
 
-@kernel
 def area_average(
     codes: Array,
     pitch: int,
@@ -88,17 +95,42 @@ def area_average(
         sums: h×w×(colours + 1) int64, added to: the light of each channel, and the area that
             counted, in 1/(h·w) of a pixel.
     """
+    columns, channels, _ = layout
+    first, step, height = down
+    rows, samples = sums.shape[0], (height - 1 - step // 2) // step + 1
+    count = (codes.size - columns * channels) // max(pitch, 1) + 1
+    end = height if first + count == samples else (first + count) * step
+    top, bottom = first * step * rows // height, (end * rows - 1) // height + 1
+
+    def add(begin: int, stop: int) -> None:
+        _area_average(codes, pitch, layout, table, down, across, sums, top + begin, top + stop)
+
+    # Each thread has its own rows of the overview.
+    share_rows(bottom - top, count * columns // max(bottom - top, 1), add)
+
+
+@kernel
+def _area_average(
+    codes: Array,
+    pitch: int,
+    layout: tuple[int, int, int],
+    table: Array,
+    down: tuple[int, int, int],
+    across: tuple[int, int],
+    sums: Array,
+    top: int,
+    bottom: int,
+) -> None:
+    """Run `area_average` on some rows of the overview."""
     columns, channels, alpha = layout
     first, step, height = down
     offset, width = across
     out_h, out_w, colours = sums.shape[0], sums.shape[1], sums.shape[2] - 1
     sampled = (height - 1 - step // 2) // step + 1
     count = (codes.size - columns * channels) // max(pitch, 1) + 1
-    end = height if first + count == sampled else (first + count) * step
-    first_i, last_i = first * step * out_h // height, (end * out_h - 1) // height + 1
     first_j = offset * out_w // width
     last_j = ((offset + columns) * out_w - 1) // width + 1
-    for i in numba.prange(first_i, last_i):
+    for i in range(top, bottom):
         above, below = i * height, (i + 1) * height
         for k in range(max(first, min(above // out_h // step, sampled - 1)), first + count):
             row_end = height if k == sampled - 1 else (k + 1) * step
@@ -130,7 +162,7 @@ def area_average(
                 sums[i, j, colours] += share * area
 
 
-@rows_kernel
+@kernel
 def count_differences(
     codes: Array,
     pitch: int,
@@ -183,8 +215,10 @@ def count_differences(
                 counts[d, level, min(int(size), steps - 1)] += 1
 
 
-@kernel
-def fit_statistics(ldr: Array, target: Array, weight: Array, wrap: bool, moments: Array) -> None:
+@shared_kernel(lambda *given: (given[-1].shape[0], given[0].shape[0] * given[0].shape[1]))
+def fit_statistics(
+    ldr: Array, target: Array, weight: Array, wrap: bool, moments: Array, first: int, last: int
+) -> None:
     """Add up the moments that a tone grid is fitted to, see `survey.fit_grid.fit_tone_grid`.
 
     Each pixel is shared among the grid cells around it.
@@ -196,14 +230,16 @@ def fit_statistics(ldr: Array, target: Array, weight: Array, wrap: bool, moments
         wrap: whether columns are periodic.
         moments: gy×gx×gz×22 float64, added to: the 10 distinct products of (r, g, b, 1), and the 12
             products of (r, g, b, 1) with the target.
+        first: first row to work on.
+        last: row after the last.
     """
     h, w = ldr.shape[0], ldr.shape[1]
-    gy, gx, gz = moments.shape[0], moments.shape[1], moments.shape[2]
+    gx, gz = moments.shape[1], moments.shape[2]
     # Each thread has its own rows of the grid, so that every sum is made in one order.
-    for row in numba.prange(gy):
+    for row in range(first, last):
         features = np.empty(4, np.float32)
         for i in range(h):
-            cy = min(max((i + 0.5) / h * gy - 0.5, 0.0), gy - 1.0)
+            cy = min(max((i + 0.5) / h * moments.shape[0] - 0.5, 0.0), moments.shape[0] - 1.0)
             wy = 1 - abs(cy - row)
             if wy <= 0:
                 continue

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
 
 from drht_plugin.engine.bands import BandRenderer, WindowRenderer
 from drht_plugin.engine.kernels import SurveyKernels, numba_kernels, tensor_kernels
@@ -26,8 +28,12 @@ class Backend(Protocol):
     """Renderers and kernels that belong together."""
 
     @property
-    def uses_numba(self) -> bool:
-        """Whether numba's kernels compute."""
+    def is_cold(self) -> bool:
+        """Whether kernels have to be compiled first, for some seconds."""
+        ...
+
+    def prepare(self, dtype: np.dtype[Any]) -> None:
+        """Start on what takes long before the first pixel of a dtype is rendered."""
         ...
 
     @property
@@ -84,7 +90,19 @@ def choose_backend(name: str, device: str) -> Backend:
 class NumbaBackend:
     """Numba's kernels on the CPU; see `Backend`."""
 
-    uses_numba = True
+    @property
+    def is_cold(self) -> bool:
+        """See `Backend`."""
+        from drht_plugin.bridge.jit import is_cold
+
+        return is_cold()
+
+    def prepare(self, dtype: np.dtype[Any]) -> None:
+        """Compile in a second process where nothing has been compiled yet."""
+        if self.is_cold:
+            from drht_plugin.bridge.ahead import compile_ahead
+
+            compile_ahead(np.float32 if dtype.kind == "f" else dtype)
 
     @property
     def kernels(self) -> SurveyKernels:
@@ -118,7 +136,10 @@ class TensorBackend:
     """Tensor operations on a device; see `Backend`."""
 
     device: torch.device
-    uses_numba = False
+    is_cold = False
+
+    def prepare(self, dtype: np.dtype[Any]) -> None:
+        """See `Backend`; there is nothing to prepare."""
 
     @property
     def kernels(self) -> SurveyKernels:

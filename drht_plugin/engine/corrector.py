@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from drht_plugin.bridge.sharing import limit_threads
 from drht_plugin.colour.spaces import Profile
 from drht_plugin.engine.backends import BACKENDS, Backend, choose_backend
 from drht_plugin.engine.bands import BandRenderer, WindowRenderer
@@ -31,7 +32,6 @@ from drht_plugin.engine.source import Sink, Source, require_sink
 from drht_plugin.engine.stream import run, run_array
 from drht_plugin.engine.strength import FULL, Strength
 from drht_plugin.engine.survey.make import survey
-from drht_plugin.engine.threads import limit_threads
 from drht_plugin.errors import InputError
 from drht_plugin.orientation import require_orientation
 
@@ -105,11 +105,7 @@ class Corrector:
     @property
     def compiles_kernels(self) -> bool:
         """Whether the next call has to compile numba's kernels first, for some seconds."""
-        if not self._backend.uses_numba:
-            return False
-        from drht_plugin.bridge.jit import is_cold
-
-        return is_cold()
+        return self._backend.is_cold
 
     def window_renderer(self, detail: str = "auto", tile: int | None = None) -> WindowRenderer:
         """Return a renderer of windows.
@@ -148,6 +144,7 @@ class Corrector:
         Returns:
             The scene, from which any part of the image can be rendered.
         """
+        self._backend.prepare(image.dtype)
         with self._limited_threads(), ThreadPoolExecutor(1) as loader:
             # Load the networks while the image is read.
             networks = loader.submit(lambda: self.runner)
@@ -297,7 +294,7 @@ class Corrector:
 
     def _limited_threads(self) -> AbstractContextManager[None]:
         """Limit the threads of numba's kernels, where these render."""
-        return limit_threads(self._threads if self._backend.uses_numba else None)
+        return limit_threads(self._threads)
 
     def stream(
         self,

@@ -13,6 +13,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
+from drht_plugin.bridge.sharing import limit_threads
 from drht_plugin.errors import DrhtError, InputError, ReadError
 from drht_plugin.evaluation.datasets import Item, LazyItem, Source
 from drht_plugin.evaluation.journal import Journal
@@ -149,20 +150,18 @@ def _number(value: float) -> float | None:
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Limit all libraries to one thread, so that sums do not depend on the number of cores."""
-    import numba
     import torch
 
     cv2 = import_optional("cv2")
-    before = torch.get_num_threads(), cv2.getNumThreads(), numba.get_num_threads()
+    before = torch.get_num_threads(), cv2.getNumThreads()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    numba.set_num_threads(1)
     try:
-        yield
+        with limit_threads(1):
+            yield
     finally:
         torch.set_num_threads(before[0])
         cv2.setNumThreads(before[1])
-        numba.set_num_threads(before[2])
 
 
 def _in_processes(plan: Plan, todo: Sequence[int], jobs: int) -> Results:

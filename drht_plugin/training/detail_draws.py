@@ -9,6 +9,7 @@ from pathlib import Path
 
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
+from drht_plugin.bridge.sharing import limit_threads
 from drht_plugin.model.runner import Runner
 from drht_plugin.training.detail_samples import Sample, Sampler
 from drht_plugin.virtual_camera import HdrImage
@@ -33,16 +34,14 @@ class SampleStream(IterableDataset[list[Sample]]):
         worker = get_worker_info()
         number = 0
         if worker is not None:
-            import numba
-
-            numba.set_num_threads(1)
             # At Python's own exit the thread that sends tensors may be stopped inside C++, which
             # aborts the process. The negative priority runs this after everything else.
             Finalize(None, os._exit, args=(0,), exitpriority=-100)
             number = worker.id
         sampler = Sampler(self._scenes, Runner(self._model, "cpu"), self._seed + 7_919 * number)
-        while True:
-            yield sampler.draw()
+        with limit_threads(None if worker is None else 1):
+            while True:
+                yield sampler.draw()
 
 
 def load_samples(stream: SampleStream, workers: int) -> Iterator[list[Sample]]:

@@ -11,13 +11,13 @@ from typing import Any, Protocol
 import numpy.typing as npt
 import pyvips
 
+from drht_plugin.bridge.sharing import limit_threads
 from drht_plugin.engine.bands import WindowRenderer
 from drht_plugin.engine.corrector import Corrector
 from drht_plugin.engine.render.network.network_bands import tile_step
 from drht_plugin.engine.render.network.windows import TILE, NetworkRenderer
 from drht_plugin.engine.scene import Scene
 from drht_plugin.engine.strength import Strength
-from drht_plugin.engine.threads import single_threaded
 from drht_plugin.geometry import Region
 from drht_plugin.libvips.lazy import DTYPES, Header, generate, link_kill_flag
 from drht_plugin.vips._coding import ValueCoding
@@ -98,7 +98,7 @@ class GuidedTiles:
     def __call__(self, window: Region, around: Region, pixels: Pixels) -> Pixels:
         """See `Renderer`."""
         scene, given = self.scene(), self.coding.to_engine(pixels)
-        with nullcontext() if self.all_cores else single_threaded():
+        with nullcontext() if self.all_cores else limit_threads(1):
             made = self.renderer.render(scene, given, window, given=window, strength=self.strength)
         if self.observe is not None:
             self.observe(window)
@@ -146,7 +146,7 @@ class NetworkTiles:
         given = self.coding.to_engine(pixels)
         top, left = window.top - around.top, window.left - around.left
         inside = slice(top, top + window.height), slice(left, left + window.width)
-        with single_threaded():
+        with limit_threads(1):
             made = self._network.render(scene, given, window, given=around, strength=self.strength)
         if self.observe is not None:
             self.observe(window)

@@ -8,16 +8,15 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drht_plugin.bridge import curves, jit, transfer
+from drht_plugin.bridge import curves, jit, sharing, transfer
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -126,41 +125,13 @@ def test_formulas(value: float, share: float) -> None:
     np.testing.assert_allclose(transfer.to_log(radiance), np.log(radiance + 1 / 255))
 
 
-def test_kernels_take_turns_on_a_pool_of_one_caller(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where numba's threads serve one caller only, no two kernels run at a time."""
-    monkeypatch.setattr(jit, "_one_at_a_time", lambda: True)
-    running: list[int] = []
-    together = []
-
-    class Slow:
-        overloads: ClassVar = {(): "compiled"}
-
-        def __call__(self) -> None:
-            running.append(1)
-            together.append(len(running))
-            threading.Event().wait(0.005)
-            running.pop()
-
-    monkeypatch.setattr(jit, "_compile", lambda function, **how: Slow())
-    kernel = jit.kernel(lambda: None)
-    threads = [threading.Thread(target=kernel) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert together == [1] * 6
-
-
 @given(st.integers(1, 40), st.integers(1, 5), st.sampled_from([1, 1 << 16]))
 def test_rows_are_shared_once(rows: int, threads: int, columns: int) -> None:
     """Every row is worked on once, whatever the number of threads; few pixels stay on one."""
     done: list[tuple[int, int, int]] = []
-    before = numba.get_num_threads()
-    numba.set_num_threads(min(threads, before))
-    try:
-        jit.share_rows(rows, columns, lambda a, b: done.append((a, b, threading.get_ident())))
-    finally:
-        numba.set_num_threads(before)
+    before = sharing.most_threads()
+    with sharing.limit_threads(threads):
+        sharing.share_rows(rows, columns, lambda a, b: done.append((a, b, threading.get_ident())))
     assert [row for a, b, _ in sorted(done) for row in range(a, b)] == list(range(rows))
     assert len(done) <= min(threads, before)
     if columns == 1:
@@ -169,7 +140,7 @@ def test_rows_are_shared_once(rows: int, threads: int, columns: int) -> None:
 
 def test_a_failing_thread_is_heard() -> None:
     """What is raised on another thread comes out of the call."""
-    before = numba.get_num_threads()
+    before = sharing.most_threads()
     if before < 2:
         pytest.skip("numba has one thread here")
 
@@ -178,7 +149,7 @@ def test_a_failing_thread_is_heard() -> None:
             raise MemoryError("no room")
 
     with pytest.raises(MemoryError, match="no room"):
-        jit.share_rows(100, 1 << 16, work)
+        sharing.share_rows(100, 1 << 16, work)
 
 
 CACHE_PROBE = """

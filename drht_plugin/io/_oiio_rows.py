@@ -103,6 +103,8 @@ def spec_for(shape: Shape, dtype: np.dtype[Any]) -> Any:
 
 
 def create_file(path: Path, spec: Any) -> Any:
+    if spec.getattribute("DateTime") is None:
+        spec.attribute("DateTime", "")  # or OpenImageIO would write the present time
     target: Any = oiio.ImageOutput.create(str(path))
     if target is None:
         raise CodecError(first_line(oiio.geterror()))

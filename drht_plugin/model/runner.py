@@ -10,6 +10,7 @@ import torch
 
 from drht_plugin.errors import WeightsError
 from drht_plugin.model.device import choose_device, inference_dtype, tune_allocator
+from drht_plugin.model.threads import SURVEY, fixed_threads
 from drht_plugin.model.weights import load_model
 
 FloatArray = npt.NDArray[np.float32]
@@ -48,6 +49,7 @@ class Runner:
         """
         planes = torch.from_numpy(np.ascontiguousarray(ldr.transpose(2, 0, 1)))[None]
         with (
+            fixed_threads(SURVEY, self.device),
             torch.inference_mode(),
             torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32),
         ):

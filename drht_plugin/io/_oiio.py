@@ -20,6 +20,7 @@ from drht_plugin.io._oiio_rows import (
     verify,
 )
 from drht_plugin.io._pixels import Pixels, premultiply
+from drht_plugin.io._plausible import require_tiff_bytes
 from drht_plugin.io._pyramid import Pyramid
 from drht_plugin.io._rows import Reader, Shape, Writer
 from drht_plugin.io.metadata import boxes, ifd, tiff
@@ -65,6 +66,8 @@ def _tiff_reader(path: Path, contents: tiff.TiffContents, buffer: ifd.Buffer) ->
         premultiplied=contents.coding.extra == _ASSOCIATED_ALPHA,
     )
     blocks = _plain_tiff.find_pixels(buffer, contents.dtype)
+    block = contents.block
+    require_tiff_bytes(block.shape, block.bits, block.stored, block.compression)
     stored: Reader
     if blocks is not None:
         stored = _plain_tiff.PlainReader(path, blocks)

@@ -22,6 +22,9 @@ OIIO_NAMES = {"uint8": "uint8", "uint16": "uint16", "float16": "half", "float32"
 _DTYPES = {name: dtype for dtype, name in OIIO_NAMES.items()}
 _EXR_CHANNELS = (("Y",), ("Y", "A"), ("R", "G", "B"), ("R", "G", "B", "A"))
 _READ_ROWS = 32
+_LARGEST_STRIP = 16 << 20
+"""Larger strips are decoded in pieces (bytes of pixels)."""
+_PIECE_BYTES = 4 << 20
 _WRITE_ROWS = 256  # a multiple of the rows that any of the codecs groups
 
 
@@ -42,9 +45,8 @@ class OiioReader(BlockReader):
         self._type = OIIO_NAMES[dtype]
         # OpenImageIO inverts TIFF's white-is-zero in 8 bits only, and alpha with it.
         self._inverted = white_is_zero and dtype == "uint8"
-        rows = spec.tile_height or spec.getattribute("tiff:RowsPerStrip") or _READ_ROWS
         shape = (spec.height, spec.width, spec.nchannels)
-        super().__init__(shape, np.dtype(dtype), rows, self._decode_rows)
+        super().__init__(shape, np.dtype(dtype), _rows_together(spec), self._decode_rows)
 
     def _decode_rows(self, top: int, bottom: int) -> Pixels:
         spec, source = self.spec, self._source
@@ -64,6 +66,18 @@ class OiioReader(BlockReader):
     def close(self) -> None:
         """Close the file."""
         self._source.close()
+
+
+def _rows_together(spec: Any) -> int:
+    """Return how many rows are best decoded together: those of a tile or strip, if not too large.
+
+    Strips can be decoded piece by piece, except those that hold one channel each.
+    """
+    rows = int(spec.tile_height or spec.getattribute("tiff:RowsPerStrip") or _READ_ROWS)
+    if spec.tile_width or spec.getattribute("planarconfig") == "separate":
+        return rows
+    row_bytes = spec.width * spec.nchannels * spec.format.size()
+    return rows if rows * row_bytes <= _LARGEST_STRIP else max(_PIECE_BYTES // row_bytes, 1)
 
 
 def open_file(path: Path) -> Any:

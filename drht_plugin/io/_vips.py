@@ -4,6 +4,7 @@ libvips codes pixels only, except for AVIF. It would pass EXIF through libexif, 
 fields. The modules of `metadata` embed it byte for byte instead.
 """
 
+import math
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,6 +18,7 @@ from drht_plugin.errors import first_line
 from drht_plugin.io._encoder import Encoder
 from drht_plugin.io._errors import CodecError, UnsupportedError
 from drht_plugin.io._pixels import Pixels, expand_bits, reduce_bits
+from drht_plugin.io._plausible import require_jpeg_bytes, require_memory, require_png_bytes
 from drht_plugin.io._rows import Reader, Shape, Writer
 from drht_plugin.io.metadata import heif, ifd, jpeg, png, webp
 from drht_plugin.io.metadata.types import Carrier, Metadata, exif_with_density
@@ -28,6 +30,7 @@ _DEFAULT_QUALITY = 95
 _MAX_HELD_PIXELS = 1 << 25
 """Larger JPEG files are written without progressive scans and optimised Huffman tables (pixels)."""
 
+_COEFFICIENT_BYTES = 2
 _ANIMATION_BRANDS = (b"avis", b"msf1", b"hevc", b"hevx")
 
 
@@ -44,7 +47,27 @@ def reader(path: Path, name: str, buffer: ifd.Buffer) -> tuple[Reader, Carrier]:
     """
     carrier = _carrier_of(name, buffer)
     source = VipsReader(path, name)
+    _require_plausible(source, name, carrier, len(buffer))
     return source, carrier or source.heif_carrier(name, heif.read_nclx(buffer))
+
+
+def _require_plausible(
+    source: "VipsReader", name: str, carrier: Carrier | None, file_bytes: int
+) -> None:
+    """Refuse a file that declares more pixels than its bytes, or the memory, can hold.
+
+    libvips has only read the header so far.
+    """
+    shape, itemsize = source.shape, source.dtype.itemsize
+    pixels = math.prod(shape) * itemsize
+    if name == "png":
+        require_png_bytes(shape, itemsize, file_bytes)
+    elif carrier and isinstance(carrier.coding, jpeg.JpegCoding):
+        require_jpeg_bytes(shape, file_bytes, arithmetic=carrier.coding.arithmetic)
+        if carrier.coding.progressive:
+            require_memory(_COEFFICIENT_BYTES * pixels)
+    else:
+        require_memory(pixels)
 
 
 class VipsReader:

@@ -21,6 +21,9 @@ _INFLATED_AT_LEAST, _INFLATED_MOST, _INFLATED_RATIO = 4 << 20, 256 << 20, 16
 """Bytes that a compressed part may always unpack to, and never more than, and in between times its
 own size. Text with padding and profiles with plain tables lie below."""
 
+_MOST_FIELDS = 1 << 18
+"""Fields that all directories of a TIFF file may have together."""
+
 _Part = TypeVar("_Part")
 
 
@@ -64,18 +67,33 @@ def inflate(data: bytes) -> bytes:
 
 
 class Allowance:
-    """Bytes that may still be taken from a file, of which each byte should be taken once.
+    """Amount that may still be taken, of bytes that each should be taken once, or of steps.
 
     Args:
-        file_bytes: size of the file or block.
+        amount: that may be taken altogether.
     """
 
-    def __init__(self, file_bytes: int) -> None:
-        self._left = file_bytes + _SLACK
+    def __init__(self, amount: int) -> None:
+        self._left = amount
 
     def take(self, count: int) -> bool:
-        """Take some bytes; return False, and take none, if that is more than is left."""
+        """Take some; return False, and take none, if that is more than is left."""
         if count > self._left:
             return False
         self._left -= count
         return True
+
+
+class DirectoryBounds:
+    """What reading the directories of one buffer may still take, as none should overlap.
+
+    Attributes:
+        tables: bytes of the directories themselves.
+        values: bytes of values outside of them.
+        fields: number of fields.
+    """
+
+    def __init__(self, buffer_bytes: int) -> None:
+        self.tables = Allowance(buffer_bytes + _SLACK)
+        self.values = Allowance(buffer_bytes + _SLACK)
+        self.fields = Allowance(_MOST_FIELDS)

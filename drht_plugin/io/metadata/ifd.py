@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from drht_plugin.io.metadata.bounds import Allowance
+from drht_plugin.io.metadata.bounds import DirectoryBounds
 
 Order = Literal["<", ">"]
 
@@ -31,9 +31,6 @@ _STORAGE_TAGS = frozenset({
     338, 339, 340, 341, 342, 347, 512, 513, 514, 515, 517, 518, 519, 520, 521, 529, 530, 531, 532,
 })
 # fmt: on
-
-_MOST_FIELDS = 1 << 18
-"""Fields that all directories of a file may have together."""
 
 # By field type: size of the words that are byte-swapped, and of one value.
 _WORD = {1: 1, 2: 1, 3: 2, 4: 4, 5: 4, 6: 1, 7: 1, 8: 2, 9: 4, 10: 4, 11: 4, 12: 8, 13: 4}
@@ -159,27 +156,14 @@ def _swap_bytes(data: bytes, kind: int, order: Order) -> bytes:
     return np.frombuffer(data, f"u{size}").byteswap().tobytes()
 
 
-class _Bounds:
-    """What reading the directories of one buffer may still take, as none should overlap.
-
-    Attributes:
-        tables: bytes of the directories themselves.
-        values: bytes of values outside of them.
-        fields: number of fields.
-    """
-
-    def __init__(self, size: int) -> None:
-        self.tables, self.values, self.fields = Allowance(size), Allowance(size), _MOST_FIELDS
-
-
 def _read_directory(
-    buffer: Buffer, at: int, header: _Header, bounds: _Bounds | None = None
+    buffer: Buffer, at: int, header: _Header, bounds: DirectoryBounds | None = None
 ) -> tuple[dict[int, Field], int]:
     """Read the directory at an offset; return its fields and the offset of the next one.
 
     Fields that lie outside the file, or over what was read before, are left out.
     """
-    bounds = bounds or _Bounds(len(buffer))
+    bounds = bounds or DirectoryBounds(len(buffer))
     wide, narrow = (8, 8) if header.big else (4, 2)
     entry = struct.Struct(header.order + ("HHQ8s" if header.big else "HHI4s"))
     count = header.number(buffer, at, narrow)
@@ -187,8 +171,7 @@ def _read_directory(
     end = start + count * entry.size
     if end > len(buffer):
         raise ValueError("a directory lies outside the file")
-    bounds.fields -= count
-    if bounds.fields < 0 or not bounds.tables.take(end - start):
+    if not (bounds.fields.take(count) and bounds.tables.take(end - start)):
         raise ValueError("its directories have too many fields, or lie over one another")
     fields = {}
     for tag, kind, values, content in entry.iter_unpack(buffer[start:end]):
@@ -207,7 +190,7 @@ def _read_directory(
 
 
 def _read_branch(
-    buffer: Buffer, parent: Fields, pointer: int, header: _Header, bounds: _Bounds
+    buffer: Buffer, parent: Fields, pointer: int, header: _Header, bounds: DirectoryBounds
 ) -> dict[int, Field]:
     offsets = parent[pointer].integers() if pointer in parent else ()
     if not offsets:
@@ -231,7 +214,7 @@ def parse(buffer: Buffer) -> Tree:
     Raises:
         ValueError: the structure is damaged.
     """
-    header, bounds = _read_header(buffer), _Bounds(len(buffer))
+    header, bounds = _read_header(buffer), DirectoryBounds(len(buffer))
     main, _ = _read_directory(buffer, header.first, header, bounds)
     exif = _read_branch(buffer, main, EXIF_POINTER, header, bounds)
     gps = _read_branch(buffer, main, GPS_POINTER, header, bounds)
@@ -254,7 +237,7 @@ def directories(buffer: Buffer) -> list[dict[int, Field]]:
     Raises:
         ValueError: the structure is damaged.
     """
-    header, bounds = _read_header(buffer), _Bounds(len(buffer))
+    header, bounds = _read_header(buffer), DirectoryBounds(len(buffer))
     found, seen, at = [], set(), header.first
     while at and at not in seen:
         seen.add(at)

@@ -37,11 +37,13 @@ class JpegCoding:
             coarser.
         halved: whether chroma is subsampled by two in both directions (4:2:0).
         progressive: whether it is stored in several scans.
+        arithmetic: whether it is coded arithmetically, rather than by Huffman's codes.
     """
 
     quality: int = 95
     halved: bool = False
     progressive: bool = False
+    arithmetic: bool = False
 
 
 def _segments(buffer: Buffer) -> Iterator[tuple[int, int, bytes]]:
@@ -103,7 +105,8 @@ def parse(buffer: Buffer) -> tuple[Metadata, JpegCoding]:
             coding.update(_quality(data))
         elif marker in _FRAMES:
             coding["halved"] = len(data) > 7 and data[5] == 3 and data[7] == 0x22
-            coding["progressive"] = marker == 0xC2
+            coding["progressive"] = marker in (0xC2, 0xCA)
+            coding["arithmetic"] = marker > 0xC8
     icc = _joined(profile)
     bad = ("a part of an ICC profile, whose other parts are missing",)
     return (
@@ -121,6 +124,7 @@ def parse(buffer: Buffer) -> tuple[Metadata, JpegCoding]:
             coding.get("quality", JpegCoding.quality),
             bool(coding.get("halved")),
             bool(coding.get("progressive")),
+            bool(coding.get("arithmetic")),
         ),
     )
 

@@ -8,7 +8,10 @@ from drht_plugin.io.metadata import ifd
 from drht_plugin.io.metadata.types import Metadata
 
 _SUBFILE, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES, _FORMAT = 254, 258, 259, 262, 277, 339
-_COLOUR_MAP, _TILE_WIDTH, _TILE_HEIGHT = 320, 322, 323
+_COLOUR_MAP, _TILE_WIDTH, _TILE_HEIGHT, _TILE_COUNTS = 320, 322, 323, 325
+_WIDTH, _HEIGHT, _ROWS, _COUNTS, _PLANES = 256, 257, 278, 279, 284
+_LARGEST_TILE = 1 << 22
+"""Larger tiles are read, but strips are written in their place (pixels)."""
 
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _YCBCR = 0, 1, 2, 3, 6
 _COLOURS = {_WHITE_IS_ZERO: 1, _BLACK_IS_ZERO: 1, _RGB: 3, _PALETTE: 1, _YCBCR: 3}
@@ -37,7 +40,7 @@ class TiffCoding:
 
     Attributes:
         compression: OpenImageIO's name of it; "zip" for one that cannot be written.
-        tile: width and height of a tile; None for strips.
+        tile: width and height of a tile; None for strips, and for tiles too large to be held.
         big: whether offsets have 64 bits.
         extra: the ExtraSamples field: 0 unspecified, 1 premultiplied alpha, 2 straight alpha.
         fields: fields of the main directory that only TIFF can hold.
@@ -51,6 +54,25 @@ class TiffCoding:
 
 
 @dataclass(frozen=True)
+class TiffBlock:
+    """The strips or tiles that a TIFF file's pixels are stored in.
+
+    Attributes:
+        shape: rows, columns and samples of one.
+        bits: of a sample.
+        compression: TIFF's number of it.
+        stored: bytes of the largest one in the file, as far as the file tells.
+        planar: whether each channel has blocks of its own.
+    """
+
+    shape: tuple[int, int, int]
+    bits: int
+    compression: int
+    stored: int
+    planar: bool
+
+
+@dataclass(frozen=True)
 class TiffContents:
     """What a TIFF file holds beside its pixels.
 
@@ -58,6 +80,7 @@ class TiffContents:
         dtype: name of the pixel type.
         coding: how the file is stored.
         metadata: what other formats can hold too.
+        block: how its pixels are divided.
         white_is_zero: whether 0 is white (photometric interpretation 0).
         narrow_palette: whether its colour map holds 8 bits rather than 16, as old software wrote.
     """
@@ -65,6 +88,7 @@ class TiffContents:
     dtype: str
     coding: TiffCoding
     metadata: Metadata
+    block: TiffBlock
     white_is_zero: bool = False
     narrow_palette: bool = False
 
@@ -97,6 +121,7 @@ def parse(buffer: ifd.Buffer) -> TiffContents:
         dtype,
         _coding(tree.main, ifd.is_big(buffer)),
         _metadata(tree),
+        _block(tree.main, len(buffer)),
         white_is_zero=photometric == _WHITE_IS_ZERO,
         narrow_palette=photometric == _PALETTE and 0 < max(colour_map, default=0) < 256,
     )
@@ -126,8 +151,29 @@ def _pixel_type(fields: ifd.Fields) -> str:
     return dtype
 
 
+def _block(fields: ifd.Fields, file_bytes: int) -> TiffBlock:
+    width, height = _number(fields, _WIDTH, 0), _number(fields, _HEIGHT, 0)
+    planar = _number(fields, _PLANES, 1) == 2
+    tiled = _TILE_WIDTH in fields
+    if tiled:
+        rows, columns = _number(fields, _TILE_HEIGHT, 0), _number(fields, _TILE_WIDTH, 0)
+    else:
+        rows, columns = min(_number(fields, _ROWS, height), height), width
+    counts = fields.get(_TILE_COUNTS if tiled else _COUNTS)
+    largest = max(counts.integers(), default=0) if counts else 0
+    return TiffBlock(
+        (rows, columns, 1 if planar else _number(fields, _SAMPLES, 1)),
+        _number(fields, _BITS, 1),
+        _number(fields, _COMPRESSION, 1),
+        min(largest or file_bytes, file_bytes),
+        planar,
+    )
+
+
 def _coding(fields: ifd.Fields, big: bool) -> TiffCoding:
     width, height = _number(fields, _TILE_WIDTH, 0), _number(fields, _TILE_HEIGHT, 0)
+    if width * height > _LARGEST_TILE:
+        width = height = 0
     return TiffCoding(
         compression=_COMPRESSIONS.get(_number(fields, _COMPRESSION, 1), "zip"),
         tile=(width, height) if width and height else None,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from drht_plugin.errors import first_line
-from drht_plugin.io import _oiio_linear, _plain_tiff
+from drht_plugin.io import _bit_digits, _oiio_linear, _plain_tiff
 from drht_plugin.io._errors import CodecError
 from drht_plugin.io._meaning import Meaning, MeantReader
 from drht_plugin.io._oiio_rows import (
@@ -46,6 +46,8 @@ def reader(path: Path, name: str, buffer: ifd.Buffer) -> tuple[Reader, Carrier]:
     if contents:
         carrier = Carrier(name, contents.metadata, contents.coding)
         return _tiff_reader(path, contents, buffer), carrier
+    if name == "pnm" and bytes(buffer[:2]) == _bit_digits.MAGIC:
+        return _bit_digits.DigitReader(path), Carrier(name)
     source = OiioReader(path, name)
     profile = source.spec.getattribute("ICCProfile")
     metadata = boxes.parse(buffer)

@@ -17,7 +17,8 @@ import pyvips
 from drht_plugin.errors import first_line
 from drht_plugin.io._encoder import Encoder
 from drht_plugin.io._errors import CodecError, UnsupportedError
-from drht_plugin.io._pixels import Pixels, expand_bits, reduce_bits
+from drht_plugin.io._meaning import Meaning, with_meaning
+from drht_plugin.io._pixels import Pixels, reduce_bits
 from drht_plugin.io._plausible import require_jpeg_bytes, require_memory, require_png_bytes
 from drht_plugin.io._rows import Reader, Shape, Writer
 from drht_plugin.io.metadata import heif, ifd, jpeg, png, webp
@@ -48,7 +49,11 @@ def reader(path: Path, name: str, buffer: ifd.Buffer) -> tuple[Reader, Carrier]:
     carrier = _carrier_of(name, buffer)
     source = VipsReader(path, name)
     _require_plausible(source, name, carrier, len(buffer))
-    return source, carrier or source.heif_carrier(name, heif.read_nclx(buffer))
+    if carrier:
+        return source, carrier
+    stated = heif.read_properties(buffer)
+    meaning = Meaning(premultiplied=stated.premultiplied, bits=source.bits)
+    return with_meaning(source, meaning), source.heif_carrier(name, stated)
 
 
 def _require_plausible(
@@ -91,9 +96,12 @@ class VipsReader:
         self._thread = self._row = 0
         self.shape = (image.height, image.width, image.bands)
         self.dtype = np.dtype({"uchar": np.uint8, "ushort": np.uint16}[image.format])
-        self._bits = 0
-        if self._loader == "heifload" and self.dtype == np.uint16:
-            self._bits = _heif_bits(image)
+
+    @property
+    def bits(self) -> int:
+        """Significant bits of the uint16 values of an AVIF or HEIC file, in the high bits; or 0."""
+        deep = self._loader == "heifload" and self.dtype == np.uint16
+        return _heif_bits(self._image) if deep else 0
 
     def _open_image(self) -> pyvips.Image:
         try:
@@ -117,14 +125,14 @@ class VipsReader:
             return None
         return VipsReader(self._path, self._name, {"shrink": factor})
 
-    def heif_carrier(self, name: str, cicp: tuple[int, int] | None) -> Carrier:
+    def heif_carrier(self, name: str, stated: heif.HeifProperties) -> Carrier:
         """Return the metadata of an AVIF or HEIC file.
 
         Args:
             name: key of the format.
-            cicp: colour primaries and transfer by code points; None where the file has none.
+            stated: what libvips does not expose.
         """
-        return _heif_carrier(name, self._image, cicp)
+        return _heif_carrier(name, self._image, stated)
 
     def read(self, top: int, bottom: int, step: int) -> Pixels:
         """Return rows ``top:bottom:step``."""
@@ -136,7 +144,7 @@ class VipsReader:
             pixels = np.empty((len(wanted), width, bands), self.dtype)
             for index, row in enumerate(wanted):
                 pixels[index] = self._fetch(row, 1)
-        return expand_bits(pixels, self._bits) if self._bits else pixels
+        return pixels
 
     def _fetch(self, top: int, rows: int) -> Pixels:
         if top < self._row:  # a sequential image cannot go back
@@ -186,7 +194,7 @@ def _carrier_of(name: str, buffer: ifd.Buffer) -> Carrier | None:
     return None
 
 
-def _heif_carrier(name: str, image: pyvips.Image, cicp: tuple[int, int] | None) -> Carrier:
+def _heif_carrier(name: str, image: pyvips.Image, stated: heif.HeifProperties) -> Carrier:
     """Return an AVIF or HEIC file's metadata; libvips turns pixels upright, so EXIF says so too."""
 
     def blob(key: str) -> bytes | None:
@@ -199,7 +207,8 @@ def _heif_carrier(name: str, image: pyvips.Image, cicp: tuple[int, int] | None) 
         exif = None
     icc = blob("icc-profile-data")
     # A profile takes precedence over code points.
-    metadata = Metadata(icc, exif, blob("xmp-data"), cicp=None if icc else cicp)
+    cicp = None if icc else stated.cicp
+    metadata = Metadata(icc, exif, blob("xmp-data"), cicp=cicp, aspect=stated.aspect)
     return Carrier(name, metadata, lossless=False, bits=_heif_bits(image))
 
 
@@ -311,4 +320,4 @@ def _avif_bytes(pixels: Pixels, carrier: Carrier, quality: int | None) -> bytes:
     encoded: bytes = image.heifsave_buffer(
         compression="av1", bitdepth=bits, **_quality_options(carrier, quality)
     )
-    return encoded
+    return heif.embed(encoded, metadata.cicp, metadata.aspect)

@@ -29,6 +29,7 @@ from drht_plugin.storage import replacing
 
 _HDR_NOTE = "Scene-linear radiance; 1.0 is the clip point of the input picture."
 _HEIF = ("avif", "heic")
+_WITH_CODE_POINTS = ("avif", "png")
 
 
 @contextmanager
@@ -73,7 +74,10 @@ def create_picture(
     turns = turn != 1 and not row.has_orientation
     if row.name != "png" or carrier.format != "png":  # from PNG to PNG, its chunks are kept
         colours = 3 if like.shape[2] > 2 else 1
-        carrier = replace(carrier, metadata=with_profile(carrier.metadata, colours=colours))
+        metadata = with_profile(
+            carrier.metadata, colours=colours, keeps_points=row.name in _WITH_CODE_POINTS
+        )
+        carrier = replace(carrier, metadata=metadata)
     if turns:
         carrier = replace(carrier, metadata=upright(carrier.metadata))
 

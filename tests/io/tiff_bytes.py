@@ -2,15 +2,16 @@
 
 import struct
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+Order = Literal["<", ">"]
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 7: 1}
 
 
-def packed(samples: NDArray[Any], bits: int, order: str) -> bytes:
+def packed(samples: NDArray[Any], bits: int, order: Order) -> bytes:
     """Return samples, rows of whole numbers or floats, packed as TIFF does, each row in bytes.
 
     Args:
@@ -29,7 +30,7 @@ def tiff_bytes(
     *,
     photometric: int,
     bits: int,
-    order: str = "<",
+    order: Order = "<",
     planar: bool = False,
     extra: int | None = None,
     rows: int = 0,

@@ -45,12 +45,14 @@ def _made_profile(metadata: Metadata, colours: int) -> bytes | None:
         raise InputError(f"its primaries are {places}; expected chromaticities") from error
 
 
-def with_profile(metadata: Metadata, *, colours: int) -> Metadata:
+def with_profile(metadata: Metadata, *, colours: int, keeps_points: bool) -> Metadata:
     """Return metadata whose profile states what the source states otherwise.
 
     Args:
         metadata: of the source.
         colours: 1 for gray or 3 for RGB.
+        keeps_points: whether the target holds code points. It gets no profile for those beyond
+            white (PQ and HLG), which software without code points would show dark.
     """
     try:
         if metadata.cicp is None:
@@ -58,6 +60,7 @@ def with_profile(metadata: Metadata, *, colours: int) -> Metadata:
         else:
             profile = Cicp(*metadata.cicp).profile(colours)
     except InputError:
-        profile = profile_beyond_white(*metadata.cicp) if metadata.cicp else None
-        profile = profile or metadata.icc
+        profile = metadata.icc
+        if metadata.cicp and not keeps_points:
+            profile = profile_beyond_white(*metadata.cicp) or profile
     return replace(metadata, icc=profile)

@@ -57,6 +57,8 @@ class FileReport:
         seconds: time of each step: load (networks), read (where the picture is loaded as a whole),
             survey, render (with reading and writing of rows), hdr, write (encoding what remains,
             and flushing to the disk).
+        dropped: what the source has beside its pixels that the target has not, as it is damaged,
+            or shows or claims the picture as it was: thumbnails, layers, gain maps; in plain words.
     """
 
     source: str
@@ -69,6 +71,7 @@ class FileReport:
     lifted_noise: float
     left_alone: bool
     seconds: dict[str, float] = field(default_factory=dict)
+    dropped: tuple[str, ...] = ()
 
 
 def correct_file(
@@ -130,8 +133,7 @@ def correct_file(
             `wrap` is set for a picture that is stored on its side.
 
     Warns:
-        DrhtWarning: the file's profile cannot be used, so sRGB is assumed; or something had to be
-            dropped.
+        DrhtWarning: the file's profile cannot be used, so sRGB is assumed.
     """
     applied = Strength(strength, shadows, highlights)
     if hdr is not None and Path(hdr).suffix.lower() != ".exr":
@@ -140,8 +142,6 @@ def correct_file(
     seconds: dict[str, float] = {}
     first, second = split(progress, SURVEY_SHARE)
     with open_picture(source) as picture:
-        for part in picture.carrier.metadata.dropped:
-            warnings.warn(f"{picture.path}: dropped: {part}", DrhtWarning, stacklevel=2)
         transfer = transfer or picture.transfer
         spec = spec_of(picture, transfer)
         turn = require_orientation(orientation(picture.carrier.metadata), wrap=wrap)
@@ -212,6 +212,7 @@ def correct_file(
         lifted_noise=round(255 * scene.lifted_noise, 2),
         left_alone=scene.left_alone,
         seconds=seconds,
+        dropped=(*picture.carrier.metadata.dropped, *sink.dropped),
     )
 
 

@@ -237,6 +237,8 @@ def _correct_one(
     if options.json:
         print(json.dumps(asdict(report)), flush=True)
     elif not options.quiet:
+        if report.dropped:
+            print(f"drht: {source}: not kept: {', '.join(report.dropped)}", file=sys.stderr)
         unchanged = " (well exposed, left unchanged)" if report.left_alone else ""
         print(f"{source} -> {target}{unchanged}", flush=True)
         lifted = options.strength * options.shadows * report.lifted_noise

@@ -23,7 +23,7 @@ from drht_plugin.io._pixels import Pixels, premultiply
 from drht_plugin.io._plausible import require_tiff_bytes
 from drht_plugin.io._pyramid import Pyramid
 from drht_plugin.io._rows import Reader, Shape, Writer
-from drht_plugin.io.metadata import boxes, ifd, tiff
+from drht_plugin.io.metadata import boxes, exif_edit, ifd, tiff
 from drht_plugin.io.metadata.types import Carrier
 
 BIG_TIFF_BYTES = 0xF0000000
@@ -54,7 +54,7 @@ def reader(path: Path, name: str, buffer: ifd.Buffer) -> tuple[Reader, Carrier]:
     if profile is not None:
         metadata = replace(metadata, icc=bytes(profile))
     if metadata.exif:
-        metadata = replace(metadata, exif=ifd.reset_orientation(metadata.exif))
+        metadata = replace(metadata, exif=exif_edit.reset_orientation(metadata.exif))
     return source, Carrier(name, metadata)
 
 

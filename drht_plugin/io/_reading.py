@@ -25,7 +25,8 @@ from drht_plugin.io._formats import (
 from drht_plugin.io._picture import Picture, backend_of, name_of
 from drht_plugin.io._pixels import turn_upright
 from drht_plugin.io._rows import Reader, Shrinkable
-from drht_plugin.io.metadata.types import Carrier, orientation, sanitise
+from drht_plugin.io.metadata.claims import sanitise
+from drht_plugin.io.metadata.types import Carrier, orientation
 
 
 class PictureFile:

@@ -21,7 +21,7 @@ from drht_plugin.io._meaning import Meaning, with_meaning
 from drht_plugin.io._pixels import Pixels, reduce_bits
 from drht_plugin.io._plausible import require_jpeg_bytes, require_memory, require_png_bytes
 from drht_plugin.io._rows import Reader, Shape, Writer
-from drht_plugin.io.metadata import heif, ifd, jpeg, png, webp
+from drht_plugin.io.metadata import exif_edit, heif, ifd, jpeg, png, webp
 from drht_plugin.io.metadata.types import Carrier, Metadata, exif_with_density
 from drht_plugin.libvips.smaller_copies import shrink_factor
 
@@ -202,7 +202,7 @@ def _heif_carrier(name: str, image: pyvips.Image, stated: heif.HeifProperties) -
 
     exif = (blob("exif-data") or b"").removeprefix(b"Exif\0\0") or None
     try:
-        exif = ifd.reset_orientation(exif) if exif else None
+        exif = exif_edit.reset_orientation(exif) if exif else None
     except ValueError:
         exif = None
     icc = blob("icc-profile-data")

@@ -22,6 +22,7 @@ from drht_plugin.io._formats import (
 from drht_plugin.io._picture import Picture, PictureLike, backend_of, name_of
 from drht_plugin.io._pixels import Pixels, turn_upright
 from drht_plugin.io._rows import Shape, WholeWriter, Writer
+from drht_plugin.io.metadata.claims import without_extension
 from drht_plugin.io.metadata.colour import with_profile
 from drht_plugin.io.metadata.types import orientation
 from drht_plugin.io.metadata.types import turn_upright as upright
@@ -81,6 +82,11 @@ def create_picture(
     if turns:
         carrier = replace(carrier, metadata=upright(carrier.metadata))
 
+    dropped: tuple[str, ...] = ()
+    if row.name != "jpeg":
+        metadata, dropped = without_extension(carrier.metadata)
+        carrier = replace(carrier, metadata=metadata)
+
     def start_writer(temporary: Path) -> Writer:
         backend = backend_of(row)
 
@@ -104,7 +110,7 @@ def create_picture(
         return backend.writer(temporary, row.name, like.shape, like.dtype, carrier, quality)
 
     with _replacing_file(path, start_writer, folder) as target:
-        sink = PictureSink(path, target, like.shape, like.dtype)
+        sink = PictureSink(path, target, like.shape, like.dtype, dropped)
         yield sink
         sink.require_all()
 
@@ -116,10 +122,18 @@ class PictureSink:
         path: the target.
         shape: H×W×C.
         dtype: of the rows.
+        dropped: what the source has beside its pixels that this format cannot hold, in plain words.
     """
 
-    def __init__(self, path: Path, target: Writer, shape: Shape, dtype: np.dtype[Any]) -> None:
-        self.path, self.shape, self.dtype = path, shape, dtype
+    def __init__(
+        self,
+        path: Path,
+        target: Writer,
+        shape: Shape,
+        dtype: np.dtype[Any],
+        dropped: tuple[str, ...] = (),
+    ) -> None:
+        self.path, self.shape, self.dtype, self.dropped = path, shape, dtype, dropped
         self._target, self._row = target, 0
 
     def __setitem__(self, rows: slice, pixels: NDArray[Any]) -> None:

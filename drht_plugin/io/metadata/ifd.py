@@ -123,19 +123,33 @@ def bytes_field(data: bytes, kind: int = 7) -> Field:
 
 
 @dataclass(frozen=True)
-class _Header:
+class Header:
+    """Start of a TIFF structure.
+
+    Attributes:
+        order: byte order.
+        big: whether offsets have 64 bits.
+        first: offset of the main directory.
+    """
+
     order: Order
     big: bool
     first: int
 
     def number(self, buffer: Buffer, at: int, size: int) -> int:
+        """Return the integer of `size` bytes at an offset; a ValueError beyond the end."""
         raw = buffer[at : at + size]
         if len(raw) != size:
             raise ValueError("a directory lies outside the file")
         return int.from_bytes(raw, "little" if self.order == "<" else "big")
 
 
-def _read_header(buffer: Buffer) -> _Header:
+def read_header(buffer: Buffer) -> Header:
+    """Read the start of a TIFF structure.
+
+    Raises:
+        ValueError: it is none.
+    """
     start = bytes(buffer[:16])
     order: Order = ">" if start[:2] == b"MM" else "<"
     try:
@@ -146,7 +160,7 @@ def _read_header(buffer: Buffer) -> _Header:
         raise ValueError("the header is cut off") from error
     if start[:2] not in (b"II", b"MM") or version not in (42, 43):
         raise ValueError("no TIFF header")
-    return _Header(order, big, first)
+    return Header(order, big, first)
 
 
 def _swap_bytes(data: bytes, kind: int, order: Order) -> bytes:
@@ -156,8 +170,8 @@ def _swap_bytes(data: bytes, kind: int, order: Order) -> bytes:
     return np.frombuffer(data, f"u{size}").byteswap().tobytes()
 
 
-def _read_directory(
-    buffer: Buffer, at: int, header: _Header, bounds: DirectoryBounds | None = None
+def read_directory(
+    buffer: Buffer, at: int, header: Header, bounds: DirectoryBounds | None = None
 ) -> tuple[dict[int, Field], int]:
     """Read the directory at an offset; return its fields and the offset of the next one.
 
@@ -190,13 +204,13 @@ def _read_directory(
 
 
 def _read_branch(
-    buffer: Buffer, parent: Fields, pointer: int, header: _Header, bounds: DirectoryBounds
+    buffer: Buffer, parent: Fields, pointer: int, header: Header, bounds: DirectoryBounds
 ) -> dict[int, Field]:
     offsets = parent[pointer].integers() if pointer in parent else ()
     if not offsets:
         return {}
     try:
-        return _read_directory(buffer, offsets[0], header, bounds)[0]
+        return read_directory(buffer, offsets[0], header, bounds)[0]
     except ValueError:
         return {}
 
@@ -214,8 +228,8 @@ def parse(buffer: Buffer) -> Tree:
     Raises:
         ValueError: the structure is damaged.
     """
-    header, bounds = _read_header(buffer), DirectoryBounds(len(buffer))
-    main, _ = _read_directory(buffer, header.first, header, bounds)
+    header, bounds = read_header(buffer), DirectoryBounds(len(buffer))
+    main, _ = read_directory(buffer, header.first, header, bounds)
     exif = _read_branch(buffer, main, EXIF_POINTER, header, bounds)
     gps = _read_branch(buffer, main, GPS_POINTER, header, bounds)
     interop = _read_branch(buffer, exif, INTEROP_POINTER, header, bounds)
@@ -237,18 +251,18 @@ def directories(buffer: Buffer) -> list[dict[int, Field]]:
     Raises:
         ValueError: the structure is damaged.
     """
-    header, bounds = _read_header(buffer), DirectoryBounds(len(buffer))
+    header, bounds = read_header(buffer), DirectoryBounds(len(buffer))
     found, seen, at = [], set(), header.first
     while at and at not in seen:
         seen.add(at)
-        fields, at = _read_directory(buffer, at, header, bounds)
+        fields, at = read_directory(buffer, at, header, bounds)
         found.append(fields)
     return found
 
 
 def is_big(buffer: Buffer) -> bool:
     """Return whether a TIFF file has 64-bit offsets."""
-    return _read_header(buffer).big
+    return read_header(buffer).big
 
 
 def descriptive_fields(fields: Fields) -> dict[int, Field]:
@@ -348,8 +362,8 @@ def append_to_tiff(path: str, tree: Tree) -> None:
     """
     with open(path, "r+b") as file:
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as buffer:
-            header = _read_header(buffer)
-            own, _ = _read_directory(buffer, header.first, header)
+            header = read_header(buffer)
+            own, _ = read_directory(buffer, header.first, header)
             end = len(buffer) + len(buffer) % 2
         merged = replace(tree, main={**storage_fields(own), **tree.main})
         data = serialise(merged, end, header.order, header.big)
@@ -368,43 +382,6 @@ def orientation(exif: bytes) -> int:
     except (ValueError, KeyError):
         return 1
     return values[0] if values and 1 <= values[0] <= 8 else 1
-
-
-def reset_orientation(exif: bytes) -> bytes:
-    """Set the orientation in an EXIF block to 1; nothing else changes, offsets included.
-
-    Raises:
-        ValueError: the structure is damaged.
-    """
-    start, count, header = _entries(exif)
-    patched = bytearray(exif)
-    for at in range(start, start + 12 * count, 12):
-        if header.number(exif, at, 2) == ORIENTATION:
-            struct.pack_into(header.order + "HIHH", patched, at + 2, 3, 1, 1, 0)
-    return bytes(patched)
-
-
-def without_thumbnail(exif: bytes) -> bytes:
-    """Unlink the thumbnail of an EXIF block, as it shows the uncorrected picture.
-
-    Everything else stays in place, as maker notes may hold offsets into the block.
-
-    Raises:
-        ValueError: the structure is damaged.
-    """
-    start, count, _ = _entries(exif)
-    end = start + 12 * count
-    return exif[:end] + b"\0\0\0\0" + exif[end + 4 :]
-
-
-def _entries(exif: bytes) -> tuple[int, int, _Header]:
-    """Return the offset of the main directory's entries, their number, and the block's header."""
-    header = _read_header(exif)
-    count = header.number(exif, header.first, 2)
-    start = header.first + 2
-    if header.big or start + 12 * count > len(exif):
-        raise ValueError("a directory lies outside the block")
-    return start, count, header
 
 
 def density(fields: Fields) -> tuple[float, float] | None:

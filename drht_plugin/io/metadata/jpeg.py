@@ -4,6 +4,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from drht_plugin.io.metadata import xmp
 from drht_plugin.io.metadata.bounds import bounded
 from drht_plugin.io.metadata.ifd import Buffer
 from drht_plugin.io.metadata.types import Metadata, whole_ratio
@@ -13,9 +14,21 @@ _XMP = b"http://ns.adobe.com/xap/1.0/\0"
 _LONG_XMP = b"http://ns.adobe.com/xmp/extension/\0"
 _ICC = b"ICC_PROFILE\0"
 _PHOTOSHOP = b"Photoshop 3.0\0"
-_APP0, _APP1, _APP2, _APP13, _COMMENT, _SCAN = 0xE0, 0xE1, 0xE2, 0xED, 0xFE, 0xDA
+_APP0, _APP1, _APP2, _APP13, _APP15, _ADOBE = 0xE0, 0xE1, 0xE2, 0xED, 0xEF, 0xEE
+_COMMENT, _SCAN = 0xFE, 0xDA
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _PAYLOAD = 0xFFFF - 2
+_LONG_HEAD = 32 + 4 + 4  # name, full length, offset
+_SAMSUNG_END = b"SEFT"
+_OTHERS = {
+    b"MPF\0": "further pictures (MPF)",
+    b"urn:iso:std:iso:ts:21496:-1\0": "gain map",
+    b"JFXX\0": "JFIF thumbnail",
+    b"JP": "content credentials or boxes (JUMBF)",
+    b"Ducky": None,
+    b"FPXR\0": "FlashPix data",
+}
+"""Application segments by their first bytes; None for what only says how pixels are coded."""
 _BLOCK = 1 << 16  # fill bytes looked at together
 
 # Luminance quantisation table of the standard (ITU-T T.81, Annex K), libjpeg's quality 50.
@@ -85,12 +98,16 @@ def parse(buffer: Buffer) -> tuple[Metadata, JpegCoding]:
     """
     found: dict[str, bytes] = {}
     profile: list[bytes] = []
+    extensions: list[bytes] = []
+    dropped: dict[str, None] = {}
     density = aspect = None
     private = []
     coding: dict[str, int] = {}
     for marker, _, data in bounded(_segments(buffer), len(buffer), "segments before its pixels"):
         if marker == _APP0 and data[:5] == b"JFIF\0":
             density, aspect = _density(data)
+            if data[12:14].strip(b"\0"):
+                dropped["JFIF thumbnail"] = None
         elif marker == _APP1 and data.startswith(_EXIF):
             found.setdefault("exif", data[len(_EXIF) :])
         elif marker == _APP1 and data.startswith(_XMP):
@@ -99,7 +116,9 @@ def parse(buffer: Buffer) -> tuple[Metadata, JpegCoding]:
             profile.append(data[len(_ICC) :])
         elif marker == _APP13 and data.startswith(_PHOTOSHOP):
             found["photoshop"] = found.get("photoshop", b"") + data[len(_PHOTOSHOP) :]
-        elif marker == _COMMENT or (marker == _APP1 and data.startswith(_LONG_XMP)):
+        elif marker == _APP1 and data.startswith(_LONG_XMP):
+            extensions.append(data[len(_LONG_XMP) :])
+        elif marker == _COMMENT:
             private.append(_segment(marker, data))
         elif marker == 0xDB:
             coding.update(_quality(data))
@@ -107,8 +126,16 @@ def parse(buffer: Buffer) -> tuple[Metadata, JpegCoding]:
             coding["halved"] = len(data) > 7 and data[5] == 3 and data[7] == 0x22
             coding["progressive"] = marker in (0xC2, 0xCA)
             coding["arithmetic"] = marker > 0xC8
+        elif label := _other(marker, data):
+            dropped[label] = None
+    if buffer[max(len(buffer) - 4, 0) : len(buffer)] == _SAMSUNG_END:
+        dropped["Samsung trailer"] = None
     icc = _joined(profile)
-    bad = ("a part of an ICC profile, whose other parts are missing",)
+    if profile and icc is None:
+        dropped["a part of an ICC profile, whose other parts are missing"] = None
+    extended = _assemble(extensions, xmp.extension_name(found.get("xmp", b"")))
+    if extensions and extended is None:
+        dropped["extended XMP (damaged)"] = None
     return (
         Metadata(
             icc=icc,
@@ -117,8 +144,9 @@ def parse(buffer: Buffer) -> tuple[Metadata, JpegCoding]:
             photoshop=found.get("photoshop"),
             density=density,
             aspect=aspect,
-            dropped=bad if profile and icc is None else (),
+            dropped=tuple(dropped),
             private=tuple(private),
+            extended_xmp=extended,
         ),
         JpegCoding(
             coding.get("quality", JpegCoding.quality),
@@ -127,6 +155,33 @@ def parse(buffer: Buffer) -> tuple[Metadata, JpegCoding]:
             bool(coding.get("arithmetic")),
         ),
     )
+
+
+def _other(marker: int, data: bytes) -> str | None:
+    """Return what an application segment holds that is not read; None if that is coding only."""
+    if not _APP0 <= marker <= _APP15 or marker == _ADOBE:
+        return None
+    for head, label in _OTHERS.items():
+        if data.startswith(head):
+            return label
+    name = data.split(b"\0", 1)[0][:32].decode("ascii", "replace")
+    return f"segment APP{marker - _APP0}" + (f" ({name})" if name and name.isprintable() else "")
+
+
+def _assemble(pieces: list[bytes], name: bytes | None) -> bytes | None:
+    """Put extended XMP together from its segments; None if some is missing."""
+    parts: dict[int, bytes] = {}
+    full = 0
+    for piece in pieces:
+        if len(piece) >= _LONG_HEAD and piece[:32] == name:
+            full, at = struct.unpack_from(">II", piece, 32)
+            parts[at] = piece[_LONG_HEAD:]
+    at = 0
+    for start in sorted(parts):
+        if start != at:
+            return None
+        at += len(parts[start])
+    return b"".join(parts[at] for at in sorted(parts)) if parts and at == full else None
 
 
 def _joined(pieces: list[bytes]) -> bytes | None:
@@ -226,6 +281,7 @@ def embed(encoded: bytes, metadata: Metadata, *, same_format: bool) -> list[byte
     parts = [encoded[:2], _segment(_APP0, _jfif(metadata.density, metadata.aspect))]
     for _, head, data in _blocks(metadata):
         parts.append(_segment(_APP1, head + data))
+    parts.extend(_extended(metadata))
     if same_format:
         parts.extend(metadata.private)
     room = _PAYLOAD - len(_PHOTOSHOP)
@@ -245,3 +301,11 @@ def _profile(icc: bytes) -> Iterator[bytes]:
     pieces = [icc[at : at + room] for at in range(0, len(icc), room)]
     for number, piece in enumerate(pieces, 1):
         yield _segment(_APP2, _ICC + bytes((number, len(pieces))) + piece)
+
+
+def _extended(metadata: Metadata) -> Iterator[bytes]:
+    data, name = metadata.extended_xmp or b"", xmp.extension_name(metadata.xmp or b"")
+    room = _PAYLOAD - len(_LONG_XMP) - _LONG_HEAD
+    for at in range(0, len(data) if name else 0, room):
+        head = _LONG_XMP + (name or b"") + struct.pack(">II", len(data), at)
+        yield _segment(_APP1, head + data[at : at + room])

@@ -12,6 +12,8 @@ _COLOUR_MAP, _TILE_WIDTH, _TILE_HEIGHT, _TILE_COUNTS = 320, 322, 323, 325
 _WIDTH, _HEIGHT, _ROWS, _COUNTS, _PLANES = 256, 257, 278, 279, 284
 _LARGEST_TILE = 1 << 22
 """Larger tiles are read, but strips are written in their place (pixels)."""
+_OLD_SUBFILE, _OLD_REDUCED, _MASK, _SUB_DIRECTORIES, _LAYERS = 255, 2, 4, 330, 37724
+_STALE = frozenset({_LAYERS, 50828})  # Photoshop's layers; the raw file that a DNG was made from
 
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _YCBCR = 0, 1, 2, 3, 6
 _COLOURS = {_WHITE_IS_ZERO: 1, _BLACK_IS_ZERO: 1, _RGB: 3, _PALETTE: 1, _YCBCR: 3}
@@ -108,23 +110,38 @@ def parse(buffer: ifd.Buffer) -> TiffContents:
         tree = ifd.parse(buffer)
     except ValueError as error:
         raise CodecError(str(error)) from error
-    # Reduced copies of the picture do not count as pages.
-    count = sum(1 for page in pages if not _number(page, _SUBFILE, 0) & 1)
-    if _number(tree.main, _SUBFILE, 0) & 1:
+    kinds = [_page_kind(page) for page in pages]
+    if kinds[0] == "copy":
         raise UnsupportedError("begins with a reduced copy of its picture, as camera raw files do")
+    if "mask" in kinds[1:]:
+        raise UnsupportedError("holds a transparency mask as a page of its own, which is not read")
+    count = kinds.count("picture")
     if count > 1:
         raise UnsupportedError(f"has {count} pages; only single pictures are read")
+    dropped = ["Photoshop layers"] if _LAYERS in tree.main else []
+    if "copy" in kinds or _SUB_DIRECTORIES in tree.main:
+        dropped.append("reduced copies")
+    kept = {tag: value for tag, value in tree.main.items() if tag not in _STALE}
+    tree = replace(tree, main=kept)
     dtype = _pixel_type(tree.main)
     photometric = _number(tree.main, _PHOTOMETRIC, _BLACK_IS_ZERO)
     colour_map = tree.main[_COLOUR_MAP].numbers() if _COLOUR_MAP in tree.main else ()
     return TiffContents(
         dtype,
         _coding(tree.main, ifd.is_big(buffer)),
-        _metadata(tree),
+        replace(_metadata(tree), dropped=tuple(dropped)),
         _block(tree.main, len(buffer)),
         white_is_zero=photometric == _WHITE_IS_ZERO,
         narrow_palette=photometric == _PALETTE and 0 < max(colour_map, default=0) < 256,
     )
+
+
+def _page_kind(fields: ifd.Fields) -> str:
+    """Return what a page is, by its own word, new or old: a "picture", a "copy" or a "mask"."""
+    kind = _number(fields, _SUBFILE, 0)
+    if kind & 1 or _number(fields, _OLD_SUBFILE, 1) == _OLD_REDUCED:
+        return "copy"
+    return "mask" if kind & 4 or _number(fields, _PHOTOMETRIC, 1) == _MASK else "picture"
 
 
 def _number(fields: ifd.Fields, tag: int, default: int) -> int:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
-from drht_plugin.io.metadata import ifd
+from drht_plugin.io.metadata import exif_edit, ifd
 from drht_plugin.orientation import transposes
 
 Chromaticities = tuple[tuple[float, float], ...]
@@ -30,8 +30,10 @@ class Metadata:
             state the colours.
         gamma: exponent from codes to light, where neither a profile nor code points state it.
         factors: what red, green and blue are multiplied by, as an exposure; None for nothing.
-        dropped: what had to be left out, in words for the user, such as "half an ICC profile".
+        dropped: what no new file gets, in words for the user, as it is damaged, or shows or claims
+            the picture as it was: "EXIF thumbnail".
         private: parts that only the source's format has, encoded by its module.
+        extended_xmp: what a JPEG's XMP packet had no room for; another packet, which that names.
     """
 
     icc: bytes | None = None
@@ -47,6 +49,7 @@ class Metadata:
     factors: tuple[float, float, float] | None = None
     dropped: tuple[str, ...] = ()
     private: tuple[bytes, ...] = ()
+    extended_xmp: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -68,19 +71,6 @@ class Carrier:
     bits: int = 0
 
 
-def sanitise(metadata: Metadata) -> Metadata:
-    """Drop the EXIF thumbnail, or all of a damaged EXIF block."""
-    if metadata.exif is None:
-        return metadata
-    try:
-        exif = ifd.without_thumbnail(metadata.exif)
-        return replace(
-            metadata, exif=exif, density=metadata.density or ifd.density(ifd.parse(exif).main)
-        )
-    except ValueError:
-        return replace(metadata, exif=None)
-
-
 def orientation(metadata: Metadata) -> int:
     """Return the orientation of the stored pixels, 1 to 8; 1 where none is stated."""
     if metadata.turned != 1:
@@ -95,7 +85,7 @@ def turn_upright(metadata: Metadata) -> Metadata:
     if transposes(turn):
         density, aspect = (pair and (pair[1], pair[0]) for pair in (density, aspect))
     if exif:
-        exif = ifd.reset_orientation(exif)
+        exif = exif_edit.reset_orientation(exif)
         if density != metadata.density and density and exif_density(exif):
             exif = ifd.exif_block(ifd.parse(exif).with_main(ifd.density_fields(density)))
     return replace(metadata, exif=exif, turned=1, density=density, aspect=aspect)

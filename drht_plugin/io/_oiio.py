@@ -9,8 +9,8 @@ import numpy as np
 
 from drht_plugin.errors import first_line
 from drht_plugin.io import _bit_digits, _oiio_linear, _plain_tiff
-from drht_plugin.io._errors import CodecError
-from drht_plugin.io._meaning import Meaning, MeantReader
+from drht_plugin.io._errors import CodecError, UnsupportedError
+from drht_plugin.io._meaning import Meaning, MeantReader, with_meaning
 from drht_plugin.io._oiio_rows import (
     ConvertingWriter,
     OiioReader,
@@ -23,7 +23,7 @@ from drht_plugin.io._pixels import Pixels, premultiply
 from drht_plugin.io._plausible import require_tiff_bytes
 from drht_plugin.io._pyramid import Pyramid
 from drht_plugin.io._rows import Reader, Shape, Writer
-from drht_plugin.io.metadata import boxes, exif_edit, ifd, tiff
+from drht_plugin.io.metadata import boxes, exif_edit, ifd, jp2, jxl, tiff
 from drht_plugin.io.metadata.types import Carrier
 
 BIG_TIFF_BYTES = 0xF0000000
@@ -55,7 +55,15 @@ def reader(path: Path, name: str, buffer: ifd.Buffer) -> tuple[Reader, Carrier]:
         metadata = replace(metadata, icc=bytes(profile))
     if metadata.exif:
         metadata = replace(metadata, exif=exif_edit.reset_orientation(metadata.exif))
-    return source, Carrier(name, metadata)
+    premultiplied = name == "jxl" and jxl.is_premultiplied(buffer)
+    if name == "jp2":
+        stated = jp2.read_header(buffer)
+        if stated.unread:
+            source.close()
+            raise UnsupportedError(f"is a {stated.unread} picture; only gray and RGB are read")
+        metadata = replace(metadata, density=stated.density)
+        premultiplied = stated.premultiplied
+    return with_meaning(source, Meaning(premultiplied=premultiplied)), Carrier(name, metadata)
 
 
 def _tiff_reader(path: Path, contents: tiff.TiffContents, buffer: ifd.Buffer) -> Reader:

@@ -1,0 +1,133 @@
+"""Read from JPEG XL codestreams what OpenImageIO does not tell: whether alpha is premultiplied.
+
+Follows ISO/IEC 18181-1: the headers of size and metadata, bit by bit.
+"""
+
+from drht_plugin.io.metadata.boxes import boxes
+from drht_plugin.io.metadata.ifd import Buffer
+
+_HEAD_BYTES = 8192  # more than 16 extra channels with long names take
+_SIGNATURE = b"\xff\x0a"
+_ALPHA, _SPOT, _CFA = 0, 2, 5
+_MOST_CHANNELS = 16
+
+Choice = tuple[int, int]
+"""Number of bits, and what is added to them."""
+
+_SIDE: tuple[Choice, ...] = ((9, 1), (13, 1), (18, 1), (30, 1))
+_PREVIEW_EIGHTHS: tuple[Choice, ...] = ((0, 16), (0, 32), (5, 1), (9, 33))
+_PREVIEW_SIDE: tuple[Choice, ...] = ((6, 1), (8, 65), (10, 321), (12, 1345))
+_ANIMATION: tuple[tuple[Choice, ...], ...] = (
+    ((0, 100), (0, 1000), (10, 1), (30, 1)),
+    ((0, 1), (0, 1001), (8, 1), (10, 1)),
+    ((0, 0), (3, 0), (16, 0), (32, 0)),
+)
+_DEPTHS: tuple[tuple[Choice, ...], ...] = (
+    ((0, 8), (0, 10), (0, 12), (6, 1)),
+    ((0, 32), (0, 16), (0, 24), (6, 1)),
+)
+_COUNT: tuple[Choice, ...] = ((0, 0), (0, 1), (4, 2), (12, 1))
+_ENUM: tuple[Choice, ...] = ((0, 0), (0, 1), (4, 2), (6, 18))
+_SHIFT: tuple[Choice, ...] = ((0, 0), (0, 3), (0, 4), (3, 1))
+_NAME: tuple[Choice, ...] = ((0, 0), (4, 0), (5, 16), (10, 48))
+_CFA_CHANNEL: tuple[Choice, ...] = ((0, 1), (2, 0), (4, 3), (8, 19))
+
+
+class _Bits:
+    """Bits of a codestream, the lowest of each byte first."""
+
+    def __init__(self, data: bytes) -> None:
+        self._value, self._left = int.from_bytes(data, "little"), 8 * len(data)
+
+    def take(self, count: int) -> int:
+        """Return the next bits as a number.
+
+        Raises:
+            ValueError: the data end.
+        """
+        if count > self._left:
+            raise ValueError("its header is cut off")
+        taken = self._value & ((1 << count) - 1)
+        self._value >>= count
+        self._left -= count
+        return taken
+
+    def choose(self, choices: tuple[Choice, ...]) -> int:
+        """Return a number that is coded in one of four ways."""
+        count, added = choices[self.take(2)]
+        return self.take(count) + added
+
+
+def is_premultiplied(buffer: Buffer) -> bool:
+    """Return whether a file's colours are multiplied by its first alpha channel.
+
+    Args:
+        buffer: the file's bytes.
+
+    Raises:
+        ValueError: the header is damaged.
+    """
+    bits = _Bits(_codestream(buffer))
+    _skip_size(bits)
+    if bits.take(1):  # all by default: no extra channels
+        return False
+    if bits.take(1):
+        _skip_extra_fields(bits)
+    _skip_depth(bits)
+    bits.take(1)
+    for _ in range(min(bits.choose(_COUNT), _MOST_CHANNELS)):
+        if bits.take(1):  # alpha by default, which is straight
+            return False
+        kind = bits.choose(_ENUM)
+        _skip_depth(bits)
+        bits.choose(_SHIFT)
+        bits.take(8 * bits.choose(_NAME))
+        if kind == _ALPHA:
+            return bool(bits.take(1))
+        if kind == _SPOT:
+            bits.take(4 * 16)
+        elif kind == _CFA:
+            bits.choose(_CFA_CHANNEL)
+    return False
+
+
+def _codestream(buffer: Buffer) -> bytes:
+    """Return the first bytes of the codestream, after its signature."""
+    start = 0
+    if buffer[:2] != _SIGNATURE:
+        parts = {kind: first for _, kind, first, _ in reversed(list(boxes(buffer)))}
+        start = parts[b"jxlp"] + 4 if b"jxlp" in parts else parts.get(b"jxlc", len(buffer))
+    return bytes(buffer[start + len(_SIGNATURE) : start + _HEAD_BYTES])
+
+
+def _skip_size(bits: _Bits) -> None:
+    eighths = bits.take(1)
+    for last in (False, True):
+        if last and bits.take(3):  # the width by a ratio
+            return
+        if eighths:
+            bits.take(5)
+        else:
+            bits.choose(_SIDE)
+
+
+def _skip_extra_fields(bits: _Bits) -> None:
+    bits.take(3)  # the orientation, which the decoder obeys
+    if bits.take(1):
+        _skip_size(bits)
+    if bits.take(1):
+        choices = _PREVIEW_EIGHTHS if bits.take(1) else _PREVIEW_SIDE
+        bits.choose(choices)
+        if not bits.take(3):
+            bits.choose(choices)
+    if bits.take(1):
+        for choices in _ANIMATION:
+            bits.choose(choices)
+        bits.take(1)
+
+
+def _skip_depth(bits: _Bits) -> None:
+    is_float = bits.take(1)
+    bits.choose(_DEPTHS[is_float])
+    if is_float:
+        bits.take(4)

@@ -23,6 +23,7 @@ class Format:
         lossless: whether its pixels are always stored exactly.
         read_only: suffixes that are read but never written.
         max_side: greatest height or width in pixels; None for no limit.
+        min_side: least height and width in pixels.
         whole: whether its codec needs all pixels of a picture at once, rather than by rows.
     """
 
@@ -37,6 +38,7 @@ class Format:
     lossless: bool = False
     read_only: tuple[str, ...] = ()
     max_side: int | None = None
+    min_side: int = 1
     whole: bool = False
 
 
@@ -104,6 +106,7 @@ FORMATS = {
             (1, 3, 4),
             lossless=True,
             read_only=(".j2k", ".j2c"),
+            min_side=32,  # OpenImageIO writes smaller pictures without pixels, and reports success
             whole=True,
         ),
         Format("exr", "OpenEXR", (".exr",), "oiio", _FLOATS, _ANY, "linear", lossless=True),

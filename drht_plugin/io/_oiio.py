@@ -24,13 +24,13 @@ from drht_plugin.io._plausible import require_tiff_bytes
 from drht_plugin.io._pyramid import Pyramid
 from drht_plugin.io._rows import Reader, Shape, Writer
 from drht_plugin.io.metadata import boxes, exif_edit, ifd, jp2, jxl, tiff
+from drht_plugin.io.metadata.tiff_layout import written_tile
 from drht_plugin.io.metadata.types import Carrier
 
 BIG_TIFF_BYTES = 0xF0000000
 """Pixels larger than this get 64-bit offsets, so that metadata still ends below 4 GB (bytes)."""
 
 _ASSOCIATED_ALPHA = 1
-_JP2_SIDE = 32  # OpenImageIO writes smaller pictures without pixels, and reports success
 
 
 def reader(path: Path, name: str, buffer: ifd.Buffer) -> tuple[Reader, Carrier]:
@@ -119,11 +119,6 @@ def write(path: Path, name: str, pixels: Pixels, carrier: Carrier, quality: int 
         OSError: the file cannot be written.
     """
     height, width, channels = pixels.shape
-    if name == "jp2" and min(height, width) < _JP2_SIDE:
-        raise CodecError(
-            f"the picture has {height}×{width} pixels; JPEG 2000 files need at "
-            f"least {_JP2_SIDE}×{_JP2_SIDE}"
-        )
     spec = spec_for((height, width, channels), pixels.dtype)
     spec.attribute("oiio:UnassociatedAlpha", 1)
     if carrier.metadata.icc:
@@ -149,16 +144,17 @@ def _tiff_writer(path: Path, shape: Shape, dtype: np.dtype[Any], carrier: Carrie
         tree = tree.with_main({ifd.EXTRA_SAMPLES: ifd.short_field(coding.extra)})
         convert = _premultiply_rows if coding.extra == _ASSOCIATED_ALPHA else None
     big = coding.big or math.prod(shape) * dtype.itemsize > BIG_TIFF_BYTES
+    tile = written_tile(coding.tile, shape[1], shape[0]) if coding.tile else None
     if coding.compression == "none":
-        plain = _plain_tiff.PlainWriter(path, shape, dtype, tile=coding.tile, big=big, tree=tree)
+        plain = _plain_tiff.PlainWriter(path, shape, dtype, tile=tile, big=big, tree=tree)
         return ConvertingWriter(plain, convert) if convert else plain
     spec = spec_for(shape, dtype)
     spec.attribute("compression", coding.compression)
     spec.attribute("oiio:UnassociatedAlpha", 1)
     spec.attribute("tiff:half", int(dtype == np.float16))
     spec.attribute("tiff:bigtiff", int(big))
-    if coding.tile:
-        spec.tile_width, spec.tile_height = coding.tile
+    if tile:
+        spec.tile_width, spec.tile_height = tile
     stored = OiioWriter(path, spec, dtype, lambda: ifd.append_to_tiff(str(path), tree))
     return ConvertingWriter(stored, convert) if convert else stored
 

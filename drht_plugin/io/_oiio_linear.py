@@ -1,7 +1,7 @@
 """Read and write scene-linear pictures, OpenEXR, Radiance HDR and PFM, with OpenImageIO."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,18 @@ from drht_plugin.io.metadata.types import Carrier, Metadata
 
 NAMES = ("exr", "hdr", "pfm")
 """Keys of the formats that this module reads and writes."""
+
+_EXR_HEADER = 1 << 16
+_TEXTURE_ATTRIBUTES = (
+    "textureformat",
+    "oiio:miplevels",
+    "openexr:levelmode",
+    "openexr:roundingmode",
+    "oiio:AverageColor",
+    "oiio:ConstantColor",
+    "oiio:ConstantAlpha",
+    "oiio:SHA-1",
+)
 
 _PREMULTIPLIED = Meaning(premultiplied=True)  # OpenEXR's convention
 
@@ -49,7 +61,8 @@ def reader(path: Path, name: str, buffer: ifd.Buffer) -> tuple[Reader, Carrier]:
     if name == "pfm":
         return source, Carrier(name)
     coding = SpecCoding(source.spec, source.dtype.name)
-    return with_meaning(source, _PREMULTIPLIED), Carrier(name, _exr_metadata(source.spec), coding)
+    metadata = replace(_exr_metadata(source.spec), dropped=_dropped(source.spec, buffer))
+    return with_meaning(source, _PREMULTIPLIED), Carrier(name, metadata, coding)
 
 
 def _radiance_reader(path: Path, buffer: ifd.Buffer) -> tuple[Reader, Carrier]:
@@ -69,6 +82,28 @@ def _exr_metadata(spec: Any) -> Metadata:
         chromaticities=tuple(zip(places[::2], places[1::2], strict=True)) if places else None,
         aspect=(1.0, pixel) if pixel > 0 and pixel != 1 else None,
     )
+
+
+def _dropped(spec: Any, buffer: ifd.Buffer) -> tuple[str, ...]:
+    """Name what an OpenEXR file holds that no new file gets."""
+    texture = str(spec.getattribute("textureformat") or "")
+    found = {
+        "OpenEXR preview": b"preview\0preview\0" in bytes(buffer[:_EXR_HEADER]),
+        "reduced copies": (spec.getattribute("oiio:miplevels") or 1) > 1,
+        "mark of an environment map": "Environment" in texture,
+    }
+    return tuple(name for name, there in found.items() if there)
+
+
+def _writable(spec: Any) -> Any:
+    """Return the layout nearest to a file's that can be written: one level, no texture.
+
+    What a texture's header says of its pixels does not hold for others.
+    """
+    nearest = oiio.ImageSpec(spec)
+    for name in _TEXTURE_ATTRIBUTES:
+        nearest.erase_attribute(name)
+    return nearest
 
 
 def writer(path: Path, name: str, shape: Shape, dtype: np.dtype[Any], carrier: Carrier) -> Writer:
@@ -116,7 +151,7 @@ def _exr_writer(path: Path, shape: Shape, dtype: np.dtype[Any], carrier: Carrier
     """Start an OpenEXR file, with the source's header if that is one too."""
     stored, spec = dtype, spec_for(shape, dtype)
     if isinstance(carrier.coding, SpecCoding):
-        stored, spec = np.dtype(carrier.coding.dtype), oiio.ImageSpec(carrier.coding.spec)
+        stored, spec = np.dtype(carrier.coding.dtype), _writable(carrier.coding.spec)
     else:
         described = carrier.metadata
         if described.chromaticities:

@@ -224,6 +224,11 @@ def _target_format(path: Path, picture: PictureLike) -> Format:
             f"{name}: {row.label} holds at most {row.max_side} pixels a side; the picture has "
             f"{height}×{width}"
         )
+    if min(height, width) < row.min_side:
+        raise InputError(
+            f"{name}: {row.label} needs at least {row.min_side} pixels a side; the picture has "
+            f"{height}×{width}"
+        )
     return row
 
 

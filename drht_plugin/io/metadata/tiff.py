@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from drht_plugin.io._errors import CodecError, UnsupportedError
 from drht_plugin.io.metadata import ifd
+from drht_plugin.io.metadata.tiff_layout import require_readable, written_compression
 from drht_plugin.io.metadata.types import Metadata
 
 _SUBFILE, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES, _FORMAT = 254, 258, 259, 262, 277, 339
@@ -26,8 +27,6 @@ _KINDS = {
     32803: "camera raw",
 }
 _KINDS |= {32844: "LogL", 32845: "LogLuv", 34892: "camera raw"}
-_COMPRESSIONS = {1: "none", 5: "lzw", 8: "zip", 32946: "zip", 32773: "packbits"}
-_ZSTANDARD = 50000
 _DTYPES = {(3, 16): "float16", (3, 32): "float32"}
 _DTYPES |= {(1, bits): "uint8" for bits in (1, 2, 4, 6, 8)}
 _DTYPES |= {(1, bits): "uint16" for bits in (10, 12, 14, 16)}
@@ -150,8 +149,7 @@ def _number(fields: ifd.Fields, tag: int, default: int) -> int:
 
 
 def _pixel_type(fields: ifd.Fields) -> str:
-    if _number(fields, _COMPRESSION, 1) == _ZSTANDARD:  # missing from the wheels' libtiff
-        raise UnsupportedError("is compressed by Zstandard, which is not read in TIFF")
+    require_readable(_number(fields, _COMPRESSION, 1))
     photometric = _number(fields, _PHOTOMETRIC, 1)
     if photometric not in _COLOURS:
         kind = _KINDS.get(photometric, f"photometric {photometric}")
@@ -192,7 +190,7 @@ def _coding(fields: ifd.Fields, big: bool) -> TiffCoding:
     if width * height > _LARGEST_TILE:
         width = height = 0
     return TiffCoding(
-        compression=_COMPRESSIONS.get(_number(fields, _COMPRESSION, 1), "zip"),
+        compression=written_compression(_number(fields, _COMPRESSION, 1)),
         tile=(width, height) if width and height else None,
         big=big,
         extra=_number(fields, ifd.EXTRA_SAMPLES, 0),

@@ -9,6 +9,7 @@
     │   └── WriteError
     ├── WeightsError     weights are missing, damaged or of another architecture
     ├── DependencyError  a package is missing or does not fit (also an ImportError)
+    ├── ForkError        the process was forked after first use of a library that keeps threads
     └── Cancelled        the caller asked to stop
 
     DrhtWarning          the work continues, but not as the caller may expect (a UserWarning)
@@ -43,6 +44,10 @@ class WeightsError(DrhtError):
 
 class DependencyError(DrhtError, ImportError):
     """A package is missing or does not fit; the message says what to install."""
+
+
+class ForkError(DrhtError, RuntimeError):
+    """The process was forked after first use of a library whose threads do not outlive a fork."""
 
 
 class Cancelled(DrhtError):

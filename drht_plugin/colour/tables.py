@@ -11,6 +11,7 @@ import numpy.typing as npt
 from drht_plugin.bridge import transfer
 from drht_plugin.colour import primaries
 from drht_plugin.errors import InputError
+from drht_plugin.forks import require_own_process
 
 Array = npt.NDArray[np.floating]
 
@@ -99,6 +100,7 @@ class TableSpace:
         """Convert codes …×3 in 0..1 to linear sRGB, unbounded."""
         import pyvips
 
+        require_own_process("libvips")
         flat = np.rint(codes.reshape(1, -1, 3) * 65535).astype(np.uint16)
         image = pyvips.Image.new_from_array(flat).copy(interpretation="rgb16")
         image.set_type(pyvips.GValue.blob_type, "icc-profile-data", self.profile)

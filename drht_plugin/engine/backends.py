@@ -139,7 +139,10 @@ class TensorBackend:
     is_cold = False
 
     def prepare(self, dtype: np.dtype[Any]) -> None:
-        """See `Backend`; there is nothing to prepare."""
+        """See `Backend`; there is nothing to compile."""
+        from drht_plugin.model.threads import require_device_after_fork
+
+        require_device_after_fork(self.device)
 
     @property
     def kernels(self) -> SurveyKernels:

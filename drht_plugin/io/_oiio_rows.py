@@ -12,6 +12,7 @@ import numpy as np
 import OpenImageIO as oiio
 
 from drht_plugin.errors import first_line
+from drht_plugin.forks import require_own_process
 from drht_plugin.io._errors import CodecError, UnsupportedError
 from drht_plugin.io._pixels import Pixels
 from drht_plugin.io._rows import BlockReader, BlockWriter, Shape, Writer
@@ -49,6 +50,7 @@ class OiioReader(BlockReader):
         super().__init__(shape, np.dtype(dtype), _rows_together(spec), self._decode_rows)
 
     def _decode_rows(self, top: int, bottom: int) -> Pixels:
+        require_own_process("OpenImageIO")
         spec, source = self.spec, self._source
         top, bottom = spec.y + top, spec.y + bottom
         if spec.tile_width:
@@ -81,6 +83,7 @@ def _rows_together(spec: Any) -> int:
 
 
 def open_file(path: Path) -> Any:
+    require_own_process("OpenImageIO")
     config = oiio.ImageSpec()
     config.attribute("oiio:UnassociatedAlpha", 1)  # do not premultiply on reading
     source = oiio.ImageInput.open(str(path), config)
@@ -117,6 +120,7 @@ def spec_for(shape: Shape, dtype: np.dtype[Any]) -> Any:
 
 
 def create_file(path: Path, spec: Any) -> Any:
+    require_own_process("OpenImageIO")
     if spec.getattribute("DateTime") is None:
         spec.attribute("DateTime", "")  # or OpenImageIO would write the present time
     target: Any = oiio.ImageOutput.create(str(path))

@@ -15,6 +15,7 @@ import numpy as np
 import pyvips
 
 from drht_plugin.errors import first_line
+from drht_plugin.forks import require_own_process
 from drht_plugin.io._encoder import Encoder
 from drht_plugin.io._errors import CodecError, UnsupportedError
 from drht_plugin.io._meaning import Meaning, with_meaning
@@ -104,6 +105,7 @@ class VipsReader:
         return _heif_bits(self._image) if deep else 0
 
     def _open_image(self) -> pyvips.Image:
+        require_own_process("libvips")
         try:
             # `revalidate`: libvips caches opened files by name.
             image = getattr(pyvips.Image, self._loader)(
@@ -147,6 +149,7 @@ class VipsReader:
         return pixels
 
     def _fetch(self, top: int, rows: int) -> Pixels:
+        require_own_process("libvips")
         if top < self._row:  # a sequential image cannot go back
             self._image, self._region = self._open_image(), None
         self._row = top + rows
@@ -259,6 +262,7 @@ def write(path: Path, name: str, pixels: Pixels, carrier: Carrier, quality: int 
         CodecError: libvips cannot encode the pixels.
         OSError: the file cannot be written.
     """
+    require_own_process("libvips")
     height, width, channels = pixels.shape
     try:
         if name == "webp":

@@ -24,6 +24,7 @@ import numpy.typing as npt
 import pyvips
 
 from drht_plugin.errors import Cancelled, InputError
+from drht_plugin.forks import require_own_process
 from drht_plugin.geometry import Region
 from drht_plugin.libvips.c import adopt, ffi, library, to_c
 
@@ -182,6 +183,7 @@ def generate(
         InputError: the format or interpretation is not supported.
         DependencyError: this libvips is not supported.
     """
+    require_own_process("libvips")
     for table, value, name in (
         (_FORMATS, header.format, "format"),
         (_INTERPRETATIONS, header.interpretation, "interpretation"),
@@ -277,6 +279,7 @@ def run(image: pyvips.Image, sink: Callable[[], Result]) -> Result:
         BaseException: the exception that a `render` upstream raised, or else the one that `sink`
             raised, or the one raised in the calling thread meanwhile, such as KeyboardInterrupt.
     """
+    require_own_process("libvips")
     works = _upstream(image)
     results: list[Result] = []
     errors: list[BaseException] = []

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from drht_plugin.forks import require_own_process
+
 Options = dict[str, int]
 
 _FORMATS = ("uchar", "ushort")
@@ -37,6 +39,8 @@ def _smaller_copies(path: Path) -> list[tuple[float, Options]] | None:
     None where the file cannot be read as TIFF, or a further page is another picture.
     """
     import pyvips
+
+    require_own_process("libvips")
 
     def open_page(**options: int) -> Any:
         # `revalidate`: libvips caches opened files by name.

@@ -24,7 +24,7 @@ from drht_plugin.model.activation import elu_
 from drht_plugin.model.device import choose_device, inference_dtype, tune_allocator
 from drht_plugin.model.locate import detail_of, locate
 from drht_plugin.model.networks import initialise, join
-from drht_plugin.model.threads import DETAIL, fixed_threads
+from drht_plugin.model.threads import DETAIL, fixed_threads, outlives_fork
 from drht_plugin.model.weights import DETAIL_ARCHITECTURE, load_weights
 
 FloatArray = npt.NDArray[np.float32]
@@ -142,6 +142,7 @@ class DetailRunner:
         pinned = _pinned(shape) if self._queued else None
         return np.empty(shape, np.float32) if pinned is None else pinned.numpy()
 
+    @outlives_fork
     def residual(self, planes: Tensor) -> Tensor:
         """Run the network on planes that lie on its device.
 
@@ -163,6 +164,7 @@ class DetailRunner:
             result: Tensor = self._network(dense)
         return result.float()
 
+    @outlives_fork
     def begin(self, planes: FloatArray) -> Callable[[], FloatArray]:
         """Start to compute the residual of a tile.
 

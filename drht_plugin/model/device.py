@@ -8,6 +8,7 @@ import sys
 import torch
 
 from drht_plugin.errors import InputError
+from drht_plugin.model.threads import require_device_after_fork
 
 _ACCEPTED = "auto, cpu, cuda, cuda:N or mps"
 
@@ -24,7 +25,14 @@ def choose_device(device: str = "auto") -> torch.device:
 
     Raises:
         InputError: the name is unknown, or this machine does not have the device.
+        ForkError: CUDA is meant, and was in use before this process was forked.
     """
+    chosen = _find_device(device)
+    require_device_after_fork(chosen)
+    return chosen
+
+
+def _find_device(device: str) -> torch.device:
     if device == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")

@@ -10,7 +10,12 @@ import torch
 
 from drht_plugin.errors import WeightsError
 from drht_plugin.model.device import choose_device, inference_dtype, tune_allocator
-from drht_plugin.model.threads import SURVEY, fixed_threads
+from drht_plugin.model.threads import (
+    SURVEY,
+    fixed_threads,
+    outlives_fork,
+    require_device_after_fork,
+)
 from drht_plugin.model.weights import load_model
 
 FloatArray = npt.NDArray[np.float32]
@@ -35,6 +40,7 @@ class Runner:
         network, self._model = load_model(model), str(model)
         self._network = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
+    @outlives_fork
     def __call__(self, ldr: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Run both networks.
 
@@ -46,7 +52,9 @@ class Runner:
 
         Raises:
             WeightsError: the networks give NaN or infinity, as their weights are too large.
+            ForkError: CUDA was in use before this process was forked.
         """
+        require_device_after_fork(self.device)
         planes = torch.from_numpy(np.ascontiguousarray(ldr.transpose(2, 0, 1)))[None]
         with (
             fixed_threads(SURVEY, self.device),

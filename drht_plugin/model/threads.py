@@ -8,11 +8,16 @@ OMP_NUM_THREADS and on any number of cores of one kind.
 from __future__ import annotations
 
 import functools
+import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import ParamSpec, TypeVar
 
 import torch
+
+from drht_plugin.errors import ForkError
 
 SURVEY = 2
 """Threads of the survey's networks. More gain little, as an overview is small."""
@@ -23,6 +28,12 @@ DETAIL = 8
 _lock = threading.Lock()
 _inside = 0
 _before = 0
+_forked = False
+_cuda_in_use = False  # when the process last forked
+_cuda_lost = False  # by a fork of which this process is the child
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
 
 
 @contextmanager
@@ -52,6 +63,54 @@ def fixed_threads(count: int, device: torch.device) -> Iterator[None]:
         with _lock:
             _inside -= 1
             torch.set_num_threads(_before)
+
+
+def outlives_fork(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """Run a function in a thread of its own, if the process was forked; use as a decorator.
+
+    OpenMP keeps threads for the thread that called it. After a fork they are gone, and the thread
+    that forked would wait for them; a new thread gets new ones.
+    """
+
+    @functools.wraps(function)
+    def call(*arguments: Parameters.args, **named: Parameters.kwargs) -> Result:
+        if not _forked:
+            return function(*arguments, **named)
+        with ThreadPoolExecutor(1) as own:
+            return own.submit(function, *arguments, **named).result()
+
+    return call
+
+
+def require_device_after_fork(device: torch.device) -> None:
+    """Refuse CUDA in a process that was forked while its parent used it.
+
+    Raises:
+        ForkError: CUDA cannot be used in this process.
+    """
+    if device.type == "cuda" and _cuda_lost:
+        raise ForkError(
+            "CUDA was in use before this process was forked; start processes by 'spawn' or "
+            "'forkserver', or use device 'cpu'"
+        )
+
+
+def _before_fork() -> None:
+    global _cuda_in_use
+    _cuda_in_use = torch.cuda.is_initialized()
+
+
+def _after_fork_in_child() -> None:
+    """Start anew without the threads, and the callers, of the parent."""
+    global _lock, _inside, _forked, _cuda_lost
+    _lock, _inside, _forked = threading.Lock(), 0, True
+    _cuda_lost = _cuda_lost or _cuda_in_use
+    # All else than the networks runs on one thread, which needs no others.
+    torch.set_num_threads(1)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_child=_after_fork_in_child)
 
 
 @functools.cache

@@ -10,9 +10,13 @@ from pathlib import Path
 
 import io_samples as made
 import numpy as np
+import pytest
 import torch
 
-from drht_plugin.model.threads import fixed_threads
+from drht_plugin import ForkError
+from drht_plugin.model import threads as threads_module
+from drht_plugin.model.device import choose_device
+from drht_plugin.model.threads import fixed_threads, require_device_after_fork
 
 CPU = torch.device("cpu")
 
@@ -82,3 +86,12 @@ def test_the_callers_number_is_restored() -> None:
     late.start()
     late.join()
     assert after == [before]
+
+
+def test_cuda_of_a_parent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process forked from one that used CUDA refuses it by name, and may use the CPU."""
+    require_device_after_fork(torch.device("cuda"))
+    monkeypatch.setattr(threads_module, "_cuda_lost", True)
+    with pytest.raises(ForkError, match=r"CUDA was in use.*'spawn'"):
+        require_device_after_fork(torch.device("cuda", 0))
+    assert choose_device("cpu") == CPU

@@ -7,6 +7,7 @@ is quick.
 from drht_plugin.io._formats import readable_suffixes, writable_suffixes
 from drht_plugin.io._picture import Picture
 from drht_plugin.io._reading import PictureFile, open_picture, read_picture, upright
+from drht_plugin.io._stated import FileStatement, statement_of
 from drht_plugin.io._writing import (
     PictureSink,
     create_hdr,
@@ -14,10 +15,11 @@ from drht_plugin.io._writing import (
     write_hdr,
     write_picture,
 )
-from drht_plugin.io.metadata.colour import stated_profile
+from drht_plugin.io.metadata.colour import stated_profile, with_profile
 from drht_plugin.io.metadata.types import orientation
 
 __all__ = [
+    "FileStatement",
     "Picture",
     "PictureFile",
     "PictureSink",
@@ -28,7 +30,9 @@ __all__ = [
     "read_picture",
     "readable_suffixes",
     "stated_profile",
+    "statement_of",
     "upright",
+    "with_profile",
     "writable_suffixes",
     "write_hdr",
     "write_picture",

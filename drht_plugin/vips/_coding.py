@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyvips
 
-from drht_plugin.colour.spaces import space_of
+from drht_plugin.colour.spaces import Profile, space_of
 from drht_plugin.engine.pixels import TRANSFERS
 from drht_plugin.errors import DrhtWarning, InputError
+from drht_plugin.io import FileStatement, stated_profile, statement_of, with_profile
+from drht_plugin.io.metadata.types import Metadata
 
 Pixels = npt.NDArray[Any]
 
@@ -48,7 +52,7 @@ class ValueCoding:
         alpha: whether the last band is alpha.
         transfer: "srgb" or "linear".
         orientation: as in EXIF, 1 to 8.
-        profile: an ICC profile that describes the values; None for sRGB.
+        profile: an ICC profile or code points that describe the values; None for sRGB.
     """
 
     dtype: np.dtype[Any]
@@ -56,7 +60,7 @@ class ValueCoding:
     alpha: bool
     transfer: str
     orientation: int = 1
-    profile: bytes | None = None
+    profile: Profile | None = None
 
     def to_engine(self, pixels: Pixels) -> Pixels:
         """Convert pixels of the image, R×C×bands, to the engine's dtype and range."""
@@ -96,19 +100,57 @@ def coding_of(image: pyvips.Image, transfer: str | None) -> ValueCoding:
     return replace(coding, orientation=_orientation_of(image), profile=_profile_of(image, coding))
 
 
+def _statement_of(image: pyvips.Image) -> FileStatement:
+    """Return what the image's file states, if the image has just been opened from one."""
+    name = image.filename or ""
+    return statement_of(Path(name)) if os.path.isfile(name) else FileStatement(Metadata())
+
+
+def with_stated_profile(image: pyvips.Image) -> pyvips.Image:
+    """Attach a profile of the colours that the image's file states without one, if any.
+
+    libvips knows profiles only, so that a file written from the image would lose its colours.
+
+    Args:
+        image: any image.
+
+    Returns:
+        The image, or a copy with the profile.
+    """
+    stated = _statement_of(image).metadata
+    if image.get_typeof(_PROFILE):
+        stated = replace(stated, icc=bytes(image.get(_PROFILE)))
+    colours = 3 if image.bands > 2 else 1
+    profile = with_profile(stated, colours=colours, keeps_points=False).icc
+    if profile is None or profile == stated.icc:
+        return image
+    copy = image.copy()
+    copy.set_type(pyvips.GValue.blob_type, _PROFILE, profile)
+    return copy
+
+
 def _orientation_of(image: pyvips.Image) -> int:
     """Return the image's orientation; 1 for an invalid one, as viewers do."""
     found = image.get(_ORIENTATION) if image.get_typeof(_ORIENTATION) else 1
     return found if found in range(1, 9) else 1
 
 
-def _profile_of(image: pyvips.Image, coding: ValueCoding) -> bytes | None:
+def _profile_of(image: pyvips.Image, coding: ValueCoding) -> Profile | None:
     # scRGB is a space of its own: the profile describes the values before conversion.
-    if not image.get_typeof(_PROFILE) or image.interpretation == "scrgb":
+    if image.interpretation == "scrgb":
         return None
-    profile = bytes(image.get(_PROFILE))
+    statement = _statement_of(image)
+    if statement.misread:
+        raise InputError(
+            f"the image's file holds {statement.misread}, which libvips reads wrong; expected one "
+            "that it reads right: correct the file itself with drht_plugin.correct_file"
+        )
+    stated = statement.metadata
+    if image.get_typeof(_PROFILE):
+        stated = replace(stated, icc=bytes(image.get(_PROFILE)))
+    colours = image.bands - coding.alpha
     try:
-        colours = image.bands - coding.alpha
+        profile = stated_profile(stated, colours=colours)
         space_of(profile, colours=colours, linear=coding.transfer == "linear")
     except InputError as error:
         warnings.warn(f"sRGB is assumed for the image: {error}", DrhtWarning, stacklevel=4)

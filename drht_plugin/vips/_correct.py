@@ -15,7 +15,7 @@ from drht_plugin.engine.strength import Strength
 from drht_plugin.errors import InputError
 from drht_plugin.libvips.lazy import link_kill_flag
 from drht_plugin.orientation import require_orientation
-from drht_plugin.vips._coding import ValueCoding, as_rgb, coding_of
+from drht_plugin.vips._coding import ValueCoding, as_rgb, coding_of, with_stated_profile
 from drht_plugin.vips._render import GuidedTiles, NetworkTiles, Observer, Renderer, render_lazily
 from drht_plugin.vips._survey import (
     Opener,
@@ -100,7 +100,7 @@ def correct(
             return scene
 
     if applied.strength == 0:
-        return image.copy()
+        return with_stated_profile(image).copy()
     has_detail = corrector.has_detail  # raises for an unknown model, before any pixel is computed
     if detail == "guided":
         renderer: Renderer = GuidedTiles(
@@ -115,7 +115,7 @@ def correct(
         if not has_detail:
             _ = corrector.detail_runner  # raises an error that says what is missing
         renderer = NetworkTiles(get_scene, coding, applied, observe, corrector, wrap)
-    rendered = render_lazily(renderer, rgb)
+    rendered = render_lazily(renderer, with_stated_profile(rgb))
     result = back(rendered)
     link_kill_flag(rendered, result)
     return result

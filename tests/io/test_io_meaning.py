@@ -1,0 +1,92 @@
+"""What stored values mean: each combination, written and judged by others, by all front ends."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import pyvips
+from meaning_cases import Case, every_case
+from meaning_judges import scaled, shown, turned
+
+from drht_plugin import vips as drht_vips
+from drht_plugin.errors import InputError
+
+CASES = every_case()
+by_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+
+MISREAD = (
+    "float-0",
+    "deflate-miniswhite-f4",
+    "alpha-premultiplied.avif",
+    *(
+        f"gray-{photometric}-{bits}-{extra}-1"
+        for photometric in (0, 1)
+        for bits in (8, 16)
+        for extra in (0, 1, 2)
+    ),
+)
+"""What libvips takes for something else, and the operation refuses."""
+
+
+@pytest.fixture(scope="session")
+def outcome(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of all files, and beside it what one run of the command made of them."""
+    folder = tmp_path_factory.mktemp("meaning")
+    (folder / "in").mkdir()
+    for case in CASES:
+        (folder / "in" / case.name).write_bytes(case.data)
+    names = sorted(str(folder / "in" / case.name) for case in CASES)
+    command = [sys.executable, "-m", "drht_plugin.cli", "correct", *names, "--strength", "0"]
+    done = subprocess.run(
+        [*command, "--device", "cpu", "--output", str(folder / "out")],
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return folder
+
+
+def require_shown(path: Path, case: Case) -> None:
+    """The file shows what the case does; an alpha that is 1 everywhere may be left out."""
+    found = shown(path)
+    assert found.shape == case.shown.shape
+    np.testing.assert_allclose(found, case.shown, atol=case.tolerance, rtol=1e-6)
+
+
+def test_there_are_enough() -> None:
+    """There are 300 combinations or more, each under a name of its own."""
+    assert len({case.name for case in CASES}) == len(CASES) >= 300
+
+
+@by_case
+def test_command(case: Case, outcome: Path) -> None:
+    """The command's result shows what the file does, by another reader."""
+    require_shown(outcome / "out" / case.name, case)
+
+
+@by_case
+def test_libvips(case: Case, outcome: Path) -> None:
+    """The libvips operation takes values as the file means them, or refuses the image by name."""
+    path = outcome / "in" / case.name
+    try:
+        image = pyvips.Image.new_from_file(str(path), revalidate=True)
+        image.avg()
+    except pyvips.Error:
+        pytest.skip("libvips does not read it")
+    if case.name.startswith(MISREAD):
+        with pytest.raises(InputError, match="which libvips reads wrong"):
+            drht_vips.correct(image, strength=0)
+        return
+    result = drht_vips.correct(image, strength=0)
+    pixels: Any = scaled(result.numpy())
+    stated = result.get("orientation") if result.get_typeof("orientation") else 1
+    found = turned(pixels, stated)
+    assert found.shape[:2] == case.shown.shape[:2]
+    if found.shape[2] == case.shown.shape[2]:
+        rounded = 1.01 / 255 if "-1-" in case.name else 0  # libvips divides by alpha in whole codes
+        np.testing.assert_allclose(found, case.shown, atol=max(case.tolerance, rounded), rtol=1e-6)

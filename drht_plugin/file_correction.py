@@ -25,12 +25,13 @@ from drht_plugin.io import (
     PictureFile,
     create_hdr,
     create_picture,
+    create_together,
     open_picture,
     orientation,
     stated_profile,
 )
 from drht_plugin.orientation import require_orientation
-from drht_plugin.resume import ResumableRows, open_resumable, source_identity
+from drht_plugin.resume import ResumableRows, open_resumable, remove_rows, source_identity
 
 _MAX_LOADED_BYTES = 128 << 20
 """Pictures up to this size are loaded as a whole, unless `memory` is given (bytes of pixels)."""
@@ -113,7 +114,7 @@ def correct_file(
             linear.
         wrap: see `drht_plugin.correct`.
         hdr: also write the HDR estimate to this file, as half-float OpenEXR, linear, 1.0 at the
-            clip point.
+            clip point. Both files appear together or not at all.
         quality: of lossy formats, 1..100; None keeps the source's where it is known.
         memory: for pixels in flight, see `Corrector.stream`.
         resume: store finished rows in a folder `.TARGET.drht-resume` beside the target until it is
@@ -136,8 +137,8 @@ def correct_file(
         DrhtWarning: the file's profile cannot be used, so sRGB is assumed.
     """
     applied = Strength(strength, shadows, highlights)
-    if hdr is not None and Path(hdr).suffix.lower() != ".exr":
-        raise InputError(f"the HDR estimate's file is {hdr}; expected a name ending in .exr")
+    if hdr is not None:
+        _require_hdr_name(Path(hdr), {"source": Path(source), "target": Path(target)})
     corrector = corrector or Corrector()
     seconds: dict[str, float] = {}
     first, second = split(progress, SURVEY_SHARE)
@@ -147,8 +148,6 @@ def correct_file(
         turn = require_orientation(orientation(picture.carrier.metadata), wrap=wrap)
         plan = plan_stream(spec, detail=detail, orientation=turn, memory=memory)
         with ExitStack() as targets:
-            if hdr is not None:
-                hdr_sink = targets.enter_context(create_hdr(hdr, spec.height, spec.width))
             finished = None
             if resume:
                 job = {
@@ -162,9 +161,18 @@ def correct_file(
                 finished = targets.enter_context(
                     open_resumable(Path(target), job, picture.shape, picture.dtype)
                 )
+            group = targets.enter_context(create_together())
+            if hdr is not None:
+                hdr_sink = targets.enter_context(
+                    create_hdr(hdr, spec.height, spec.width, group=group)
+                )
             sink = targets.enter_context(
                 create_picture(
-                    target, picture, quality=quality, folder=finished.folder if finished else None
+                    target,
+                    picture,
+                    quality=quality,
+                    folder=finished.folder if finished else None,
+                    group=group,
                 )
             )
             with _timed(seconds, "load"):
@@ -201,6 +209,8 @@ def correct_file(
                     _copy_rows(finished, sink)
                 picture.close()
                 targets.close()
+                if not resume:
+                    remove_rows(Path(target))
     return FileReport(
         source=str(source),
         target=str(target),
@@ -214,6 +224,16 @@ def correct_file(
         seconds=seconds,
         dropped=(*picture.carrier.metadata.dropped, *sink.dropped),
     )
+
+
+def _require_hdr_name(hdr: Path, others: dict[str, Path]) -> None:
+    """Refuse a name for the HDR estimate that is no .exr, or another file of the call."""
+    if hdr.suffix.lower() != ".exr":
+        raise InputError(f"the HDR estimate's file is {hdr}; expected a name ending in .exr")
+    for name, path in others.items():
+        same = os.path.realpath(hdr) == os.path.realpath(path)
+        if same or (hdr.exists() and path.exists() and hdr.samefile(path)):
+            raise InputError(f"the HDR estimate's file is {hdr}, which is the {name}")
 
 
 def _profile(picture: PictureFile, spec: ImageSpec) -> Profile | None:

@@ -18,12 +18,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import time
 import zlib
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from io import FileIO
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +32,22 @@ import numpy.typing as npt
 
 from drht_plugin.engine.scene import Scene
 from drht_plugin.errors import ReadError, WriteError
-from drht_plugin.storage import read_json_object, replacing, reserve
+from drht_plugin.storage import BusyError, PrivateFolder, read_json_object, replacing, reserve
 
 Job = dict[str, Any]
 
 _JOURNAL_SECONDS = 1.0
 """Least time between two lines of the journal, as each waits for the disk (seconds)."""
+
+_JOURNAL_BYTES = 1 << 26
+"""Greatest size of a journal that is read: a line for each of a million rows, and spare."""
+
+_JOURNAL_LINE = re.compile(rb"(\d{1,18}) (\d{1,10})\n")
+_TORN_LINE = re.compile(rb"[\d \0]*\n?")
+"""What a crash leaves of a line: a part of it, or zeros."""
+
+_NAME_BYTES = 230
+"""Longer names of targets are shortened for their folder (bytes)."""
 
 _HEAD_BYTES = 1 << 20
 _CHUNK_BYTES = 1 << 23
@@ -75,58 +85,46 @@ class ResumableRows:
         self._row_bytes = int(np.prod(shape[1:], dtype=np.int64)) * dtype.itemsize
         self._crc = 0
         self._journal_time = time.monotonic()
-        self._files = ExitStack()
-        fresh = not self.folder.exists()
+        with self._named_errors():
+            self._private = PrivateFolder(self.folder, create=True)
         try:
             with self._named_errors():
-                self.folder.mkdir(exist_ok=True)
-                self._journal = self._open_file("journal")
-                self._rows = self._open_file("rows")
-                self._lock()
+                self._journal = self._private.open("journal")
+                self._rows = self._private.open("rows")
                 self._resume_or_start()
         except BaseException:
+            if self._private.fresh:
+                self.remove()
             self.close()
-            if fresh:
-                shutil.rmtree(self.folder, ignore_errors=True)
             raise
-
-    def _open_file(self, name: str) -> FileIO:
-        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
-        file = os.open(self.folder / name, flags, 0o666)
-        return self._files.enter_context(FileIO(file, "r+b"))
-
-    def _lock(self) -> None:
-        try:
-            import fcntl
-        except ImportError:
-            return
-        try:
-            fcntl.flock(self._journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise WriteError(
-                f"{self._target.name}: another process is working on it, in {self.folder}"
-            ) from error
 
     def _resume_or_start(self) -> None:
         """Recover what an earlier run has stored, or start the job."""
         for leftover in self.folder.glob(".drht-*"):  # of a killed run
-            leftover.unlink()
+            if leftover.is_dir() and not leftover.is_symlink():
+                shutil.rmtree(leftover)
+            else:
+                leftover.unlink()
         job_file = self.folder / "job.json"
-        if not job_file.exists():
+        if not self._private.require_own(job_file.name):
             with replacing(job_file) as partial:
                 partial.write_text(json.dumps(self._job, indent=1))
         try:
             self._require_same(read_json_object(job_file))
         except ValueError as error:
-            raise WriteError(
-                f"{self._target.name}: {job_file} is damaged ({error}); remove the folder"
-            ) from error
+            raise self._damaged(job_file, str(error)) from error
+        scene_file = self.folder / "scene.safetensors"
+        self._private.require_own(scene_file.name)
         try:
-            self.scene = Scene.load(self.folder / "scene.safetensors")
-            self._recover_rows()
+            self.scene = Scene.load(scene_file)
         except ReadError:  # the earlier run ended before its survey: there are no rows
             self._journal.truncate(0)
             reserve(self._rows.fileno(), self.shape[0] * self._row_bytes)
+        else:
+            self._recover_rows()
+
+    def _damaged(self, path: Path, reason: str) -> WriteError:
+        return WriteError(f"{self._target.name}: {path} is damaged ({reason}); remove the folder")
 
     def _require_same(self, found: Job) -> None:
         wanted = json.loads(json.dumps(self._job))
@@ -139,16 +137,15 @@ class ResumableRows:
 
     def _recover_rows(self) -> None:
         """Count the rows that the journal names and whose checksums are right."""
+        try:
+            entries = parse_journal(self._journal.read(_JOURNAL_BYTES + 1), self.shape[0])
+        except ValueError as error:
+            raise self._damaged(self.folder / "journal", str(error)) from error
         good = 0
-        for line in self._journal.readall().splitlines(keepends=True):
-            try:
-                bottom, crc = (int(word) for word in line.split())
-            except ValueError:
+        for bottom, crc, length in entries:
+            if self._checksum(self.done, bottom) != crc:
                 break
-            whole = line.endswith(b"\n") and self.done < bottom <= self.shape[0]
-            if not whole or self._checksum(self.done, bottom) != crc:
-                break
-            self.done, good = bottom, good + len(line)
+            self.done, good = bottom, good + length
         self._journal.truncate(good)
         self._journal.seek(good)
         self._stored = self.done
@@ -218,18 +215,21 @@ class ResumableRows:
         return out
 
     def remove(self) -> None:
-        """Close the files and remove the folder."""
-        self.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Remove the folder, and close the files."""
+        self._private.remove()
 
     def close(self) -> None:
         """Close the files and leave them for a later run."""
-        self._files.close()
+        self._private.close()
 
     @contextmanager
     def _named_errors(self) -> Iterator[None]:
         try:
             yield
+        except BusyError as error:
+            raise WriteError(
+                f"{self._target.name}: another process is working on it, in {self.folder}"
+            ) from error
         except OSError as error:
             raise WriteError(
                 f"{self._target.name}: finished rows cannot be stored in {self.folder}: "
@@ -237,10 +237,48 @@ class ResumableRows:
             ) from error
 
 
+def parse_journal(data: bytes, height: int) -> list[tuple[int, int, int]]:
+    """Read the lines of a journal; the last one may be incomplete or damaged, as after a crash.
+
+    Args:
+        data: the journal.
+        height: rows of the picture.
+
+    Returns:
+        For each line the rows up to which it counts, their CRC-32, and the line's length in bytes.
+
+    Raises:
+        ValueError: it is no journal, or is damaged before its last line; the message says where.
+    """
+    entries: list[tuple[int, int, int]] = []
+    if len(data) > _JOURNAL_BYTES:
+        raise ValueError(f"it has more than {_JOURNAL_BYTES} bytes")
+    lines = data.splitlines(keepends=True)
+    for number, line in enumerate(lines, 1):
+        found = _JOURNAL_LINE.fullmatch(line)
+        if found and (entries[-1][0] if entries else 0) < int(found[1]) <= height:
+            entries.append((int(found[1]), int(found[2]), len(line)))
+        elif number < len(lines) or not (entries or _TORN_LINE.fullmatch(line)):
+            raise ValueError(f"line {number} is {line[:40]!r}")
+    return entries
+
+
 def resume_folder(target: Path) -> Path:
     """Return the folder that stores the rows of a target."""
     real = Path(os.path.realpath(target))
-    return real.with_name(f".{real.name}.drht-resume")
+    name, end = real.name, ".drht-resume"
+    if len(os.fsencode(name)) > _NAME_BYTES:
+        # The disk takes no longer names; the digest tells apart those that begin alike.
+        digest = hashlib.sha256(os.fsencode(name)).hexdigest()[:16]
+        begin = os.fsencode(name)[: _NAME_BYTES - len(digest) - 1].decode(errors="ignore")
+        name = f"{begin}~{digest}"
+    return real.with_name(f".{name}{end}")
+
+
+def remove_rows(target: Path) -> None:
+    """Remove the rows of a killed run for a target that is whole now, unless they are in use."""
+    with suppress(OSError):
+        PrivateFolder(resume_folder(target), create=False).remove()
 
 
 @contextmanager
@@ -263,8 +301,8 @@ def open_resumable(
         The stored rows.
 
     Raises:
-        WriteError: the folder holds another job or is in use by a running one, or the disk is
-            full.
+        WriteError: the folder holds another job, is damaged or in use by a running job, is a link
+            or another user's, or the disk is full.
     """
     rows = ResumableRows(target, job, shape, dtype)
     try:

@@ -12,6 +12,7 @@ from drht_plugin.io._writing import (
     PictureSink,
     create_hdr,
     create_picture,
+    create_together,
     write_hdr,
     write_picture,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "PictureSink",
     "create_hdr",
     "create_picture",
+    "create_together",
     "open_picture",
     "orientation",
     "read_picture",

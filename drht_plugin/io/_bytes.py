@@ -1,8 +1,12 @@
 """Random access to a file's bytes without loading them."""
 
 import os
+import stat
 from pathlib import Path
 from typing import overload
+
+from drht_plugin.io._errors import UnsupportedError
+from drht_plugin.storage import kind_of
 
 
 class FileBytes:
@@ -10,10 +14,16 @@ class FileBytes:
 
     Unlike a memory map, it does not count the pages it reads as the process's memory, and a file
     that is truncated meanwhile does not kill the process.
+
+    Raises:
+        UnsupportedError: the path is a folder, a pipe, a device or the like, which is not opened.
+        OSError: the file cannot be opened.
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = open(path, "rb", buffering=4096)  # noqa: SIM115 (closed by `__exit__`)
+        _require_regular(os.stat(path))
+        self._file = open(path, "rb", buffering=4096, opener=_open_at_once)  # noqa: SIM115 (closed by `__exit__`)
+        _require_regular(os.fstat(self._file.fileno()))
         self._size = os.fstat(self._file.fileno()).st_size
 
     def __len__(self) -> int:
@@ -38,3 +48,13 @@ class FileBytes:
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Open a file, and do not wait for the other end of what has become a pipe."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def _require_regular(status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise UnsupportedError(f"is {kind_of(status.st_mode)}; only files are read")

@@ -1,8 +1,8 @@
 """Read picture files, as a whole or by rows, and refuse what is not supported."""
 
 import struct
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -27,6 +27,7 @@ from drht_plugin.io._pixels import turn_upright
 from drht_plugin.io._rows import Reader, Shrinkable
 from drht_plugin.io.metadata.claims import sanitise
 from drht_plugin.io.metadata.types import Carrier, orientation
+from drht_plugin.storage import openable_file
 
 
 class PictureFile:
@@ -46,11 +47,19 @@ class PictureFile:
             libraries hold them in a form of their own.)
     """
 
-    def __init__(self, path: Path, reader: Reader, row: Format, carrier: Carrier) -> None:
+    def __init__(
+        self,
+        path: Path,
+        reader: Reader,
+        row: Format,
+        carrier: Carrier,
+        close: Callable[[], None] | None = None,
+    ) -> None:
         self.path, self.carrier = path, carrier
         self.transfer, self.whole = row.transfer, row.whole
         self.shape, self.dtype = reader.shape, reader.dtype
         self._reader, self._row = reader, row
+        self._close = close or reader.close
 
     def __getitem__(self, rows: slice) -> NDArray[Any]:
         """Return rows ``top:bottom:step``, R×W×C.
@@ -84,7 +93,7 @@ class PictureFile:
 
     def close(self) -> None:
         """Close the file."""
-        self._reader.close()
+        self._close()
 
     def __enter__(self) -> "PictureFile":
         return self
@@ -106,11 +115,15 @@ def open_picture(path: str | PathLike[str]) -> PictureFile:
             when they are read.
     """
     path = Path(path)
-    with _read_errors(path), FileBytes(path) as buffer:
-        row = _recognise(path, buffer[:HEADER_BYTES])
-        reader, carrier = backend_of(row).reader(path, row.name, buffer)
+    with ExitStack() as alias:
+        with _read_errors(path), FileBytes(path) as buffer:
+            row = _recognise(path, buffer[:HEADER_BYTES])
+            opened = alias.enter_context(openable_file(path))
+            reader, carrier = backend_of(row).reader(opened, row.name, buffer)
+        alias.callback(reader.close)
+        close = alias.pop_all().close
     carrier = replace(carrier, metadata=sanitise(carrier.metadata))
-    return PictureFile(path, reader, row, carrier)
+    return PictureFile(path, reader, row, carrier, close)
 
 
 @contextmanager

@@ -26,7 +26,7 @@ from drht_plugin.io.metadata.claims import without_extension
 from drht_plugin.io.metadata.colour import with_profile
 from drht_plugin.io.metadata.types import orientation
 from drht_plugin.io.metadata.types import turn_upright as upright
-from drht_plugin.storage import replacing
+from drht_plugin.storage import Together, replacing
 
 _HDR_NOTE = "Scene-linear radiance; 1.0 is the clip point of the input picture."
 _HEIF = ("avif", "heic")
@@ -40,6 +40,7 @@ def create_picture(
     *,
     quality: int | None = None,
     folder: Path | None = None,
+    group: Together | None = None,
 ) -> Iterator["PictureSink"]:
     """Write a picture by rows, with the metadata of its source.
 
@@ -58,6 +59,7 @@ def create_picture(
             and takes 95 otherwise.
         folder: where the unfinished file goes, on the target's disk; None puts it beside the
             target.
+        group: files that appear together with this one, see `create_together`.
 
     Yields:
         A sink that takes rows: ``sink[top:bottom] = rows``, in order, of the source's dtype.
@@ -109,7 +111,7 @@ def create_picture(
             return WholeWriter(like.shape, like.dtype, encode)
         return backend.writer(temporary, row.name, like.shape, like.dtype, carrier, quality)
 
-    with _replacing_file(path, start_writer, folder) as target:
+    with _replacing_file(path, start_writer, folder, group) as target:
         sink = PictureSink(path, target, like.shape, like.dtype, dropped)
         yield sink
         sink.require_all()
@@ -237,7 +239,9 @@ def _encoding(transfer: str) -> str:
 
 
 @contextmanager
-def create_hdr(path: str | PathLike[str], height: int, width: int) -> Iterator[PictureSink]:
+def create_hdr(
+    path: str | PathLike[str], height: int, width: int, *, group: Together | None = None
+) -> Iterator[PictureSink]:
     """Write scene-linear radiance by rows, as half-float OpenEXR, complete or not at all.
 
     A comment in the file says that 1.0 is the clip point of the input.
@@ -246,6 +250,7 @@ def create_hdr(path: str | PathLike[str], height: int, width: int) -> Iterator[P
         path: target; its suffix must be ``.exr``.
         height: in pixels.
         width: in pixels.
+        group: files that appear together with this one, see `create_together`.
 
     Yields:
         A sink that takes float32 rows R×W×3, in order. Values are clipped to the half-float range,
@@ -267,7 +272,7 @@ def create_hdr(path: str | PathLike[str], height: int, width: int) -> Iterator[P
 
         return _oiio_linear.hdr_writer(temporary, height, width, _HDR_NOTE)
 
-    with _replacing_file(path, start_writer) as target:
+    with _replacing_file(path, start_writer, None, group) as target:
         sink = _HdrSink(path, target, (height, width, 3), np.dtype(np.float32))
         yield sink
         sink.require_all()
@@ -298,8 +303,35 @@ def write_hdr(path: str | PathLike[str], hdr: NDArray[np.float32]) -> None:
 
 
 @contextmanager
+def create_together() -> Iterator[Together]:
+    """Make files appear together or not at all, when the body ends well.
+
+    Yields:
+        The group, an argument of `create_picture` and `create_hdr` in the body.
+
+    Raises:
+        WriteError: one of the files cannot be put in its place; the message starts with its name.
+    """
+    body: BaseException | None = None
+    try:
+        with Together() as group:
+            try:
+                yield group
+            except BaseException as error:
+                body = error
+                raise
+    except OSError as error:
+        if error is body:
+            raise
+        raise _write_error(Path(error.filename or ""), error) from error
+
+
+@contextmanager
 def _replacing_file(
-    path: Path, start_writer: Callable[[Path], Writer], folder: Path | None = None
+    path: Path,
+    start_writer: Callable[[Path], Writer],
+    folder: Path | None = None,
+    group: Together | None = None,
 ) -> Iterator[Writer]:
     """Start the writer of a temporary file that replaces `path` when the body ends well."""
     body: BaseException | None = None
@@ -308,7 +340,7 @@ def _replacing_file(
             raise IsADirectoryError("is a folder")
         if not path.parent.is_dir():
             raise NotADirectoryError(f"'{path.parent}' is not a folder")
-        with replacing(path, folder) as temporary:
+        with replacing(path, folder, group) as temporary:
             target = start_writer(temporary)
             try:
                 try:

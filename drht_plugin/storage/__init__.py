@@ -1,6 +1,18 @@
 """Write files so that they appear complete or not at all, and read small ones safely."""
 
-from drht_plugin.storage.replace import replacing, reserve
+from drht_plugin.storage.private import BusyError, PrivateFolder
+from drht_plugin.storage.replace import Together, kind_of, replacing, reserve
+from drht_plugin.storage.scratch import openable_file
 from drht_plugin.storage.small_json import parse_json, read_json_object
 
-__all__ = ["parse_json", "read_json_object", "replacing", "reserve"]
+__all__ = [
+    "BusyError",
+    "PrivateFolder",
+    "Together",
+    "kind_of",
+    "openable_file",
+    "parse_json",
+    "read_json_object",
+    "replacing",
+    "reserve",
+]

@@ -97,7 +97,7 @@ def test_no_picture_files(tmp_path: Path) -> None:
     assert refused(tmp_path / "text.png") == "text.png: is not a PNG picture"
     assert "No such file" in refused(tmp_path / "missing.tif")
     (tmp_path / "folder.png").mkdir()
-    assert "cannot be read" in refused(tmp_path / "folder.png")
+    assert "is a folder" in refused(tmp_path / "folder.png")
     (tmp_path / "a.xyz").write_bytes(b"data")
     assert "suffix '.xyz' is not read; these are: .avif" in refused(tmp_path / "a.xyz")
 

@@ -5,16 +5,28 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from drht_plugin.cli.exits import FAILED, OK, print_error
-from drht_plugin.cli.options import add_backend_option, add_model_options, fraction
-from drht_plugin.errors import FileError, InputError
+from drht_plugin.cli.exits import FAILED, OK, describe, print_note, printable
+from drht_plugin.cli.limits import require_address_space
+from drht_plugin.cli.options import (
+    add_backend_option,
+    add_model_options,
+    fraction,
+    quality,
+)
+from drht_plugin.cli.outputs import Job, Results, plan_jobs
+from drht_plugin.cli.signals import check_stopped
+from drht_plugin.cli.streams import Output
+from drht_plugin.errors import InputError
 
 if TYPE_CHECKING:
     from drht_plugin.engine.corrector import Corrector
+    from drht_plugin.file_correction import FileReport
 
 _NOISY = 2.0
 """Lifted noise above which `--detail network` is suggested, in 8-bit codes."""
@@ -39,9 +51,9 @@ examples:
 
 exit codes:
   0    all pictures were corrected
-  1    some pictures failed; each is named, and the others were corrected
+  1    some pictures failed; each is named, and the others were corrected. Or stdout failed
   2    an argument is wrong; nothing was done
-  130  interrupted
+  130  interrupted (129: the terminal was closed; 143: terminated)
 """
 
 
@@ -58,9 +70,7 @@ def add_command(commands: Any) -> None:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "inputs", nargs="+", type=Path, metavar="PICTURE", help="picture file to correct"
-    )
+    parser.add_argument("inputs", nargs="+", metavar="PICTURE", help="picture file to correct")
     parser.add_argument(
         "-o",
         "--output",
@@ -116,7 +126,7 @@ def add_command(commands: Any) -> None:
     )
     parser.add_argument(
         "--quality",
-        type=int,
+        type=quality,
         help="quality for lossy formats, 1 to 100 (default: that of the source)",
     )
     parser.add_argument("--threads", type=int, help="CPU threads to use (default: all cores)")
@@ -135,7 +145,7 @@ def add_command(commands: Any) -> None:
     parser.add_argument(
         "--json",
         action="store_true",
-        help="print a line of JSON for each picture, with timings in seconds",
+        help="print a line of JSON for each picture, with timings in seconds, or with its error",
     )
     parser.add_argument(
         "--quiet", action="store_true", help="do not print progress or the names of results"
@@ -157,14 +167,13 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         InputError: an argument is wrong; no picture has been touched.
     """
+    require_address_space()
     from drht_plugin.engine.corrector import Corrector
     from drht_plugin.engine.memory import parse_memory
 
     parse_memory(options.memory)
-    targets = [_target(source, options) for source in options.inputs]
-    doubles = sorted({str(t) for t in targets if targets.count(t) > 1})
-    if doubles:
-        raise InputError(f"several pictures would be written to {', '.join(doubles)}")
+    _require_output(options)
+    jobs = plan_jobs(options.inputs, options.output, hdr=options.hdr, overwrite=options.overwrite)
     corrector = Corrector(
         model=options.model,
         device=options.device,
@@ -172,57 +181,52 @@ def run(options: argparse.Namespace) -> int:
         backend=options.backend,
     )
     _ = corrector.runner  # load now, so that a wrong model or device fails before any picture
+    if options.detail == "network":
+        _ = corrector.detail_runner
     if sys.stderr.isatty() and not options.quiet and corrector.compiles_kernels:
-        print(
-            "drht: compiling kernels, on the first run only; `drht warm-up` does it ahead",
-            file=sys.stderr,
-        )
+        print_note("compiling kernels, on the first run only; `drht warm-up` does it ahead")
+    output, results = Output(), Results(overwrite=options.overwrite)
     failures = 0
-    for source, target in zip(options.inputs, targets, strict=True):
+    for job in jobs:
+        check_stopped()
         try:
-            _correct_one(source, target, corrector, options)
-        except (FileError, InputError) as error:
+            results.require_free(job)
+            report = _correct_one(job, corrector, options)
+            results.add(job)
+        except Exception as error:
             failures += 1
-            print_error(error)
-    if failures and len(targets) > 1:
-        print(f"drht: {failures} of {len(targets)} pictures failed", file=sys.stderr)
-    return FAILED if failures else OK
+            _print_failure(job, error, output, options)
+        else:
+            _print_result(job, report, output, options, network=corrector.has_detail)
+    if failures and len(jobs) > 1:
+        print_note(f"{failures} of {len(jobs)} pictures failed")
+    return FAILED if failures or output.failed else OK
 
 
-def _target(source: Path, options: argparse.Namespace) -> Path:
-    """Return the path that the result of one picture is written to."""
+def _require_output(options: argparse.Namespace) -> None:
+    """Refuse a suffix that is not written, before any work."""
     output: Path | None = options.output
-    if output is None:
-        return source.with_name(f"{source.stem}-corrected{source.suffix}")
-    if output.is_dir() or len(options.inputs) > 1 or not output.suffix:
-        return output / source.name
-    return output
+    if output is None or not output.suffix or len(options.inputs) > 1 or output.is_dir():
+        return
+    from drht_plugin.io import writable_suffixes
+
+    if output.suffix.lower() not in writable_suffixes():
+        known = ", ".join(sorted(writable_suffixes()))
+        raise InputError(f"{output}: suffix '{output.suffix}' is not written; these are: {known}")
 
 
-def _correct_one(
-    source: Path, target: Path, corrector: Corrector, options: argparse.Namespace
-) -> None:
-    """Correct one picture and print what was done."""
-    from tqdm import tqdm
-
+def _correct_one(job: Job, corrector: Corrector, options: argparse.Namespace) -> FileReport:
+    """Correct one picture."""
     from drht_plugin.file_correction import correct_file
 
-    if target.exists() and not options.overwrite:
-        same = source.exists() and target.samefile(source)
-        why = "is the picture itself" if same else "already exists"
-        raise FileError(f"{target}: {why}; --overwrite replaces it")
-    if options.output is not None and not target.parent.exists():
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise FileError(f"{target.parent}: cannot be created: {error.strerror}") from error
-    silent = options.quiet or options.json or not sys.stderr.isatty()
-    with tqdm(total=100, desc=source.name, unit="%", leave=False, disable=silent) as bar:
-        report = correct_file(
-            source,
-            target,
+    if options.output is not None and not job.target.parent.exists():
+        job.target.parent.mkdir(parents=True, exist_ok=True)
+    with _progress_bar(job, options) as progress:
+        return correct_file(
+            job.source,
+            job.target,
             corrector=corrector,
-            hdr=target.with_name(f"{source.stem}-hdr.exr") if options.hdr else None,
+            hdr=job.hdr,
             strength=options.strength,
             shadows=options.shadows,
             highlights=options.highlights,
@@ -232,22 +236,68 @@ def _correct_one(
             quality=options.quality,
             memory=options.memory,
             resume=options.resume,
-            progress=lambda share: bar.update(int(100 * share) - bar.n),
+            progress=progress,
         )
+
+
+@contextmanager
+def _progress_bar(job: Job, options: argparse.Namespace) -> Iterator[Callable[[float], None]]:
+    """Show a picture's progress on a terminal; also a chance to stop."""
+    from tqdm import tqdm
+
+    silent = options.quiet or options.json or not sys.stderr.isatty()
+    name = printable(Path(job.source).name)
+    with tqdm(total=100, desc=name, unit="%", leave=False, disable=silent) as bar:
+
+        def progress(share: float) -> None:
+            check_stopped()
+            bar.update(int(100 * share) - bar.n)
+
+        yield progress
+
+
+def _print_failure(job: Job, error: Exception, output: Output, options: argparse.Namespace) -> None:
+    """Print what went wrong with one picture, named as given."""
+    text, name = describe(error), Path(job.source).name
+    if text.startswith(f"{name}: "):  # the library names a file without its folder
+        text = f"{job.source}{text[len(name) :]}"
+    elif not text.startswith(f"{job.source}: "):
+        text = f"{job.source}: {text}"
+    print_note(text)
+    for note in getattr(error, "__notes__", ()):
+        print_note(note)
     if options.json:
-        print(json.dumps(asdict(report)), flush=True)
-    elif not options.quiet:
-        if report.dropped:
-            print(f"drht: {source}: not kept: {', '.join(report.dropped)}", file=sys.stderr)
-        unchanged = " (well exposed, left unchanged)" if report.left_alone else ""
-        print(f"{source} -> {target}{unchanged}", flush=True)
-        lifted = options.strength * options.shadows * report.lifted_noise
-        noisy = lifted > _NOISY and not report.left_alone
-        if options.detail == "auto" and noisy and corrector.has_detail:
+        facts = {"source": job.source, "target": str(job.target)}
+        output.line(json.dumps({**facts, "error": text, "kind": type(error).__name__}))
+
+
+def _print_result(
+    job: Job,
+    report: FileReport,
+    output: Output,
+    options: argparse.Namespace,
+    *,
+    network: bool,
+) -> None:
+    """Print what was done with one picture; `network`: whether network detail is there."""
+    if options.json:
+        output.line(json.dumps(asdict(report)))
+        return
+    if options.quiet:
+        return
+    source = printable(job.source)
+    if report.dropped:
+        print_note(f"{source}: not kept: {', '.join(report.dropped)}")
+    unchanged = " (well exposed, left unchanged)" if report.left_alone else ""
+    output.line(f"{source} -> {printable(report.target)}{unchanged}")
+    lifted = options.strength * options.shadows * report.lifted_noise
+    noisy = lifted > _NOISY and not report.left_alone
+    if options.detail == "auto" and noisy and network:
+        with suppress(OSError):
             print(
                 f"{source}: lifted shadows have noise of about {lifted:.0f} of 255 codes; "
                 "--detail network reduces it",
                 file=sys.stderr,
             )
-        if report.hdr:
-            print(f"{source} -> {report.hdr}", flush=True)
+    if report.hdr:
+        output.line(f"{source} -> {printable(report.hdr)}")

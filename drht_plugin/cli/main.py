@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -20,32 +19,46 @@ from drht_plugin.cli import (
     warm_up,
     worker,
 )
-from drht_plugin.cli.exits import FAILED, INTERRUPTED, USAGE, print_error
-from drht_plugin.errors import DrhtError, DrhtWarning, InputError
+from drht_plugin.cli.exits import FAILED, INTERRUPTED, OK, USAGE, print_error, print_note
+from drht_plugin.cli.signals import Stopped, stopping
+from drht_plugin.cli.streams import flush_output, prepare_streams
+from drht_plugin.errors import DrhtWarning, InputError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `drht` and print errors to stderr.
 
     Args:
-        arguments: the command line without the program's name; None for `sys.argv[1:]`.
+        arguments: the command line without the program's name; None for that of the process, whose
+            standard streams and signals are then the command's own.
 
     Returns:
-        The exit code: 0 success, 1 something failed, 2 an argument is wrong, 130 interrupted.
+        The exit code: 0 success, 1 something failed, 2 an argument is wrong, 130 interrupted, 143
+        terminated, 129 the terminal is gone.
     """
-    parser = _parser()
-    options = parser.parse_args(arguments)
+    if arguments is not None:
+        return _run(arguments)
+    prepare_streams()
     try:
-        with warnings.catch_warnings():
+        code = _run(None)
+    except SystemExit as stop:  # argparse has printed help, or what is wrong
+        code = stop.code if isinstance(stop.code, int) else OK
+    return code if flush_output() else code or FAILED
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    options = _parser().parse_args(arguments)
+    try:
+        with stopping(ends=arguments is None), warnings.catch_warnings():
             warnings.showwarning = partial(_warn, warnings.showwarning)
             code: int = options.run(options)
     except KeyboardInterrupt as stop:
         print_error(stop, "interrupted")
-        return INTERRUPTED
+        return stop.code if isinstance(stop, Stopped) else INTERRUPTED
     except InputError as error:
         print_error(error)
         return USAGE
-    except DrhtError as error:
+    except Exception as error:
         print_error(error)
         return FAILED
     return code
@@ -56,7 +69,7 @@ def _warn(
 ) -> None:
     """Print the library's warnings with the command's prefix, and others as usual."""
     if issubclass(category, DrhtWarning):
-        print(f"drht: {message}", file=sys.stderr)
+        print_note(str(message))
     else:
         usual(message, category, *place)
 

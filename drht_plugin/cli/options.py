@@ -33,6 +33,23 @@ def fraction(text: str) -> float:
     return value
 
 
+def quality(text: str) -> int:
+    """Parse the quality of a lossy format.
+
+    Args:
+        text: the argument as typed.
+
+    Returns:
+        1 to 100.
+
+    Raises:
+        argparse.ArgumentTypeError: it is not a whole number from 1 to 100.
+    """
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:4]) <= 100:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 100")
+    return int(text[:4])
+
+
 def add_model_options(parser: argparse.ArgumentParser) -> None:
     """Add --model and --device.
 

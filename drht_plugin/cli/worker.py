@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from drht_plugin.cli.limits import require_address_space
 from drht_plugin.cli.options import add_backend_option, add_model_options
 
 
@@ -44,6 +45,7 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         InputError: an argument is wrong, or stdin is a terminal.
     """
+    require_address_space()
     from drht_plugin.worker.process import serve
 
     serve(

@@ -1,0 +1,129 @@
+"""What `drht correct` writes for each picture, and what it must not replace."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from drht_plugin.errors import FileError, InputError
+
+Identity = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One picture of a batch.
+
+    Attributes:
+        source: the picture's path, as given.
+        target: path of the result.
+        hdr: path of the HDR estimate; None if not requested.
+    """
+
+    source: str
+    target: Path
+    hdr: Path | None
+
+    @property
+    def outputs(self) -> list[Path]:
+        """The paths that are written."""
+        return [self.target] if self.hdr is None else [self.target, self.hdr]
+
+
+def plan_jobs(
+    sources: Sequence[str], output: Path | None, *, hdr: bool, overwrite: bool
+) -> list[Job]:
+    """Decide what is written for each picture.
+
+    Args:
+        sources: paths of the pictures, as given.
+        output: file or folder of the results; None puts each beside its picture.
+        hdr: whether HDR estimates are written, too.
+        overwrite: whether existing files are replaced.
+
+    Returns:
+        A job for each source.
+
+    Raises:
+        InputError: two outputs are one file, or an output is another picture of the batch.
+    """
+    jobs = []
+    for source in sources:
+        target = _target(Path(source), output, alone=len(sources) == 1)
+        estimate = target.with_name(f"{Path(source).stem}-hdr.exr") if hdr else None
+        jobs.append(Job(source, target, estimate))
+    files = [job for job in jobs if not os.path.isdir(job.source)]
+    counts = Counter(os.path.realpath(path) for job in files for path in job.outputs)
+    doubles = sorted(path for path, count in counts.items() if count > 1)
+    if doubles:
+        raise InputError(f"several pictures would be written to {', '.join(doubles)}")
+    if overwrite:  # otherwise existing files stay anyway
+        _require_no_inputs(jobs)
+    return jobs
+
+
+def _target(source: Path, output: Path | None, *, alone: bool) -> Path:
+    if output is None:
+        return source.parent / f"{source.stem}-corrected{source.suffix}"
+    if not alone or not output.suffix or os.path.isdir(output):
+        return output / (source.name or "unnamed")  # no picture: "." and "/"
+    return output
+
+
+def _require_no_inputs(jobs: Sequence[Job]) -> None:
+    inputs = {_identity(Path(job.source)): job.source for job in jobs}
+    for job in jobs:
+        for path in job.outputs:
+            read = _identity(path)
+            if read is None or read not in inputs:
+                continue
+            if path != job.target or read != _identity(Path(job.source)):
+                raise InputError(f"{path} would be replaced, but it is {inputs[read]}, an input")
+
+
+def _identity(path: Path) -> Identity | None:
+    """Return what a file has in common under all its names, links and spellings of the case."""
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return status.st_dev, status.st_ino
+
+
+class Results:
+    """Results of a batch so far, which no later picture may replace.
+
+    Args:
+        overwrite: whether files from before the batch may be replaced.
+    """
+
+    def __init__(self, *, overwrite: bool) -> None:
+        self._overwrite = overwrite
+        self._written: dict[Identity, str] = {}
+
+    def require_free(self, job: Job) -> None:
+        """Check that a job may write its outputs.
+
+        Raises:
+            FileError: one of them exists, and is not to be replaced.
+        """
+        for path in job.outputs:
+            found = _identity(path)
+            if found is None:
+                continue
+            if found in self._written:
+                raise FileError(f"{path}: is the result of {self._written[found]}")
+            if not self._overwrite:
+                same = found == _identity(Path(job.source))
+                why = "is the picture itself" if same else "already exists"
+                raise FileError(f"{path}: {why}; --overwrite replaces it")
+
+    def add(self, job: Job) -> None:
+        """Remember a job's outputs, which have been written."""
+        for path in job.outputs:
+            found = _identity(path)
+            if found is not None:
+                self._written[found] = job.source

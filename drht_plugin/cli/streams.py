@@ -1,0 +1,70 @@
+"""Standard streams that may be closed, broken or full."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from contextlib import suppress
+
+from drht_plugin.cli.exits import print_note
+
+
+def prepare_streams() -> None:
+    """Make the process's standard streams safe to use, before anything else is opened.
+
+    A file would take the number of a closed stream, and get what libraries print. Characters that
+    a stream's encoding lacks are escaped.
+    """
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            with suppress(OSError):
+                os.open(os.devnull, os.O_RDWR)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+class Output:
+    """Lines on stdout. When they cannot be printed, stderr says so once, and the work goes on.
+
+    Attributes:
+        failed: whether a line could not be printed.
+    """
+
+    def __init__(self) -> None:
+        self.failed = False
+
+    def line(self, text: str) -> None:
+        """Print a line."""
+        if self.failed:
+            return
+        try:
+            if sys.stdout is None:
+                raise OSError(errno.EBADF, "it is closed")
+            print(text, flush=True)
+        except (OSError, ValueError) as error:
+            self.failed = True
+            _give_up(error)
+
+
+def flush_output() -> bool:
+    """Flush stdout at the end of the process; return whether that succeeded."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except (OSError, ValueError) as error:
+        _give_up(error)
+        return False
+    return True
+
+
+def _give_up(error: Exception) -> None:
+    """Say that stdout fails, and let what is buffered vanish, since Python flushes it at exit."""
+    print_note(f"stdout cannot be written: {getattr(error, 'strerror', None) or error}")
+    with suppress(OSError, ValueError, AttributeError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)

@@ -321,7 +321,7 @@ def _avif_bytes(pixels: Pixels, carrier: Carrier, quality: int | None) -> bytes:
     ):
         if data:
             image.set_type(pyvips.GValue.blob_type, key, data)
-    encoded: bytes = image.heifsave_buffer(
-        compression="av1", bitdepth=bits, **_quality_options(carrier, quality)
-    )
-    return heif.embed(encoded, metadata.cicp, metadata.aspect)
+    options = _quality_options(carrier, quality)
+    encoded: bytes = image.heifsave_buffer(compression="av1", bitdepth=bits, **options)
+    lossless = "lossless" in options
+    return heif.embed(encoded, metadata.cicp, metadata.aspect, lossless=lossless)

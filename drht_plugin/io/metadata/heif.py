@@ -11,7 +11,8 @@ from drht_plugin.io.metadata.types import whole_ratio
 _FULL_BOX = 4  # bytes of version and flags
 _MOST_META = 1 << 24
 _MOST_ITEMS = 1 << 16
-_PREMULTIPLIED, _MATRIX_BT601, _FULL_RANGE = b"prem", 6, 0x80
+_PREMULTIPLIED, _FULL_RANGE = b"prem", 0x80
+_MATRIX_RGB, _MATRIX_BT601 = 0, 6
 _MOST_SPACING = (1 << 32) - 1
 
 Part = tuple[int, int]
@@ -119,7 +120,11 @@ def _references(meta: bytes, kind: bytes) -> set[int]:
 
 
 def embed(
-    encoded: bytes, cicp: tuple[int, int] | None, aspect: tuple[float, float] | None
+    encoded: bytes,
+    cicp: tuple[int, int] | None,
+    aspect: tuple[float, float] | None,
+    *,
+    lossless: bool,
 ) -> bytes:
     """State code points and the shape of pixels in a file that libvips has made.
 
@@ -127,6 +132,7 @@ def embed(
         encoded: the file.
         cicp: code points of primaries and transfer; None leaves what is stated.
         aspect: pixels across and down on the same length; None for square pixels.
+        lossless: whether it is stored exactly. libvips codes RGB then, and YCbCr otherwise.
 
     Raises:
         ValueError: the file's structure is another one than expected.
@@ -138,7 +144,8 @@ def embed(
         if at >= 0:
             encoded = encoded[: at + 8] + points + encoded[at + 12 :]
         else:
-            rest = struct.pack(">HB", _MATRIX_BT601, _FULL_RANGE)
+            matrix = _MATRIX_RGB if lossless else _MATRIX_BT601
+            rest = struct.pack(">HB", matrix, _FULL_RANGE)
             added.append(_box(b"colr", b"nclx" + points + rest))
     if aspect:
         high, wide = whole_ratio(aspect, _MOST_SPACING)

@@ -238,7 +238,7 @@ def _segment(marker: int, data: bytes) -> bytes:
 
 def _jfif(density: _Pair | None, aspect: _Pair | None) -> bytes:
     unit, (across, down) = 0, whole_ratio(aspect, 0xFFFF) if aspect else (1, 1)
-    if density:
+    if density and not aspect:
         # JFIF stores whole numbers: take the unit that needs no rounding, inches if both do.
         inch = [round(value) for value in density]
         metric = abs(inch[0] - density[0]) > 0.01

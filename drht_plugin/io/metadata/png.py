@@ -133,12 +133,12 @@ def embed(encoded: bytes, metadata: Metadata, *, same_format: bool) -> list[byte
         parts.extend(metadata.private)
     elif metadata.cicp:
         parts.append(_chunk(b"cICP", bytes((*metadata.cicp, 0, 1))))
-    if metadata.density:
-        across, down = (round(value / _INCH) for value in metadata.density)
-        parts.append(_chunk(b"pHYs", struct.pack(">IIB", across, down, 1)))
-    elif metadata.aspect:
+    if metadata.aspect:
         across, down = whole_ratio(metadata.aspect, _MOST_PIXELS)
         parts.append(_chunk(b"pHYs", struct.pack(">IIB", across, down, 0)))
+    elif metadata.density:
+        across, down = (round(value / _INCH) for value in metadata.density)
+        parts.append(_chunk(b"pHYs", struct.pack(">IIB", across, down, 1)))
     if metadata.exif:
         parts.append(_chunk(b"eXIf", metadata.exif))
     if metadata.xmp:

@@ -227,10 +227,10 @@ def metadata_tree(metadata: Metadata, coding: TiffCoding | None) -> ifd.Tree:
     """
     tree = ifd.parse(metadata.exif) if metadata.exif else ifd.Tree()
     main = ifd.descriptive_fields(tree.main)
-    if metadata.density and ifd.density(main) is None:
-        main.update(ifd.density_fields(metadata.density))
-    elif metadata.aspect and ifd.aspect(main) is None:
+    if metadata.aspect:
         main.update(ifd.aspect_fields(metadata.aspect))
+    elif metadata.density and ifd.density(main) is None:
+        main.update(ifd.density_fields(metadata.density))
     if coding:
         main.update(coding.fields)
     for tag, kind, data in (

@@ -24,7 +24,7 @@ class Metadata:
             takes precedence.
         aspect: pixels across and down on a length that is not known, so that only their ratio
             counts: how many times as high as wide a pixel is. None where they are square, or
-            where `density` is known.
+            where only `density` states it. It outranks `density`.
         turned: orientation that the format itself states, 1 to 8; EXIF's counts where it is 1.
         chromaticities: of red, green, blue and white, where neither a profile nor code points
             state the colours.

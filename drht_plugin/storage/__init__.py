@@ -2,7 +2,7 @@
 
 from drht_plugin.storage.private import BusyError, PrivateFolder
 from drht_plugin.storage.replace import Together, kind_of, replacing, reserve
-from drht_plugin.storage.scratch import openable_file
+from drht_plugin.storage.scratch import make_locked_file, openable_file
 from drht_plugin.storage.small_json import parse_json, read_json_object
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "PrivateFolder",
     "Together",
     "kind_of",
+    "make_locked_file",
     "openable_file",
     "parse_json",
     "read_json_object",

@@ -17,7 +17,7 @@ import time
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 try:
@@ -25,8 +25,8 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-_PREFIX = ".drht-"
-_NAME = re.compile(r"\.drht-([0-9a-f]{8})-[0-9a-f]{12}")
+_PREFIXES = (".drht-", "drht-")
+_NAME = re.compile(r"\.?drht-([0-9a-f]{8})-[0-9a-f]{12}")
 _FOREIGN_SECONDS = 7 * 24 * 3600
 """Age from which a folder is a leftover whose lock cannot be seen from here (seconds)."""
 
@@ -48,9 +48,7 @@ def scratch_folder(parent: Path) -> Iterator[Path]:
     Raises:
         OSError: it cannot be made.
     """
-    if parent not in _seen:
-        _seen.add(parent)
-        remove_leftovers(parent)
+    _remove_leftovers_once(parent)
     folder, lock = _make(parent)
     try:
         yield _openable(folder, lock)
@@ -96,9 +94,41 @@ def _openable(folder: Path, lock: int | None) -> Path:
     return alias if not _is_utf8(folder) and alias.exists() else folder
 
 
+def make_locked_file(parent: Path, prefix: str) -> tuple[Path, int]:
+    """Make a file for the life of this process, and remove what killed ones have left.
+
+    Args:
+        parent: an existing folder.
+        prefix: begin of its name, ".drht-" or "drht-".
+
+    Returns:
+        Its path, and a descriptor for reading and writing; while that is open, the file is locked.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    _remove_leftovers_once(parent)
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
+    flags |= getattr(os, "O_BINARY", 0) | getattr(os, "O_TEMPORARY", 0)
+    while True:
+        path = _new_name(parent, prefix)
+        descriptor = os.open(path, flags, 0o600)
+        if fcntl is None:
+            return path, descriptor
+        with suppress(OSError):  # of a file system without locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if os.fstat(descriptor).st_nlink:
+            return path, descriptor
+        os.close(descriptor)  # taken for a leftover before it was locked
+
+
+def _new_name(parent: Path, prefix: str) -> Path:
+    return parent / f"{prefix}{_node()}-{secrets.token_hex(6)}"
+
+
 def _make(parent: Path) -> tuple[Path, int | None]:
     while True:
-        folder = parent / f"{_PREFIX}{_node()}-{secrets.token_hex(6)}"
+        folder = _new_name(parent, _PREFIXES[0])
         folder.mkdir(0o700)
         if fcntl is None:
             return folder, None
@@ -121,32 +151,39 @@ def _make(parent: Path) -> tuple[Path, int | None]:
             os.close(lock)
 
 
+def _remove_leftovers_once(parent: Path) -> None:
+    if parent not in _seen:
+        _seen.add(parent)
+        remove_leftovers(parent)
+
+
 def remove_leftovers(parent: Path) -> None:
-    """Remove the folders of killed processes of this user; never fails.
+    """Remove the files and folders of killed processes of this user; never fails.
 
     Args:
-        parent: where `scratch_folder` made them.
+        parent: where `scratch_folder` or `make_locked_file` made them.
     """
     with suppress(OSError), os.scandir(parent) as entries:
-        found = [Path(entry.path) for entry in entries if entry.name.startswith(_PREFIX)]
-        for folder in found:
+        found = [Path(entry.path) for entry in entries if entry.name.startswith(_PREFIXES)]
+        for path in found:
             with suppress(OSError):
-                _remove_leftover(folder)
+                _remove_leftover(path)
 
 
-def _remove_leftover(folder: Path) -> None:
-    made_by = _NAME.fullmatch(folder.name)
-    status = os.lstat(folder)
-    if made_by is None or not stat.S_ISDIR(status.st_mode) or not is_own(status):
+def _remove_leftover(path: Path) -> None:
+    made_by, status = _NAME.fullmatch(path.name), os.lstat(path)
+    is_folder = stat.S_ISDIR(status.st_mode)
+    if made_by is None or not (is_folder or stat.S_ISREG(status.st_mode)) or not is_own(status):
         return
+    remove = partial(shutil.rmtree, ignore_errors=True) if is_folder else os.unlink
     if fcntl is None or made_by[1] != _node():
         if time.time() - status.st_mtime > _FOREIGN_SECONDS:
-            shutil.rmtree(folder, ignore_errors=True)
+            remove(path)
         return
-    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    lock = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        shutil.rmtree(folder, ignore_errors=True)
+        remove(path)
     finally:
         os.close(lock)
 

@@ -1,13 +1,13 @@
-"""Pictures in files that client and worker both map: the input and its result."""
+"""Pictures in files that client and worker both open: the input and its result."""
 
 from __future__ import annotations
 
 import errno
 import os
-import secrets
 import sys
 import tempfile
 import threading
+import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +18,8 @@ import numpy.typing as npt
 
 from drht_plugin.engine.pixels import DTYPES
 from drht_plugin.errors import InputError, WriteError
+from drht_plugin.storage import make_locked_file
+from drht_plugin.worker.shared_rows import SharedRows
 
 Image = npt.NDArray[Any]
 
@@ -40,15 +42,15 @@ class SharedPicture:
         path: of the file, until its name is removed.
         size: of the file, in bytes.
         result_offset: where the result starts in the file, in bytes.
-        pixels: H×W×C, the input.
-        result: H×W×C, of the same dtype.
+        pixels: rows of the input, H×W×C.
+        result: rows of the result, H×W×C of the same dtype.
     """
 
     path: Path
     size: int
     result_offset: int
-    pixels: Image = field(repr=False)
-    result: Image = field(repr=False)
+    pixels: SharedRows = field(repr=False)
+    result: SharedRows = field(repr=False)
 
 
 class PictureStore:
@@ -112,12 +114,10 @@ class PictureStore:
                 "accepted"
             )
         path, descriptor = self._create_file(size)
-        with os.fdopen(descriptor, "r+b") as file:
-            whole = np.memmap(file, np.uint8, "r+", shape=(size,))
-        pixels, result = (
-            part.view(kind).reshape(shape) for part in (whole[:needed], whole[offset:])
-        )
-        self._pictures.append(SharedPicture(path, size, offset, pixels, result))
+        pixels, result = (SharedRows(descriptor, at, shape, kind) for at in (0, offset))
+        picture = SharedPicture(path, size, offset, pixels, result)
+        weakref.finalize(picture, os.close, descriptor)
+        self._pictures.append(picture)
         return len(self._pictures) - 1
 
     def forget_names(self) -> None:
@@ -145,25 +145,23 @@ class PictureStore:
             if room < size:
                 reasons.append(f"{folder} has room for {room}")
                 continue
-            path = folder / f"drht-{secrets.token_hex(8)}"
             try:
-                return path, self._open_file(path, size)
+                return self._open_file(folder, size)
             except OSError as error:
                 reasons.append(f"{folder}: {error.strerror}")
         raise WriteError(
             f"no room for a picture and its result, {size} bytes: {', '.join(reasons)}"
         )
 
-    def _open_file(self, path: Path, size: int) -> int:
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
-        flags |= getattr(os, "O_BINARY", 0) | getattr(os, "O_TEMPORARY", 0)
+    def _open_file(self, folder: Path, size: int) -> tuple[Path, int]:
         with self._lock:
             if self._closed:
                 raise OSError(errno.ECANCELED, os.strerror(errno.ECANCELED))
-            descriptor = os.open(path, flags, 0o600)
+            # Locked while this process lives, so that a killed worker's file is found and removed.
+            path, descriptor = make_locked_file(folder, "drht-")
             self._names.add(path)
         try:
-            # Without allocated space, writing to the map on a full disk is a bus error.
+            # Without allocated space, the client's writing to a map on a full disk is a bus error.
             if hasattr(os, "posix_fallocate"):
                 os.posix_fallocate(descriptor, 0, size)
             else:
@@ -174,10 +172,10 @@ class PictureStore:
                 self._names.discard(path)
                 path.unlink(missing_ok=True)
             raise
-        return descriptor
+        return path, descriptor
 
 
-def shrink_to(pixels: Image, side: int) -> Image:
+def shrink_to(pixels: Image | SharedRows, side: int) -> Image:
     """Shrink a picture by averaging codes over square blocks.
 
     Rows and columns that fill no block are dropped. Alpha is averaged like the other channels.
@@ -187,16 +185,16 @@ def shrink_to(pixels: Image, side: int) -> Image:
         side: greatest height or width of the result, in pixels.
 
     Returns:
-        h×w×C of the same dtype; `pixels` itself if it is small enough.
+        h×w×C of the same dtype; all of `pixels` if it is small enough.
     """
     height, width, channels = pixels.shape
     factor = min(-(-max(height, width) // side), height, width)
     if factor <= 1:
-        return pixels
+        return pixels[:]
     rows, columns = height // factor, width // factor
     small = np.empty((rows, columns, channels), pixels.dtype)
     for row in range(rows):
-        block = pixels[row * factor : (row + 1) * factor, : columns * factor]
+        block = pixels[row * factor : (row + 1) * factor][:, : columns * factor]
         sums = block.sum(0, dtype=np.float32).reshape(columns, factor, channels).sum(1)
         mean = sums / np.float32(factor * factor)
         small[row] = np.rint(mean) if pixels.dtype.kind == "u" else mean

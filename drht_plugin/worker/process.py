@@ -19,7 +19,10 @@ from drht_plugin.worker.session import ProtocolError, Session
 MAX_WAITING = 64
 """How many requests may wait; a client that sends more ignores the replies."""
 
-_USAGE, _INTERRUPTED, _TERMINATED = 2, 130, 143
+_USAGE, _INTERRUPTED = 2, 130
+
+_PATIENCE = 1.0
+"""Time that a client has to read why its worker ends (seconds)."""
 
 
 def serve(
@@ -51,7 +54,11 @@ def serve(
     replies = Replies(pictures)
     corrector = Corrector(model=model, device=device, threads=threads, backend=backend)
     session = Session(corrector, model, pictures, replies.send)
-    signal.signal(signal.SIGTERM, lambda *_: end_process(pictures, _TERMINATED))
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) != signal.SIG_IGN:
+            signal.signal(
+                getattr(signal, name), lambda number, _: end_process(pictures, 128 + number)
+            )
     requests: queue.Queue[frames.Message] = queue.Queue()
     threading.Thread(target=_listen, args=(requests, replies, pictures), daemon=True).start()
     try:
@@ -107,14 +114,20 @@ def _listen(
     requests: queue.Queue[frames.Message], replies: Replies, pictures: PictureStore
 ) -> None:
     """Queue requests from stdin; end the process when stdin ends or is not the protocol."""
+    code = 0
     try:
         while (message := frames.read(partial(os.read, 0))) is not None:
             if requests.qsize() >= MAX_WAITING:
                 raise frames.FrameError(f"more than {MAX_WAITING} requests wait")
             requests.put(message)
     except frames.FrameError as error:
-        replies.send({"type": "error", "id": None, "code": "frame", "message": str(error)})
-        end_process(pictures, _USAGE)
-    except OSError:
-        end_process(pictures, _USAGE)
-    end_process(pictures, 0)
+        code = _USAGE
+        reply = {"type": "error", "id": None, "code": "frame", "message": str(error)}
+        # A client that reads nothing holds up every reply, but not the end.
+        last = threading.Thread(target=replies.send, args=(reply,), daemon=True)
+        last.start()
+        last.join(_PATIENCE)
+    except BaseException:
+        code = _USAGE
+    finally:
+        end_process(pictures, code)

@@ -128,7 +128,7 @@ class Session:
         small = shrink_to(pixels, side)
         rows, columns, channels = small.shape
         number = self._pictures.allocate(rows, columns, channels, small.dtype.name)
-        self._pictures[number].pixels[...] = small
+        self._pictures[number].pixels[:] = small
         return {**self._describe(number), "height": rows, "width": columns}
 
     def _describe(self, number: int) -> Message:
@@ -178,12 +178,12 @@ class Session:
         if self._scene is None:
             raise InputError("no picture has been surveyed; expected a survey before render")
         scene = _resize_scene(self._scene, shared)
-        self._corrector.render(
+        self._corrector.render_into(
             scene,
             shared.pixels,
+            shared.result,
             strength=applied,
             detail=detail,
-            out=shared.result,
             progress=progress,
         )
         return {}

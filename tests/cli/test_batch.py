@@ -18,7 +18,7 @@ import io_samples as made
 import numpy as np
 import pytest
 
-from drht_plugin import file_correction, io
+from drht_plugin import io
 from drht_plugin.cli import main
 from drht_plugin.cli.exits import printable
 
@@ -30,7 +30,7 @@ def picture(path: Path) -> Path:
     codes = (made.values(3, "uint8", 48, 64) * 0.3).astype(np.uint8)
     plain = Path(tempfile.mkdtemp()) / f"plain{path.suffix}"
     if path.suffix == ".exr":
-        io.write_hdr(plain, codes.astype(np.float32) / 255)
+        io.write_hdr(plain, (codes / np.float32(255)).astype(np.float32))
     else:
         made.pillow(plain, codes)
     shutil.move(plain, path)
@@ -66,14 +66,13 @@ def test_whatever_is_raised_is_the_files_own_error(
     """Any exception is named by the path as given, in text and in JSON, and the batch goes on."""
     for name in ("a.png", "b.png", "c.png"):
         picture(tmp_path / name)
-    opened = file_correction.open_picture
 
     def fail(path: Any) -> Any:
         if "b.png" in str(path):
             raise error
-        return opened(path)
+        return io.open_picture(path)
 
-    monkeypatch.setattr(file_correction, "open_picture", fail)
+    monkeypatch.setattr("drht_plugin.file_correction.open_picture", fail)
     monkeypatch.chdir(tmp_path)
     assert main(["correct", "a.png", "./b.png", "c.png", "--json"]) == 1
     out, err = capsys.readouterr()

@@ -308,12 +308,21 @@ def test_nclx(tmp_path: Path) -> None:
     assert p95 <= P95
 
 
-@pytest.mark.parametrize(
-    "profile", [b"junk" * 100, made.gray(made.gamma(2.2)), made.rgb("p3")[:300]]
-)
-def test_a_bad_profile_does_not_cost_the_picture(profile: bytes, tmp_path: Path) -> None:
-    """The file is corrected as sRGB, keeps its profile, and a warning says so."""
+@pytest.mark.parametrize("profile", [b"junk" * 100, made.rgb("p3")[:300]])
+def test_a_damaged_profile_does_not_cost_the_picture(profile: bytes, tmp_path: Path) -> None:
+    """The file is corrected as sRGB, without the profile, and the report says so."""
     pixels = wide()
+    Image.fromarray(pixels).save(tmp_path / "a.png", icc_profile=profile)
+    report = correct_file(tmp_path / "a.png", tmp_path / "b.png", corrector=STUB)
+    assert "ICC profile (damaged)" in report.dropped
+    result = read_picture(tmp_path / "b.png")
+    np.testing.assert_array_equal(result.pixels, STUB.correct(pixels))
+    assert result.carrier.metadata.icc is None
+
+
+def test_a_profile_for_gray_does_not_cost_the_picture(tmp_path: Path) -> None:
+    """An RGB file with one is corrected as sRGB, keeps it, and a warning says so."""
+    pixels, profile = wide(), made.gray(made.gamma(2.2))
     Image.fromarray(pixels).save(tmp_path / "a.png", icc_profile=profile)
     with pytest.warns(DrhtWarning, match=r"a\.png: sRGB is assumed: the profile is"):
         correct_file(tmp_path / "a.png", tmp_path / "b.png", corrector=STUB)
@@ -334,7 +343,7 @@ def test_the_command_says_it(tmp_path: Path) -> None:
         check=True,
     )
     said = done.stderr.strip().splitlines()
-    assert any(line.startswith("drht: a.png: sRGB is assumed: the profile") for line in said)
+    assert "drht: a.png: not kept: ICC profile (damaged)" in said
     assert any(line.startswith("drht: b.avif: sRGB is assumed: transfer is 18") for line in said)
     assert "Warning" not in done.stderr
 

@@ -10,10 +10,13 @@ import pytest
 import pyvips
 from meaning_cases import Case, every_case
 from meaning_judges import scaled, shown, turned
+from strategies import corrector
 
+from drht_plugin import correct_file
 from drht_plugin import vips as drht_vips
 from drht_plugin.errors import InputError
 
+STUB = corrector()
 CASES = every_case()
 by_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 
@@ -31,14 +34,18 @@ MISREAD = (
 """What libvips takes for something else, and the operation refuses."""
 
 
-@pytest.fixture(scope="session")
-def outcome(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of all files, and beside it what one run of the command made of them."""
-    folder = tmp_path_factory.mktemp("meaning")
+BY_COMMAND = CASES[::7]
+"""What the command corrects too, in one run."""
+
+
+@pytest.fixture(scope="module")
+def commanded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of what one run of the command made of files."""
+    folder = tmp_path_factory.mktemp("commanded")
     (folder / "in").mkdir()
-    for case in CASES:
+    for case in BY_COMMAND:
         (folder / "in" / case.name).write_bytes(case.data)
-    names = sorted(str(folder / "in" / case.name) for case in CASES)
+    names = sorted(str(folder / "in" / case.name) for case in BY_COMMAND)
     command = [sys.executable, "-m", "drht_plugin.cli", "correct", *names, "--strength", "0"]
     done = subprocess.run(
         [*command, "--device", "cpu", "--output", str(folder / "out")],
@@ -48,7 +55,7 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> Path:
         check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    return folder
+    return folder / "out"
 
 
 def require_shown(path: Path, case: Case) -> None:
@@ -64,15 +71,25 @@ def test_there_are_enough() -> None:
 
 
 @by_case
-def test_command(case: Case, outcome: Path) -> None:
-    """The command's result shows what the file does, by another reader."""
-    require_shown(outcome / "out" / case.name, case)
+def test_file(case: Case, tmp_path: Path) -> None:
+    """A corrected file shows what the file does, by another reader."""
+    source, target = tmp_path / case.name, tmp_path / f"out-{case.name}"
+    source.write_bytes(case.data)
+    correct_file(source, target, corrector=STUB, strength=0)
+    require_shown(target, case)
+
+
+@pytest.mark.parametrize("case", BY_COMMAND, ids=lambda case: case.name)
+def test_command(case: Case, commanded: Path) -> None:
+    """So does the command's result."""
+    require_shown(commanded / case.name, case)
 
 
 @by_case
-def test_libvips(case: Case, outcome: Path) -> None:
+def test_libvips(case: Case, tmp_path: Path) -> None:
     """The libvips operation takes values as the file means them, or refuses the image by name."""
-    path = outcome / "in" / case.name
+    path = tmp_path / case.name
+    path.write_bytes(case.data)
     try:
         image = pyvips.Image.new_from_file(str(path), revalidate=True)
         image.avg()

@@ -22,6 +22,7 @@ from drht_plugin.engine.source import Sink, Source
 from drht_plugin.engine.strength import Strength
 from drht_plugin.errors import DrhtWarning, InputError, ReadError
 from drht_plugin.io import (
+    Damaged,
     PictureFile,
     create_hdr,
     create_picture,
@@ -60,6 +61,8 @@ class FileReport:
             and flushing to the disk).
         dropped: what the source has beside its pixels that the target has not, as it is damaged,
             or shows or claims the picture as it was: thumbnails, layers, gain maps; in plain words.
+        damage: what is damaged in the source, in the decoder's words; None for nothing. Only with
+            ``damaged="keep"``.
     """
 
     source: str
@@ -73,6 +76,7 @@ class FileReport:
     left_alone: bool
     seconds: dict[str, float] = field(default_factory=dict)
     dropped: tuple[str, ...] = ()
+    damage: str | None = None
 
 
 def correct_file(
@@ -90,6 +94,7 @@ def correct_file(
     quality: int | None = None,
     memory: int | str | None = None,
     resume: bool = False,
+    damaged: Damaged = "refuse",
     progress: ProgressCallback | None = None,
 ) -> FileReport:
     """Correct one picture file into another, keeping its metadata.
@@ -120,13 +125,16 @@ def correct_file(
         resume: store finished rows in a folder `.TARGET.drht-resume` beside the target until it is
             complete. After a killed run, the same call continues from there, with the same
             result. This needs disk space for the picture's pixels, and time to write them twice.
+        damaged: "refuse" raises an error for a source with damaged pixels; "keep" corrects what the
+            decoder makes of them, and says so in the report and in a warning.
         progress: see `drht_plugin.correct`.
 
     Returns:
         What was done, and how long each step took.
 
     Raises:
-        ReadError: the source is missing, damaged or not supported.
+        ReadError: the source is missing, damaged or not supported, or was changed while it was
+            read.
         WriteError: the target cannot be written; no unfinished file is left. With `resume`,
             finished rows are left, and a note on any exception says so. Rows of another job are
             refused.
@@ -134,7 +142,8 @@ def correct_file(
             `wrap` is set for a picture that is stored on its side.
 
     Warns:
-        DrhtWarning: the file's profile cannot be used, so sRGB is assumed.
+        DrhtWarning: the file's profile cannot be used, so sRGB is assumed; or pixels are damaged,
+            and kept.
     """
     applied = Strength(strength, shadows, highlights)
     if hdr is not None:
@@ -142,7 +151,7 @@ def correct_file(
     corrector = corrector or Corrector()
     seconds: dict[str, float] = {}
     first, second = split(progress, SURVEY_SHARE)
-    with open_picture(source) as picture:
+    with open_picture(source, damaged=damaged) as picture:
         transfer = transfer or picture.transfer
         spec = spec_of(picture, transfer)
         turn = require_orientation(orientation(picture.carrier.metadata), wrap=wrap)
@@ -155,6 +164,7 @@ def correct_file(
                     "source": source_identity(picture.path),
                     "model": corrector.model_digest(),
                     "settings": [*astuple(applied), detail, transfer, wrap],
+                    "damaged": damaged,
                     "memory": memory,  # decides the tile size of network detail
                     "rows": [picture.dtype.name, *picture.shape],
                 }
@@ -179,6 +189,8 @@ def correct_file(
                 _ = corrector.runner
             with _timed(seconds, "read"):
                 pixels = _load_if_small(picture, memory)
+                if pixels is not picture:
+                    picture.require_unchanged()
             with _timed(seconds, "survey"):
                 scene = finished.scene if finished else None
                 if scene is None:
@@ -207,10 +219,15 @@ def correct_file(
             with _timed(seconds, "write"):
                 if finished:
                     _copy_rows(finished, sink)
+                if pixels is picture:
+                    picture.require_unchanged()
                 picture.close()
                 targets.close()
                 if not resume:
                     remove_rows(Path(target))
+    if picture.damage is not None:
+        kept = f"{source}: is damaged ({picture.damage}); what could be read of it was taken"
+        warnings.warn(kept, DrhtWarning, stacklevel=2)
     return FileReport(
         source=str(source),
         target=str(target),
@@ -223,6 +240,7 @@ def correct_file(
         left_alone=scene.left_alone,
         seconds=seconds,
         dropped=(*picture.carrier.metadata.dropped, *sink.dropped),
+        damage=picture.damage,
     )
 
 

@@ -143,6 +143,13 @@ def add_command(commands: Any) -> None:
         "continue from the rows that an interrupted run saved",
     )
     parser.add_argument(
+        "--damaged",
+        choices=("refuse", "keep"),
+        default="refuse",
+        help="what to do with a picture that is damaged or ends early. refuse (default): report it "
+        "and go on with the next. keep: correct what can be read of it, and say so",
+    )
+    parser.add_argument(
         "--json",
         action="store_true",
         help="print a line of JSON for each picture, with timings in seconds, or with its error",
@@ -236,6 +243,7 @@ def _correct_one(job: Job, corrector: Corrector, options: argparse.Namespace) ->
             quality=options.quality,
             memory=options.memory,
             resume=options.resume,
+            damaged=options.damaged,
             progress=progress,
         )
 

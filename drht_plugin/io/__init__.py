@@ -6,7 +6,7 @@ is quick.
 
 from drht_plugin.io._formats import readable_suffixes, writable_suffixes
 from drht_plugin.io._picture import Picture
-from drht_plugin.io._reading import PictureFile, open_picture, read_picture, upright
+from drht_plugin.io._reading import Damaged, PictureFile, open_picture, read_picture, upright
 from drht_plugin.io._stated import FileStatement, statement_of
 from drht_plugin.io._writing import (
     PictureSink,
@@ -20,6 +20,7 @@ from drht_plugin.io.metadata.colour import stated_profile, with_profile
 from drht_plugin.io.metadata.types import orientation
 
 __all__ = [
+    "Damaged",
     "FileStatement",
     "Picture",
     "PictureFile",

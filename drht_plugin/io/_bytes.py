@@ -8,12 +8,30 @@ from typing import overload
 from drht_plugin.io._errors import UnsupportedError
 from drht_plugin.storage import kind_of
 
+FileIdentity = tuple[int, int, int, int]
+"""Device, inode, size and time of the last change of a file's content (nanoseconds)."""
+
+
+def _identity(status: os.stat_result) -> FileIdentity:
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def identity_of(path: Path) -> FileIdentity | None:
+    """Return what tells a state of a file from others; None where there is no file."""
+    try:
+        return _identity(os.stat(path))
+    except OSError:
+        return None
+
 
 class FileBytes:
     """Bytes of a file, indexed and sliced like `bytes`; see `metadata.ifd.Buffer`.
 
     Unlike a memory map, it does not count the pages it reads as the process's memory, and a file
     that is truncated meanwhile does not kill the process.
+
+    Attributes:
+        identity: of the file when it was opened.
 
     Raises:
         UnsupportedError: the path is a folder, a pipe, a device or the like, which is not opened.
@@ -24,7 +42,8 @@ class FileBytes:
         _require_regular(os.stat(path))
         self._file = open(path, "rb", buffering=4096, opener=_open_at_once)  # noqa: SIM115 (closed by `__exit__`)
         _require_regular(os.fstat(self._file.fileno()))
-        self._size = os.fstat(self._file.fileno()).st_size
+        self.identity = _identity(os.fstat(self._file.fileno()))
+        self._size = self.identity[2]
 
     def __len__(self) -> int:
         return self._size

@@ -19,7 +19,7 @@ from drht_plugin.io._pixels import (
     premultiply,
     unpremultiply,
 )
-from drht_plugin.io._rows import Reader, Shape
+from drht_plugin.io._rows import Reader, Shape, tolerate
 
 _ALPHA = (2, 4)
 
@@ -85,6 +85,10 @@ class MeantReader:
     def read(self, top: int, bottom: int, step: int) -> Pixels:
         """Return rows ``top:bottom:step``."""
         return self._meaning.decode(self._stored.read(top, bottom, step))
+
+    def tolerate(self) -> bool:
+        """Go on over damaged pixels; see `_rows.Tolerant`."""
+        return tolerate(self._stored)
 
     def close(self) -> None:
         """Close the file."""

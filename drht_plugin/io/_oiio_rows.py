@@ -14,6 +14,7 @@ import OpenImageIO as oiio
 from drht_plugin.errors import first_line
 from drht_plugin.forks import require_own_process
 from drht_plugin.io._errors import CodecError, UnsupportedError
+from drht_plugin.io._formats import FORMATS
 from drht_plugin.io._pixels import Pixels
 from drht_plugin.io._rows import BlockReader, BlockWriter, Shape, Writer
 
@@ -35,6 +36,8 @@ class OiioReader(BlockReader):
     def __init__(
         self, path: Path, name: str, dtype: str | None = None, *, white_is_zero: bool = False
     ) -> None:
+        self._path, self._tolerant, self._lost = path, False, False
+        self._held_whole = FORMATS[name].whole
         self._source = open_file(path)
         try:
             self.spec = spec = self._source.spec()
@@ -49,20 +52,67 @@ class OiioReader(BlockReader):
         shape = (spec.height, spec.width, spec.nchannels)
         super().__init__(shape, np.dtype(dtype), _rows_together(spec), self._decode_rows)
 
+    def tolerate(self) -> bool:
+        """Return 0 for what cannot be decoded; see `_rows.Tolerant`."""
+        self._tolerant = not self._held_whole
+        return self._tolerant
+
     def _decode_rows(self, top: int, bottom: int) -> Pixels:
         require_own_process("OpenImageIO")
+        try:
+            return self._decode_part(top, bottom, 0, self.shape[1])
+        except CodecError:
+            if not self._tolerant:
+                raise
+        self._reopen()
+        out = np.zeros((bottom - top, *self.shape[1:]), self.dtype)
+        side = self.spec.tile_width or self.shape[1]
+        for first in range(top, bottom, self._rows):
+            end = min(first + self._rows, bottom)
+            for left in range(0, self.shape[1], side):
+                right = min(left + side, self.shape[1])
+                try:
+                    part = self._decode_part(first, end, left, right)
+                except CodecError:
+                    self._reopen()
+                    if not self.spec.tile_width:
+                        self._decode_until_damage(out[first - top : end - top], first)
+                else:
+                    out[first - top : end - top, left:right] = part
+        return out
+
+    def _decode_until_damage(self, out: Pixels, top: int) -> None:
+        """Decode rows of a damaged strip, from row `top` on, up to the damage.
+
+        Libraries decode all rows above it for that, so that only one strip is worth it.
+        """
+        if self._lost:
+            return
+        self._lost = True
+        try:
+            for row in range(len(out)):
+                out[row] = self._decode_part(top + row, top + row + 1, 0, self.shape[1])[0]
+        except CodecError:
+            self._reopen()
+
+    def _reopen(self) -> None:
+        self._source.close()
+        self._source = open_file(self._path)
+
+    def _decode_part(self, top: int, bottom: int, left: int, right: int) -> Pixels:
         spec, source = self.spec, self._source
+        rows, columns = bottom - top, right - left
         top, bottom = spec.y + top, spec.y + bottom
         if spec.tile_width:
-            right = spec.x + spec.width
+            left, right = spec.x + left, spec.x + right
             pixels = source.read_tiles(
-                0, 0, spec.x, right, top, bottom, 0, 1, 0, spec.nchannels, self._type
+                0, 0, left, right, top, bottom, 0, 1, 0, spec.nchannels, self._type
             )
         else:
             pixels = source.read_scanlines(0, 0, top, bottom, 0, 0, spec.nchannels, self._type)
         if pixels is None or source.has_error:
             raise CodecError(first_line(source.geterror()))
-        pixels = pixels.reshape(bottom - top, *self.shape[1:])
+        pixels = pixels.reshape(rows, columns, self.shape[2])
         return ~pixels if self._inverted else pixels
 
     def close(self) -> None:

@@ -6,6 +6,7 @@ one row of it.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -25,6 +26,7 @@ _WIDTH, _LENGTH, _BITS, _COMPRESSION, _PHOTOMETRIC, _FILL = 256, 257, 258, 259, 
 _OFFSETS, _SAMPLES, _ROWS, _COUNTS, _PLANES, _PREDICTOR, _FORMAT = 273, 277, 278, 279, 284, 317, 339
 _TILE_WIDTH, _TILE_LENGTH, _TILE_OFFSETS, _TILE_COUNTS = 322, 323, 324, 325
 _STRIP_BYTES = 1 << 18
+_LARGEST_OFFSET = (1 << 63) - 1
 _ORDER: ifd.Order = "<" if sys.byteorder == "little" else ">"
 
 
@@ -37,12 +39,14 @@ class PixelBlocks:
         dtype: as stored, byte order included.
         block: rows and columns of a block.
         offsets: of each block in the file (bytes), in row-major order.
+        end: of the last one in the file; 0 where a block has no place.
     """
 
     shape: Shape
     dtype: np.dtype[Any]
     block: tuple[int, int]
     offsets: NDArray[np.uint64]
+    end: int = 0
 
     @property
     def across(self) -> int:
@@ -61,7 +65,6 @@ def find_pixels(buffer: ifd.Buffer, dtype: str) -> PixelBlocks | None:
         None where the pixels are compressed, or stored in another unusual way.
 
     Raises:
-        CodecError: the file ends before its pixels do.
         ValueError: the file's structure is damaged.
     """
     fields, order = ifd.parse(buffer).main, ifd.parse(buffer).order
@@ -99,7 +102,7 @@ def find_pixels(buffer: ifd.Buffer, dtype: str) -> PixelBlocks | None:
     if len(offsets) != rows_of_blocks * found.across:
         return None
     block_bytes = block[0] * block[1] * channels * stored.itemsize
-    if block_bytes > len(buffer) or int(offsets.max()) > len(buffer):
+    if block_bytes > len(buffer):
         raise CodecError(
             f"a block of pixels should have {block_bytes} bytes; the file has {len(buffer)}"
         )
@@ -108,12 +111,10 @@ def find_pixels(buffer: ifd.Buffer, dtype: str) -> PixelBlocks | None:
         size[-1:] -= np.uint64(
             (rows_of_blocks * block[0] - height) * width * channels * stored.itemsize
         )
-    ends = offsets + size
-    if int(ends.max()) > len(buffer) or int(offsets.min()) == 0:
-        raise CodecError(
-            f"pixels should lie up to byte {int(ends.max())}; the file has {len(buffer)} bytes"
-        )
-    return found
+    largest = int(offsets.max())
+    # Beyond the file, adding might overflow.
+    end = largest + block_bytes if largest > len(buffer) else int((offsets + size).max())
+    return replace(found, end=0 if int(offsets.min()) == 0 else end)
 
 
 class PlainReader:
@@ -123,9 +124,22 @@ class PlainReader:
         self.shape, self.dtype = blocks.shape, np.dtype(blocks.dtype.name)
         self._pixel_blocks = blocks
         self._file = open(path, "rb", buffering=0)  # noqa: SIM115 (closed by `close`)
+        self._tolerant = False
+
+    def tolerate(self) -> bool:
+        """Return 0 for pixels that are missing; see `_rows.Tolerant`."""
+        self._tolerant = True
+        return True
 
     def read(self, top: int, bottom: int, step: int) -> Pixels:
-        """Return rows ``top:bottom:step``."""
+        """Return rows ``top:bottom:step``.
+
+        Raises:
+            CodecError: pixels of any row are missing in the file.
+        """
+        size, end = self._file.seek(0, os.SEEK_END), self._pixel_blocks.end
+        if not self._tolerant and not 0 < end <= size:
+            raise CodecError(f"pixels should lie up to byte {end}; the file has {size} bytes")
         wanted = range(top, bottom, step)
         out = np.empty((len(wanted), *self.shape[1:]), self._pixel_blocks.dtype)
         if self._pixel_blocks.across > 1 or self._pixel_blocks.block[1] != self.shape[1]:
@@ -176,10 +190,16 @@ class PlainReader:
 
     def _read_into(self, out: Pixels, offset: int) -> None:
         view = memoryview(out.data).cast("B")
-        self._file.seek(offset)
         done = 0
+        if self._tolerant and (not offset or offset > _LARGEST_OFFSET):
+            view[:] = bytes(len(view))
+            return
+        self._file.seek(offset)
         while done < len(view):
             count = self._file.readinto(view[done:])
+            if not count and self._tolerant:
+                view[done:] = bytes(len(view) - done)
+                return
             if not count:
                 raise CodecError("pixels are missing at its end")
             done += count

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from drht_plugin.io._pixels import Pixels
-from drht_plugin.io._rows import Reader
+from drht_plugin.io._rows import Reader, tolerate
 from drht_plugin.libvips.smaller_copies import pyramid_level
 
 
@@ -17,6 +17,10 @@ class Pyramid:
     def read(self, top: int, bottom: int, step: int) -> Pixels:
         """Return rows ``top:bottom:step``."""
         return self._source.read(top, bottom, step)
+
+    def tolerate(self) -> bool:
+        """Go on over damaged pixels; see `_rows.Tolerant`."""
+        return tolerate(self._source)
 
     def reduced(self, max_factor: int) -> Reader | None:
         """Return a reader of a pyramid level; see `_rows.Shrinkable`."""

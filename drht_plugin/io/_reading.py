@@ -6,13 +6,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from drht_plugin.errors import ReadError
-from drht_plugin.io._bytes import FileBytes
+from drht_plugin.errors import InputError, ReadError
+from drht_plugin.io._bytes import FileBytes, FileIdentity, identity_of
 from drht_plugin.io._errors import CodecError, UnsupportedError
 from drht_plugin.io._formats import (
     FORMATS,
@@ -24,10 +24,23 @@ from drht_plugin.io._formats import (
 )
 from drht_plugin.io._picture import Picture, backend_of, name_of
 from drht_plugin.io._pixels import turn_upright
-from drht_plugin.io._rows import Reader, Shrinkable
+from drht_plugin.io._rows import Reader, Shrinkable, tolerate
 from drht_plugin.io.metadata.claims import sanitise
 from drht_plugin.io.metadata.types import Carrier, orientation
 from drht_plugin.storage import openable_file
+
+_CHANGED = "was changed while it was read"
+
+Damaged = Literal["refuse", "keep"]
+"""What is done with damaged pixels."""
+
+
+class _State:
+    """What becomes known of a file while it is read; a picture and its smaller copies share it."""
+
+    def __init__(self, identity: FileIdentity, damaged: Damaged) -> None:
+        self.identity, self.keeps = identity, damaged == "keep"
+        self.damage: str | None = None
 
 
 class PictureFile:
@@ -53,13 +66,20 @@ class PictureFile:
         reader: Reader,
         row: Format,
         carrier: Carrier,
+        state: _State,
         close: Callable[[], None] | None = None,
     ) -> None:
         self.path, self.carrier = path, carrier
         self.transfer, self.whole = row.transfer, row.whole
         self.shape, self.dtype = reader.shape, reader.dtype
-        self._reader, self._row = reader, row
+        self._reader, self._row, self._state = reader, row, state
         self._close = close or reader.close
+        self._tolerant = False
+
+    @property
+    def damage(self) -> str | None:
+        """What was found damaged so far, in the decoder's words; None for nothing."""
+        return self._state.damage
 
     def __getitem__(self, rows: slice) -> NDArray[Any]:
         """Return rows ``top:bottom:step``, R×W×C.
@@ -70,8 +90,29 @@ class PictureFile:
         top, bottom, step = rows.indices(self.shape[0])
         if bottom <= top:
             return np.empty((0, *self.shape[1:]), self.dtype)
-        with _read_errors(self.path):
+        with _read_errors(self.path, self._state.identity):
+            return self._read(top, bottom, step)
+
+    def _read(self, top: int, bottom: int, step: int) -> NDArray[Any]:
+        if not self._tolerant and self._state.damage is not None:
+            self._tolerant = tolerate(self._reader)
+        try:
             return self._reader.read(top, bottom, step)
+        except CodecError as error:
+            if self._tolerant or not self._state.keeps or not tolerate(self._reader):
+                raise
+            self._tolerant = True
+            self._state.damage = self._state.damage or str(error)
+        return self._reader.read(top, bottom, step)
+
+    def require_unchanged(self) -> None:
+        """Check that the file is the one that was opened.
+
+        Raises:
+            ReadError: it was removed, replaced or written to.
+        """
+        if identity_of(self.path) != self._state.identity:
+            raise ReadError(f"{name_of(self.path)}: {_CHANGED}")
 
     def reduced(self, max_factor: int) -> "PictureFile | None":
         """Open a smaller copy of the picture: a JPEG's shrink-on-load, or a TIFF pyramid's level.
@@ -87,9 +128,11 @@ class PictureFile:
         """
         if not isinstance(self._reader, Shrinkable):
             return None
-        with _read_errors(self.path):
+        with _read_errors(self.path, self._state.identity):
             reader = self._reader.reduced(max_factor)
-        return PictureFile(self.path, reader, self._row, self.carrier) if reader else None
+        if reader is None:
+            return None
+        return PictureFile(self.path, reader, self._row, self.carrier, self._state)
 
     def close(self) -> None:
         """Close the file."""
@@ -102,48 +145,62 @@ class PictureFile:
         self.close()
 
 
-def open_picture(path: str | PathLike[str]) -> PictureFile:
+def open_picture(path: str | PathLike[str], *, damaged: Damaged = "refuse") -> PictureFile:
     """Open a picture file to read it by rows.
 
     Args:
         path: a file whose suffix is one of `readable_suffixes` and fits its content.
+        damaged: "refuse" raises an error for damaged pixels; "keep" takes what the decoder makes of
+            them, 0 where it makes nothing, and says so in `PictureFile.damage`.
 
     Raises:
+        InputError: `damaged` is neither.
         ReadError: the file is missing, empty, damaged, of another format than its suffix says, or
             of an unsupported kind: CMYK, Lab, camera raw, 32-bit integers, more than 4 channels,
             several pages. The message starts with the file's name. Damaged pixels are noticed
             when they are read.
     """
     path = Path(path)
+    if damaged not in get_args(Damaged):
+        raise InputError(f"damaged is {damaged!r}; 'refuse' and 'keep' are accepted")
     with ExitStack() as alias:
         with _read_errors(path), FileBytes(path) as buffer:
+            state = _State(buffer.identity, damaged)
             row = _recognise(path, buffer[:HEADER_BYTES])
             opened = alias.enter_context(openable_file(path))
             reader, carrier = backend_of(row).reader(opened, row.name, buffer)
         alias.callback(reader.close)
         close = alias.pop_all().close
     carrier = replace(carrier, metadata=sanitise(carrier.metadata))
-    return PictureFile(path, reader, row, carrier, close)
+    return PictureFile(path, reader, row, carrier, state, close)
 
 
 @contextmanager
-def _read_errors(path: Path) -> Iterator[None]:
-    """Turn errors of backends and the system into `ReadError`."""
+def _read_errors(path: Path, identity: FileIdentity | None = None) -> Iterator[None]:
+    """Turn errors of backends and the system into `ReadError`.
+
+    Args:
+        path: of the file.
+        identity: of the file when it was opened, if it was.
+    """
     try:
         yield
     except UnsupportedError as error:
         raise ReadError(f"{name_of(path)}: {error}") from error
     except (CodecError, ValueError, IndexError, struct.error) as error:
+        if identity is not None and identity_of(path) != identity:
+            raise ReadError(f"{name_of(path)}: {_CHANGED}") from error
         raise ReadError(f"{name_of(path)}: is damaged or ends early ({error})") from error
     except OSError as error:
         raise ReadError(f"{name_of(path)}: cannot be read: {error.strerror or error}") from error
 
 
-def read_picture(path: str | PathLike[str]) -> Picture:
+def read_picture(path: str | PathLike[str], *, damaged: Damaged = "refuse") -> Picture:
     """Read a picture file as a whole.
 
     Args:
         path: see `open_picture`.
+        damaged: see `open_picture`.
 
     Returns:
         Pixels as stored in the file, and their metadata. Palettes and 1, 2 and 4 bits become
@@ -151,10 +208,12 @@ def read_picture(path: str | PathLike[str]) -> Picture:
         alpha becomes float32, so that premultiplying restores its values exactly.
 
     Raises:
-        ReadError: see `open_picture`; or pixels are damaged or missing.
+        ReadError: see `open_picture`; pixels are damaged or missing; or the file was changed while
+            it was read.
     """
-    with open_picture(path) as file:
+    with open_picture(path, damaged=damaged) as file:
         pixels = np.ascontiguousarray(file[:])
+        file.require_unchanged()
     return Picture(pixels, file.transfer, file.carrier)
 
 

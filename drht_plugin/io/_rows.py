@@ -48,6 +48,24 @@ class Shrinkable(Protocol):
         ...
 
 
+@runtime_checkable
+class Tolerant(Protocol):
+    """Reader that can go on over damaged pixels."""
+
+    def tolerate(self) -> bool:
+        """From now on, return what can be decoded, and 0 or what the codec makes of the rest.
+
+        Returns:
+            Whether the reader can do so.
+        """
+        ...
+
+
+def tolerate(reader: Reader) -> bool:
+    """Make a reader go on over damaged pixels; return whether it can."""
+    return isinstance(reader, Tolerant) and reader.tolerate()
+
+
 class Writer(Protocol):
     """Picture file that is being written; raises the errors of `_codec`."""
 

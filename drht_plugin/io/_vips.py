@@ -18,11 +18,13 @@ from drht_plugin.errors import first_line
 from drht_plugin.forks import require_own_process
 from drht_plugin.io._encoder import Encoder
 from drht_plugin.io._errors import CodecError, UnsupportedError
+from drht_plugin.io._jpeg_source import SplicedFile, clean_header
 from drht_plugin.io._meaning import Meaning, with_meaning
 from drht_plugin.io._pixels import Pixels, reduce_bits
 from drht_plugin.io._plausible import require_jpeg_bytes, require_memory, require_png_bytes
 from drht_plugin.io._rows import Reader, Shape, Writer
 from drht_plugin.io.metadata import exif_edit, heif, ifd, jpeg, png, webp
+from drht_plugin.io.metadata.jpeg_scans import misses_scans
 from drht_plugin.io.metadata.types import Carrier, Metadata, exif_with_density
 from drht_plugin.libvips.smaller_copies import shrink_factor
 
@@ -48,7 +50,11 @@ def reader(path: Path, name: str, buffer: ifd.Buffer) -> tuple[Reader, Carrier]:
         UnsupportedError: the file is of an unsupported kind.
     """
     carrier = _carrier_of(name, buffer)
-    source = VipsReader(path, name)
+    if name == "jpeg":
+        missing = misses_scans(buffer)
+        source = VipsReader(path, name, head=clean_header(buffer), misses_scans=missing)
+    else:
+        source = VipsReader(path, name)
     _require_plausible(source, name, carrier, len(buffer))
     if carrier:
         return source, carrier
@@ -83,15 +89,29 @@ class VipsReader:
         path: of the file.
         name: key of its format.
         options: of libvips' loader, such as a shrink factor or a pyramid level.
+        head: of a JPEG, to read in place of its own, and the offset of what follows.
+        misses_scans: whether some of a JPEG's scans are missing.
 
     Raises:
         CodecError: the file is damaged.
         UnsupportedError: the file is of an unsupported kind.
     """
 
-    def __init__(self, path: Path, name: str, options: Mapping[str, int] | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        name: str,
+        options: Mapping[str, int] | None = None,
+        *,
+        head: tuple[bytes, int] | None = None,
+        misses_scans: bool = False,
+    ) -> None:
         self._path, self._name, self._options = path, name, dict(options or {})
+        self._head, self._misses_scans = head, misses_scans
+        self._files: list[SplicedFile] = []
         self._loader = _LOADERS.get(name, "heifload")
+        # libjpeg only warns of most damage. For other formats, warnings are about metadata.
+        self._fail_on = "warning" if name == "jpeg" else "error"
         self._image = image = self._open_image()
         self._region: pyvips.Region | None = None
         self._thread = self._row = 0
@@ -107,25 +127,36 @@ class VipsReader:
     def _open_image(self) -> pyvips.Image:
         require_own_process("libvips")
         try:
-            # `revalidate`: libvips caches opened files by name.
-            image = getattr(pyvips.Image, self._loader)(
-                str(self._path),
-                fail_on="error",
-                access="sequential",
-                revalidate=True,
-                **self._options,
-            )
+            options = {"fail_on": self._fail_on, "access": "sequential", **self._options}
+            if self._head:
+                image = self._open_spliced(self._head, options)
+            else:
+                # `revalidate`: libvips caches opened files by name.
+                load = getattr(pyvips.Image, self._loader)
+                image = load(str(self._path), revalidate=True, **options)
             _require_supported(image, whole=not self._options)
         except pyvips.Error as error:
             raise CodecError(_message(error)) from error
         return image
+
+    def _open_spliced(self, head: tuple[bytes, int], options: dict[str, Any]) -> pyvips.Image:
+        file = SplicedFile(self._path, *head)
+        self._files.append(file)  # which the image does not keep alive
+        return pyvips.Image.jpegload_source(file.source, **options)
 
     def reduced(self, max_factor: int) -> "VipsReader | None":
         """Open a JPEG shrunk by its decoder; None for other formats. See `_rows.Shrinkable`."""
         factor = shrink_factor(max_factor)
         if self._loader != "jpegload" or factor == 1:
             return None
-        return VipsReader(self._path, self._name, {"shrink": factor})
+        options, missing = {"shrink": factor}, self._misses_scans
+        return VipsReader(self._path, self._name, options, head=self._head, misses_scans=missing)
+
+    def tolerate(self) -> bool:
+        """Take what the codec makes of damaged pixels; see `_rows.Tolerant`."""
+        self._fail_on = "none"
+        self._image, self._region, self._row = self._open_image(), None, 0
+        return True
 
     def heif_carrier(self, name: str, stated: heif.HeifProperties) -> Carrier:
         """Return the metadata of an AVIF or HEIC file.
@@ -138,6 +169,8 @@ class VipsReader:
 
     def read(self, top: int, bottom: int, step: int) -> Pixels:
         """Return rows ``top:bottom:step``."""
+        if self._misses_scans and self._fail_on != "none":
+            raise CodecError("some of its scans are missing")
         _, width, bands = self.shape
         wanted = range(top, bottom, step)
         if step == 1:
@@ -160,11 +193,15 @@ class VipsReader:
             data = self._region.fetch(0, top, self.shape[1], rows)
         except pyvips.Error as error:
             raise CodecError(_message(error)) from error
+        if self._fail_on == "none":  # or the next error's message would begin with this damage
+            pyvips.vips_lib.vips_error_clear()
         return np.frombuffer(data, self.dtype).reshape(rows, *self.shape[1:])
 
     def close(self) -> None:
         """Close the file."""
         self._image = self._region = None
+        for file in self._files:
+            file.close()
 
 
 def _require_supported(image: pyvips.Image, *, whole: bool) -> None:

@@ -14,8 +14,8 @@ _XMP = b"http://ns.adobe.com/xap/1.0/\0"
 _LONG_XMP = b"http://ns.adobe.com/xmp/extension/\0"
 _ICC = b"ICC_PROFILE\0"
 _PHOTOSHOP = b"Photoshop 3.0\0"
-_APP0, _APP1, _APP2, _APP13, _APP15, _ADOBE = 0xE0, 0xE1, 0xE2, 0xED, 0xEF, 0xEE
-_COMMENT, _SCAN = 0xFE, 0xDA
+APP0, _APP1, _APP2, _APP13, APP15, ADOBE = 0xE0, 0xE1, 0xE2, 0xED, 0xEF, 0xEE
+COMMENT, _SCAN, _END = 0xFE, 0xDA, 0xD9
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _PAYLOAD = 0xFFFF - 2
 _LONG_HEAD = 32 + 4 + 4  # name, full length, offset
@@ -59,22 +59,39 @@ class JpegCoding:
     arithmetic: bool = False
 
 
-def _segments(buffer: Buffer) -> Iterator[tuple[int, int, bytes]]:
-    """Yield marker, end offset and payload of each segment before the first scan."""
+def segments(buffer: Buffer) -> Iterator[tuple[int, int, int, bytes]]:
+    """Yield start and marker, end offset and payload of each segment before the first scan.
+
+    Bytes between segments are skipped, as decoders do.
+
+    Args:
+        buffer: the file's bytes.
+    """
     at = 2
     while at + 4 <= len(buffer):
         head = buffer[at : at + 4]
-        if head[0] != 0xFF:
-            return
         marker = head[1]
+        if head[0] != 0xFF or marker == 0:
+            at = _next_mark(buffer, at + 1)
+            continue
         if marker == 0xFF:
             at = _after_fill_bytes(buffer, at) - 1
             continue
-        if marker == _SCAN:
+        if marker in (_SCAN, _END):
             return
         end = at + 2 + int.from_bytes(head[2:], "big")
-        yield marker, end, bytes(buffer[at + 4 : end])
-        at = end
+        yield at, marker, end, bytes(buffer[at + 4 : end])
+        at = max(end, at + 2)
+
+
+def _next_mark(buffer: Buffer, at: int) -> int:
+    """Return the offset of the first 0xFF from `at` on."""
+    while block := buffer[at : at + _BLOCK]:
+        found = block.find(b"\xff")
+        if found >= 0:
+            return at + found
+        at += len(block)
+    return at
 
 
 def _after_fill_bytes(buffer: Buffer, at: int) -> int:
@@ -103,8 +120,8 @@ def parse(buffer: Buffer) -> tuple[Metadata, JpegCoding]:
     density = aspect = None
     private = []
     coding: dict[str, int] = {}
-    for marker, _, data in bounded(_segments(buffer), len(buffer), "segments before its pixels"):
-        if marker == _APP0 and data[:5] == b"JFIF\0":
+    for _, marker, _, data in bounded(segments(buffer), len(buffer), "segments before its pixels"):
+        if marker == APP0 and data[:5] == b"JFIF\0":
             density, aspect = _density(data)
             if data[12:14].strip(b"\0"):
                 dropped["JFIF thumbnail"] = None
@@ -118,8 +135,8 @@ def parse(buffer: Buffer) -> tuple[Metadata, JpegCoding]:
             found["photoshop"] = found.get("photoshop", b"") + data[len(_PHOTOSHOP) :]
         elif marker == _APP1 and data.startswith(_LONG_XMP):
             extensions.append(data[len(_LONG_XMP) :])
-        elif marker == _COMMENT:
-            private.append(_segment(marker, data))
+        elif marker == COMMENT:
+            private.append(segment(marker, data))
         elif marker == 0xDB:
             coding.update(_quality(data))
         elif marker in _FRAMES:
@@ -159,13 +176,13 @@ def parse(buffer: Buffer) -> tuple[Metadata, JpegCoding]:
 
 def _other(marker: int, data: bytes) -> str | None:
     """Return what an application segment holds that is not read; None if that is coding only."""
-    if not _APP0 <= marker <= _APP15 or marker == _ADOBE:
+    if not APP0 <= marker <= APP15 or marker == ADOBE:
         return None
     for head, label in _OTHERS.items():
         if data.startswith(head):
             return label
     name = data.split(b"\0", 1)[0][:32].decode("ascii", "replace")
-    return f"segment APP{marker - _APP0}" + (f" ({name})" if name and name.isprintable() else "")
+    return f"segment APP{marker - APP0}" + (f" ({name})" if name and name.isprintable() else "")
 
 
 def _assemble(pieces: list[bytes], name: bytes | None) -> bytes | None:
@@ -232,7 +249,8 @@ def _steps(quality: int) -> int:
     return sum(min(max((entry * scale + 50) // 100, 1), 255) for entry in _LUMINANCE)
 
 
-def _segment(marker: int, data: bytes) -> bytes:
+def segment(marker: int, data: bytes) -> bytes:
+    """Return a segment with its marker and length."""
     return struct.pack(">BBH", 0xFF, marker, len(data) + 2) + data
 
 
@@ -278,20 +296,20 @@ def embed(encoded: bytes, metadata: Metadata, *, same_format: bool) -> list[byte
     Returns:
         The new bytes, in parts.
     """
-    parts = [encoded[:2], _segment(_APP0, _jfif(metadata.density, metadata.aspect))]
+    parts = [encoded[:2], segment(APP0, _jfif(metadata.density, metadata.aspect))]
     for _, head, data in _blocks(metadata):
-        parts.append(_segment(_APP1, head + data))
+        parts.append(segment(_APP1, head + data))
     parts.extend(_extended(metadata))
     if same_format:
         parts.extend(metadata.private)
     room = _PAYLOAD - len(_PHOTOSHOP)
     for at in range(0, len(metadata.photoshop or b""), room):
         assert metadata.photoshop is not None
-        parts.append(_segment(_APP13, _PHOTOSHOP + metadata.photoshop[at : at + room]))
+        parts.append(segment(_APP13, _PHOTOSHOP + metadata.photoshop[at : at + room]))
     parts.extend(_profile(metadata.icc or b""))
     rest = 2
-    for marker, end, _ in _segments(encoded):
-        if marker == _APP0:
+    for _, marker, end, _ in segments(encoded):
+        if marker == APP0:
             rest = end
     return [*parts, encoded[rest:]]
 
@@ -300,7 +318,7 @@ def _profile(icc: bytes) -> Iterator[bytes]:
     room = _PAYLOAD - len(_ICC) - 2
     pieces = [icc[at : at + room] for at in range(0, len(icc), room)]
     for number, piece in enumerate(pieces, 1):
-        yield _segment(_APP2, _ICC + bytes((number, len(pieces))) + piece)
+        yield segment(_APP2, _ICC + bytes((number, len(pieces))) + piece)
 
 
 def _extended(metadata: Metadata) -> Iterator[bytes]:
@@ -308,4 +326,4 @@ def _extended(metadata: Metadata) -> Iterator[bytes]:
     room = _PAYLOAD - len(_LONG_XMP) - _LONG_HEAD
     for at in range(0, len(data) if name else 0, room):
         head = _LONG_XMP + (name or b"") + struct.pack(">II", len(data), at)
-        yield _segment(_APP1, head + data[at : at + room])
+        yield segment(_APP1, head + data[at : at + room])

@@ -95,7 +95,7 @@ def run(setting: Setting) -> list[Figure]:
     untuned = pixels / float(json.loads(naive.stdout))
     with random_model() as model:
         corrector = Corrector(model=model, device=setting.device)
-        runner, given = corrector.detail_runner, _planes()
+        runner, given = corrector.detail_runners[0], _planes()
         planes = runner.room(given.shape)
         planes[...] = given
         seconds = wall(lambda: runner.begin(planes)(), 5)

@@ -8,6 +8,7 @@
     │   ├── ReadError
     │   └── WriteError
     ├── WeightsError     weights are missing, damaged or of another architecture
+    ├── DeviceError      an accelerator failed, or has no memory left
     ├── DependencyError  a package is missing or does not fit (also an ImportError)
     ├── ForkError        the process was forked after first use of a library that keeps threads
     └── Cancelled        the caller asked to stop
@@ -40,6 +41,10 @@ class WriteError(FileError):
 
 class WeightsError(DrhtError):
     """Weights are missing, damaged or made for another architecture."""
+
+
+class DeviceError(DrhtError):
+    """An accelerator failed during the work, or has no memory left for it."""
 
 
 class DependencyError(DrhtError, ImportError):

@@ -55,6 +55,7 @@ class FileReport:
         dtype: of the pixels.
         lifted_noise: standard deviation of the noise that guided detail leaves in lifted shadows,
             in codes of 255; see `Scene.lifted_noise`.
+        detail: what was rendered: "guided" or "network".
         left_alone: whether nothing was wrong with the exposure, so that the picture is unchanged.
         seconds: time of each step: load (networks), read (where the picture is loaded as a whole),
             survey, render (with reading and writing of rows), hdr, write (encoding what remains,
@@ -73,6 +74,7 @@ class FileReport:
     channels: int
     dtype: str
     lifted_noise: float
+    detail: str
     left_alone: bool
     seconds: dict[str, float] = field(default_factory=dict)
     dropped: tuple[str, ...] = ()
@@ -165,6 +167,7 @@ def correct_file(
                     "model": corrector.model_digest(),
                     "settings": [*astuple(applied), detail, transfer, wrap],
                     "damaged": damaged,
+                    "chooses network detail": detail == "auto" and corrector.on_accelerator,
                     "memory": memory,  # decides the tile size of network detail
                     "rows": [picture.dtype.name, *picture.shape],
                 }
@@ -204,6 +207,9 @@ def correct_file(
                     )
                     if finished:
                         finished.store_scene(scene)
+            settled = corrector.choose_detail(detail, scene, applied)
+            if settled != plan.detail:
+                plan = plan_stream(spec, detail=settled, orientation=turn, memory=memory)
             with _timed(seconds, "render"):
                 corrector.render_planned(
                     scene,
@@ -237,6 +243,7 @@ def correct_file(
         channels=picture.shape[2],
         dtype=picture.dtype.name,
         lifted_noise=round(255 * scene.lifted_noise, 2),
+        detail=plan.detail,
         left_alone=scene.left_alone,
         seconds=seconds,
         dropped=(*picture.carrier.metadata.dropped, *sink.dropped),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -22,14 +22,11 @@ from drht_plugin.cli.options import (
 from drht_plugin.cli.outputs import Job, Results, plan_jobs
 from drht_plugin.cli.signals import check_stopped
 from drht_plugin.cli.streams import Output
-from drht_plugin.errors import InputError
+from drht_plugin.errors import DrhtError, InputError
 
 if TYPE_CHECKING:
     from drht_plugin.engine.corrector import Corrector
     from drht_plugin.file_correction import FileReport
-
-_NOISY = 2.0
-"""Lifted noise above which `--detail network` is suggested, in 8-bit codes."""
 
 _DESCRIPTION = """\
 Correct over- and under-exposed picture files.
@@ -175,21 +172,18 @@ def run(options: argparse.Namespace) -> int:
         InputError: an argument is wrong; no picture has been touched.
     """
     require_address_space()
-    from drht_plugin.engine.corrector import Corrector
     from drht_plugin.engine.memory import parse_memory
+    from drht_plugin.engine.weigh import Correctors
 
     parse_memory(options.memory)
     _require_output(options)
     jobs = plan_jobs(options.inputs, options.output, hdr=options.hdr, overwrite=options.overwrite)
-    corrector = Corrector(
-        model=options.model,
-        device=options.device,
-        threads=options.threads,
-        backend=options.backend,
-    )
+    correctors = Correctors(options.model, options.device, options.threads, options.backend)
+    pixels = _count_pixels(options.inputs) if correctors.weighs else 0
+    corrector = correctors.for_work(pixels, options.detail)
     _ = corrector.runner  # load now, so that a wrong model or device fails before any picture
     if options.detail == "network":
-        _ = corrector.detail_runner
+        _ = corrector.detail_runners
     if sys.stderr.isatty() and not options.quiet and corrector.compiles_kernels:
         print_note("compiling kernels, on the first run only; `drht warm-up` does it ahead")
     output, results = Output(), Results(overwrite=options.overwrite)
@@ -208,6 +202,17 @@ def run(options: argparse.Namespace) -> int:
     if failures and len(jobs) > 1:
         print_note(f"{failures} of {len(jobs)} pictures failed")
     return FAILED if failures or output.failed else OK
+
+
+def _count_pixels(sources: Sequence[Path]) -> int:
+    """Estimate the pixels of all pictures by the first one that can be opened."""
+    from drht_plugin.engine.weigh import count_pixels
+    from drht_plugin.io import open_picture
+
+    for source in sources:
+        with suppress(DrhtError, OSError), open_picture(source) as picture:
+            return len(sources) * count_pixels(picture)
+    return 0
 
 
 def _require_output(options: argparse.Namespace) -> None:
@@ -288,6 +293,8 @@ def _print_result(
     network: bool,
 ) -> None:
     """Print what was done with one picture; `network`: whether network detail is there."""
+    from drht_plugin.engine.plan import NOISY
+
     if options.json:
         output.line(json.dumps(asdict(report)))
         return
@@ -299,8 +306,9 @@ def _print_result(
     unchanged = " (well exposed, left unchanged)" if report.left_alone else ""
     output.line(f"{source} -> {printable(report.target)}{unchanged}")
     lifted = options.strength * options.shadows * report.lifted_noise
-    noisy = lifted > _NOISY and not report.left_alone
-    if options.detail == "auto" and noisy and network:
+    noisy = lifted >= NOISY and not report.left_alone
+    guided = options.detail == "auto" and report.detail == "guided"
+    if guided and noisy and network:
         with suppress(OSError):
             print(
                 f"{source}: lifted shadows have noise of about {lifted:.0f} of 255 codes; "

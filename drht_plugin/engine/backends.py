@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     import torch
 
     from drht_plugin.model.detail_network import DetailRunner
+
+    Networks = Sequence[DetailRunner]
 
 BACKENDS = ("auto", "numba", "torch")
 
@@ -46,7 +49,7 @@ class Backend(Protocol):
         scene: Scene,
         strength: Strength,
         row_shape: tuple[int, ...],
-        network: DetailRunner | None,
+        networks: Networks,
         tile: int | None,
     ) -> BandRenderer:
         """Return a renderer of bands, for one pass over the image.
@@ -55,7 +58,7 @@ class Backend(Protocol):
             scene: The image's scene.
             strength: How much of the correction is applied.
             row_shape: Shape of one row of the image, W or W×K.
-            network: The detail network; None for guided detail.
+            networks: The detail network on each device; none for guided detail.
             tile: Side of the tiles that the network sees, in pixels.
         """
         ...
@@ -64,7 +67,7 @@ class Backend(Protocol):
         """Return a renderer of bands of the HDR estimate, W×channels float32."""
         ...
 
-    def windows(self, network: DetailRunner | None, tile: int) -> WindowRenderer:
+    def windows(self, networks: Networks, tile: int) -> WindowRenderer:
         """Return a renderer of windows; arguments as of `bands`."""
         ...
 
@@ -74,17 +77,17 @@ def choose_backend(name: str, device: str) -> Backend:
 
     Args:
         name: One of `BACKENDS`.
-        device: As in `model.device.choose_device`.
+        device: As in `model.device.choose_devices`.
 
     Raises:
         InputError: An unknown device.
     """
     if name == "numba":
         return NumbaBackend()
-    from drht_plugin.model.device import choose_device
+    from drht_plugin.model.device import choose_devices
 
-    chosen = choose_device(device)
-    return TensorBackend(chosen) if name == "torch" or chosen.type != "cpu" else NumbaBackend()
+    devices = choose_devices(device)
+    return TensorBackend(devices) if name == "torch" or devices[0].type != "cpu" else NumbaBackend()
 
 
 class NumbaBackend:
@@ -114,28 +117,28 @@ class NumbaBackend:
         scene: Scene,
         strength: Strength,
         row_shape: tuple[int, ...],
-        network: DetailRunner | None,
+        networks: Networks,
         tile: int | None,
     ) -> BandRenderer:
         """See `Backend`."""
-        if network is None:
+        if not networks:
             return GuidedBands(scene, strength, row_shape)
-        return NetworkBands(scene, strength, row_shape, NetworkRenderer(network, tile))
+        return NetworkBands(scene, strength, row_shape, NetworkRenderer(networks[0], tile))
 
     def radiance(self, scene: Scene, channels: int) -> BandRenderer:
         """See `Backend`."""
         return RadianceBands(scene, radiance_grid(scene), channels)
 
-    def windows(self, network: DetailRunner | None, tile: int) -> WindowRenderer:
+    def windows(self, networks: Networks, tile: int) -> WindowRenderer:
         """See `Backend`."""
-        return GuidedWindows() if network is None else NetworkRenderer(network, tile)
+        return NetworkRenderer(networks[0], tile) if networks else GuidedWindows()
 
 
 @dataclass(frozen=True)
 class TensorBackend:
-    """Tensor operations on a device; see `Backend`."""
+    """Tensor operations on devices, which take bands in turn; see `Backend`."""
 
-    device: torch.device
+    devices: tuple[torch.device, ...]
     is_cold = False
 
     def prepare(self, dtype: np.dtype[Any]) -> None:
@@ -147,34 +150,41 @@ class TensorBackend:
     @property
     def kernels(self) -> SurveyKernels:
         """See `Backend`."""
-        return tensor_kernels(self.device)
+        return tensor_kernels(self.devices[0])
 
     def bands(
         self,
         scene: Scene,
         strength: Strength,
         row_shape: tuple[int, ...],
-        network: DetailRunner | None,
+        networks: Networks,
         tile: int | None,
     ) -> BandRenderer:
         """See `Backend`."""
-        from drht_plugin.engine.render.tensors.bands import TensorBands
-        from drht_plugin.engine.render.tensors.windows import NetworkWindows
+        from drht_plugin.engine.render.tensors.bands import BandsInTurn, TensorBands
+        from drht_plugin.engine.render.tensors.windows import NetworkWindows, Strips
 
-        windows = None
-        if network is not None:
-            windows = NetworkWindows(network.residual, TILE if tile is None else tile)
-        return TensorBands(scene, strength, row_shape, self.device, windows)
+        strips, side = Strips(len(self.devices)), TILE if tile is None else tile
+        windows: list[NetworkWindows | None] = [
+            NetworkWindows(network.residual, side, strips) for network in networks
+        ] or [None] * len(self.devices)
+        bands = [
+            TensorBands(scene, strength, row_shape, device, window)
+            for device, window in zip(self.devices, windows, strict=True)
+        ]
+        return bands[0] if len(bands) == 1 else BandsInTurn(bands)
 
     def radiance(self, scene: Scene, channels: int) -> BandRenderer:
         """See `Backend`."""
-        from drht_plugin.engine.render.tensors.bands import TensorRadianceBands
+        from drht_plugin.engine.render.tensors.bands import BandsInTurn, TensorRadianceBands
 
-        return TensorRadianceBands(scene, radiance_grid(scene, self.kernels), self.device, channels)
+        grid = radiance_grid(scene, self.kernels)
+        bands = [TensorRadianceBands(scene, grid, device, channels) for device in self.devices]
+        return bands[0] if len(bands) == 1 else BandsInTurn(bands)
 
-    def windows(self, network: DetailRunner | None, tile: int) -> WindowRenderer:
+    def windows(self, networks: Networks, tile: int) -> WindowRenderer:
         """See `Backend`."""
         from drht_plugin.engine.render.tensors.bands import TensorWindows
 
-        residual = None if network is None else network.residual
-        return TensorWindows(self.device, residual, tile)
+        residual = networks[0].residual if networks else None
+        return TensorWindows(self.devices[0], residual, tile)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from drht_plugin.colour.spaces import Profile
-from drht_plugin.engine.corrector import Corrector
 from drht_plugin.engine.progress import ProgressCallback
 from drht_plugin.engine.scene import Scene
+from drht_plugin.engine.weigh import count_pixels, shared_correctors
 
 Image = npt.NDArray[Any]
 
@@ -49,7 +48,8 @@ def correct(
         detail: "guided" takes detail from the input and tone from the networks. "network" runs a
             network at full resolution, which removes lifted noise, code steps and compression
             losses at about fifty times the cost; it is worth its time where lifted noise shows, see
-            `Scene.lifted_noise`. "auto" is guided.
+            `Scene.lifted_noise`. "auto" is guided; on an accelerator it is network where 2 of 255
+            codes of noise or more are lifted, since that costs little there.
         transfer: "srgb" for display-encoded values, "linear" for scene-linear ones.
         orientation: how the picture is stored, 1 to 8 as in EXIF; the networks see it upright. The
             result is stored like the picture.
@@ -61,7 +61,9 @@ def correct(
         tile: in network detail, side in pixels of the tiles that the network sees (memory grows
             with its square); in guided detail, rows that are computed at once.
         model: "default", or a .safetensors file with its .json beside it.
-        device: "auto" (CUDA, MPS, then CPU), "cpu", "cuda", "cuda:N" or "mps".
+        device: "cpu", "cuda" (all of the machine's), "cuda:N" or "mps", or several with commas
+            between them, which take bands in turn. "auto" is the machine's accelerator once there
+            is more work than its start is worth, and the CPU before; the two may differ by a code.
         threads: CPU threads; None takes all cores.
         backend: what computes each pixel: "numba" on the CPU, "torch" on the device. "auto" takes
             torch on an accelerator and numba elsewhere.
@@ -76,7 +78,8 @@ def correct(
         InputError: an image or argument that is not accepted; NaN or infinity in the image.
         WeightsError: damaged weights.
     """
-    return shared_corrector(model, device, threads, backend).correct(
+    correctors = shared_correctors(model, device, threads, backend)
+    return correctors.for_work(count_pixels(image), detail).correct(
         image,
         strength=strength,
         shadows=shadows,
@@ -127,7 +130,8 @@ def estimate_hdr(
         InputError: an image or argument that is not accepted; NaN or infinity in the image.
         WeightsError: damaged weights.
     """
-    return shared_corrector(model, device, threads, backend).estimate_hdr(
+    correctors = shared_correctors(model, device, threads, backend)
+    return correctors.for_work(count_pixels(image)).estimate_hdr(
         image,
         transfer=transfer,
         orientation=orientation,
@@ -172,8 +176,8 @@ def survey(
         InputError: an image or argument that is not accepted; NaN or infinity in the image.
         WeightsError: damaged weights.
     """
-    corrector = shared_corrector(model, device, threads, backend)
-    return corrector.survey(
+    correctors = shared_correctors(model, device, threads, backend)
+    return correctors.for_work(count_pixels(image)).survey(
         image,
         transfer=transfer,
         orientation=orientation,
@@ -181,17 +185,3 @@ def survey(
         wrap=wrap,
         progress=progress,
     )
-
-
-@lru_cache(maxsize=2)
-def shared_corrector(
-    model: str | Path, device: str, threads: int | None, backend: str = "auto"
-) -> Corrector:
-    """Return the corrector of these settings, cached so that its networks are loaded once.
-
-    Args:
-        model: see `Corrector`.
-        device: see `Corrector`.
-        threads: see `Corrector`.
-    """
-    return Corrector(model=model, device=device, threads=threads, backend=backend)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,8 @@ from drht_plugin.bridge.sharing import limit_threads
 from drht_plugin.colour.spaces import Profile
 from drht_plugin.engine.backends import BACKENDS, Backend, choose_backend
 from drht_plugin.engine.bands import BandRenderer, WindowRenderer
-from drht_plugin.engine.pixels import require_out, spec_of
+from drht_plugin.engine.loaded_networks import LoadedNetworks
+from drht_plugin.engine.pixels import prepare_out, spec_of
 from drht_plugin.engine.plan import (
     RenderPlan,
     plan_array,
@@ -27,7 +28,7 @@ from drht_plugin.engine.plan import (
 )
 from drht_plugin.engine.progress import SURVEY_SHARE, ProgressCallback, by_rows, split
 from drht_plugin.engine.render.network.windows import TILE
-from drht_plugin.engine.scene import Scene
+from drht_plugin.engine.scene import Scene, require_surveyed
 from drht_plugin.engine.source import Sink, Source, require_sink
 from drht_plugin.engine.stream import run, run_array
 from drht_plugin.engine.strength import FULL, Strength
@@ -36,18 +37,18 @@ from drht_plugin.errors import InputError
 from drht_plugin.orientation import require_orientation
 
 if TYPE_CHECKING:
-    from drht_plugin.model.detail_network import DetailRunner
-    from drht_plugin.model.runner import Runner
+    pass
 
 Image = npt.NDArray[Any]
 
 
-class Corrector:
+class Corrector(LoadedNetworks):
     """Networks loaded on a device; safe to call from several threads.
 
     Args:
         model: "default", or a .safetensors file with its .json beside it.
-        device: "auto" (CUDA, MPS, then CPU), "cpu", "cuda", "cuda:N" or "mps".
+        device: "auto" (CUDA, MPS, then CPU), "cpu", "cuda" (all of the machine's), "cuda:N" or
+            "mps"; or several with commas between them. Several devices take bands in turn.
         threads: CPU threads of the kernels; None takes all cores.
         backend: what computes each pixel: "numba" on the CPU, "torch" on the device. "auto" takes
             torch on an accelerator and numba elsewhere.
@@ -69,38 +70,13 @@ class Corrector:
             raise InputError(f"threads is {threads!r}; expected a whole number from 1, or None")
         if backend not in BACKENDS:
             raise InputError(f"backend is {backend!r}; expected one of {', '.join(BACKENDS)}")
-        self._model, self._device, self._threads = model, device, threads
-        self._backend_name = backend
+        super().__init__(model, device)
+        self._threads, self._backend_name = threads, backend
 
     @cached_property
     def _backend(self) -> Backend:
         """What computes each pixel, chosen on first use."""
         return choose_backend(self._backend_name, self._device)
-
-    @cached_property
-    def runner(self) -> Runner:
-        """The two networks of the survey, loaded on first use."""
-        from drht_plugin.model.runner import Runner
-
-        return Runner(self._model, self._device)
-
-    @cached_property
-    def detail_runner(self) -> DetailRunner:
-        """The network of network detail, loaded on first use.
-
-        Raises:
-            InputError: the model has none.
-        """
-        from drht_plugin.model.detail_network import DetailRunner
-
-        return DetailRunner(self._model, self._device)
-
-    @cached_property
-    def has_detail(self) -> bool:
-        """Whether the model has a network for network detail; does not load it."""
-        from drht_plugin.model.locate import detail_of, locate
-
-        return detail_of(locate(self._model)).is_file()
 
     @property
     def compiles_kernels(self) -> bool:
@@ -118,16 +94,28 @@ class Corrector:
             InputError: an unknown detail, an impossible tile, or a model without a detail network.
             WeightsError: damaged weights.
         """
-        network = self.detail_runner if resolve_detail(detail) == "network" else None
-        return self._backend.windows(network, TILE if tile is None else tile)
+        networks = self.detail_runners if resolve_detail(detail) == "network" else ()
+        return self._backend.windows(networks, TILE if tile is None else tile)
 
-    def model_digest(self) -> str:
-        """Return the SHA-256 of the networks' weights in hexadecimal; it identifies the model."""
-        from drht_plugin.model.locate import detail_of, locate
+    def choose_detail(
+        self, detail: str, scene: Scene, strength: Strength = FULL, tile: int | None = None
+    ) -> str:
+        """Return the detail that a scene is rendered in: "guided" or "network".
 
-        weights = locate(self._model)
-        files = [weights, detail_of(weights)] if self.has_detail else [weights]
-        return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+        "auto" is network detail on an accelerator, if the model has it, no tile is asked for, and
+        noise of `plan.NOISY` codes or more is lifted; otherwise guided detail.
+
+        Args:
+            detail: as in `drht_plugin.correct`.
+            scene: the image's scene.
+            strength: how much of the correction is applied.
+            tile: as in `drht_plugin.correct`.
+
+        Raises:
+            InputError: an unknown detail.
+        """
+        affordable = detail == "auto" and tile is None and self.on_accelerator and self.has_detail
+        return resolve_detail(detail, scene if affordable else None, strength)
 
     def survey(
         self,
@@ -145,7 +133,7 @@ class Corrector:
             The scene, from which any part of the image can be rendered.
         """
         self._backend.prepare(image.dtype)
-        with self._limited_threads(), ThreadPoolExecutor(1) as loader:
+        with self._at_work(), ThreadPoolExecutor(1) as loader:
             # Load the networks while the image is read.
             networks = loader.submit(lambda: self.runner)
             return survey(
@@ -178,11 +166,10 @@ class Corrector:
         Returns:
             The corrected picture, with the shape and dtype of `pixels`.
         """
-        _require_surveyed(scene, pixels)
+        require_surveyed(scene, pixels)
+        detail = self.choose_detail(detail, scene, strength, tile)
         plan = plan_array(scene.spec, detail=detail, orientation=scene.orientation, tile=tile)
-        return self._render_array(
-            scene, pixels, plan, strength, _prepare_out(pixels, out), progress
-        )
+        return self._render_array(scene, pixels, plan, strength, prepare_out(pixels, out), progress)
 
     def render_hdr(
         self, scene: Scene, pixels: Image, *, progress: ProgressCallback | None = None
@@ -192,10 +179,10 @@ class Corrector:
         Errors and result are those of `drht_plugin.estimate_hdr`; an image of another size than the
         surveyed one raises InputError too.
         """
-        _require_surveyed(scene, pixels)
+        require_surveyed(scene, pixels)
         spec = scene.spec
         radiance = np.empty((spec.height, spec.width, spec.colours), np.float32)
-        with self._limited_threads():
+        with self._at_work():
             renderer = self._backend.radiance(scene, spec.colours)
             run_array(pixels, radiance, renderer, plan_radiance_array(spec), by_rows(progress))
         return radiance[..., 0] if len(pixels.shape) == 2 else radiance
@@ -217,8 +204,9 @@ class Corrector:
         A source of another size or kind than the surveyed image raises InputError. Other arguments
         and errors are those of `stream`.
         """
-        _require_surveyed(scene, source)
+        require_surveyed(scene, source)
         require_sink(source, sink)
+        detail = self.choose_detail(detail, scene, strength, tile)
         plan = plan_stream(
             scene.spec, detail=detail, orientation=scene.orientation, memory=memory, tile=tile
         )
@@ -248,8 +236,8 @@ class Corrector:
             InputError: a source that ends early; NaN or infinity in it.
             WeightsError: damaged weights.
         """
-        renderer = self._renderer(scene, plan, strength, tuple(source.shape[1:]))
-        with self._limited_threads():
+        with self._at_work():
+            renderer = self._renderer(scene, plan, strength, tuple(source.shape[1:]))
             run(source, sink, renderer, plan.bands, by_rows(progress))
 
     def render_hdr_into(
@@ -265,9 +253,9 @@ class Corrector:
 
         The sink takes float32 rows W×3. Arguments and errors are those of `render_into`.
         """
-        _require_surveyed(scene, source)
+        require_surveyed(scene, source)
         plan = plan_radiance(scene.spec, memory=memory)
-        with self._limited_threads():
+        with self._at_work():
             renderer = self._backend.radiance(scene, 3)
             run(source, sink, renderer, plan, by_rows(progress))
 
@@ -280,8 +268,8 @@ class Corrector:
         out: Image,
         progress: ProgressCallback | None,
     ) -> Image:
-        renderer = self._renderer(scene, plan, strength, tuple(pixels.shape[1:]))
-        with self._limited_threads():
+        with self._at_work():
+            renderer = self._renderer(scene, plan, strength, tuple(pixels.shape[1:]))
             run_array(pixels, out, renderer, plan.bands, by_rows(progress))
         return out
 
@@ -289,12 +277,16 @@ class Corrector:
         self, scene: Scene, plan: RenderPlan, strength: Strength, row_shape: tuple[int, ...]
     ) -> BandRenderer:
         """Return the renderer of a plan."""
-        network = self.detail_runner if plan.detail == "network" else None
-        return self._backend.bands(scene, strength, row_shape, network, plan.tile)
+        networks = self.detail_runners if plan.detail == "network" else ()
+        return self._backend.bands(scene, strength, row_shape, networks, plan.tile)
 
-    def _limited_threads(self) -> AbstractContextManager[None]:
-        """Limit the threads of numba's kernels, where these render."""
-        return limit_threads(self._threads)
+    @contextmanager
+    def _at_work(self) -> Iterator[None]:
+        """Limit the threads of numba's kernels, and name what fails on a device."""
+        from drht_plugin.model.device import device_errors
+
+        with limit_threads(self._threads), device_errors():
+            yield
 
     def stream(
         self,
@@ -364,6 +356,9 @@ class Corrector:
             wrap=wrap,
             progress=first,
         )
+        detail = self.choose_detail(detail, scene, applied, tile)
+        if detail != plan.detail:
+            plan = plan_stream(spec, detail=detail, orientation=orientation, memory=memory)
         self.render_planned(scene, source, sink, plan, strength=applied, progress=second)
         return scene
 
@@ -392,7 +387,7 @@ class Corrector:
         orientation = require_orientation(orientation, wrap=wrap)
         spec = spec_of(image, transfer)
         plan = plan_array(spec, detail=detail, orientation=orientation, tile=tile)
-        out = _prepare_out(image, out)
+        out = prepare_out(image, out)
         first, second = split(progress, SURVEY_SHARE)
         scene = self.survey(
             image,
@@ -402,6 +397,9 @@ class Corrector:
             wrap=wrap,
             progress=first,
         )
+        detail = self.choose_detail(detail, scene, applied, tile)
+        if detail != plan.detail:
+            plan = plan_array(spec, detail=detail, orientation=orientation)
         return self._render_array(scene, image, plan, applied, out, second)
 
     def estimate_hdr(
@@ -425,21 +423,3 @@ class Corrector:
             progress=first,
         )
         return self.render_hdr(scene, image, progress=second)
-
-
-def _prepare_out(image: Any, out: Image | None) -> Image:
-    """Return an array for the result: a new one, or `out` after a check."""
-    return np.empty(image.shape, image.dtype) if out is None else require_out(image, out)
-
-
-def _require_surveyed(scene: Scene, image: Any) -> None:
-    """Refuse an image of another size than the surveyed one."""
-    given, spec = spec_of(image), scene.spec
-    kinds = [(each.dtype, each.colours, each.alpha) for each in (given, spec)]
-    if kinds[0] != kinds[1]:
-        raise InputError(f"the image is {given}; the surveyed image is {spec}")
-    if (given.height, given.width) != (spec.height, spec.width):
-        raise InputError(
-            f"the image has {given.height}×{given.width} pixels; "
-            f"the surveyed image has {spec.height}×{spec.width}"
-        )

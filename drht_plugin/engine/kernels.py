@@ -36,8 +36,19 @@ def numba_kernels() -> SurveyKernels:
 
 
 def tensor_kernels(device: torch.device) -> SurveyKernels:
-    """Return the same in tensor operations on a device; numba is not imported."""
+    """Return the same in tensor operations on a device; numba is not imported.
+
+    Moments are added up on the CPU: on CUDA a sum of floats has no fixed order. So is everything on
+    MPS, which has no float64 and lacks some operations on int64.
+    """
+    import torch
+
     from drht_plugin.bridge import tensor_statistics
 
-    functions = (getattr(tensor_statistics, name) for name in SurveyKernels._fields)
-    return SurveyKernels(*(partial(function, device=device) for function in functions))
+    cpu = torch.device("cpu")
+
+    def kernel(name: str) -> Callable[..., Any]:
+        there = device.type != "mps" and name != "fit_statistics"
+        return partial(getattr(tensor_statistics, name), device=device if there else cpu)
+
+    return SurveyKernels(*map(kernel, SurveyKernels._fields))

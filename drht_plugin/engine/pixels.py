@@ -141,6 +141,16 @@ def require_out(image: Any, out: Any) -> Image:
     return out
 
 
+def prepare_out(image: Any, out: Image | None) -> Image:
+    """Return an array for a result: a new one, or `out` after a check.
+
+    Args:
+        image: array-like with shape and dtype.
+        out: see `require_out`; None makes a new array.
+    """
+    return np.empty(image.shape, image.dtype) if out is None else require_out(image, out)
+
+
 def require_finite(
     rows: Image,
     first_row: int,

@@ -8,16 +8,21 @@ from drht_plugin.engine.bands import BandPlan, plan_bands
 from drht_plugin.engine.pixels import ImageSpec
 from drht_plugin.engine.render.guided_bands import guided_demand, radiance_demand
 from drht_plugin.engine.render.network.network_bands import fitting_tile, network_demand
+from drht_plugin.engine.scene import Scene
+from drht_plugin.engine.strength import FULL, Strength
 from drht_plugin.errors import InputError
 
 DETAILS = ("auto", "guided", "network")
 """Accepted values of `detail`."""
 
 AUTO = "guided"
-"""Detail that "auto" stands for.
+"""Detail that "auto" stands for on the CPU.
 
 Network detail is closer to the truth, above all where noise is lifted (see docs/experiments.md).
-But it takes fifty times as long, which is too long for a default."""
+But there it takes fifty times as long, which is too long for a default."""
+
+NOISY = 2.0
+"""Lifted noise from which on network detail helps, in codes of 255."""
 
 _BAND_PIXELS = 1 << 22
 """Pixels of a band of an array: enough to keep all threads busy, few enough for progress to
@@ -60,17 +65,33 @@ def require_detail(detail: str) -> None:
         raise InputError(f"detail is {detail!r}; expected one of {', '.join(DETAILS)}")
 
 
-def resolve_detail(detail: str) -> str:
-    """Return "guided" or "network"; "auto" stands for `AUTO`.
+def resolve_detail(detail: str, scene: Scene | None = None, strength: Strength = FULL) -> str:
+    """Return "guided" or "network".
 
     Args:
-        detail: one of `DETAILS`.
+        detail: one of `DETAILS`. "auto" stands for network detail where noise of `NOISY` codes or
+            more is lifted, and otherwise for `AUTO`.
+        scene: the image's scene; None where "auto" is `AUTO` in any case.
+        strength: how much of the correction is applied.
 
     Raises:
         InputError: an unknown detail.
     """
     require_detail(detail)
-    return AUTO if detail == "auto" else detail
+    if detail != "auto":
+        return detail
+    return "network" if scene is not None and lifts_noise(scene, strength) else AUTO
+
+
+def lifts_noise(scene: Scene, strength: Strength = FULL) -> bool:
+    """Return whether a correction lifts noise of `NOISY` codes or more.
+
+    Args:
+        scene: the image's scene.
+        strength: how much of the correction is applied.
+    """
+    lifted = 255 * scene.lifted_noise * strength.strength * strength.shadows
+    return lifted >= NOISY and not scene.left_alone
 
 
 def plan_stream(

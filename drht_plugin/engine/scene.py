@@ -17,9 +17,9 @@ from safetensors.numpy import save
 
 from drht_plugin.bridge.sizes import LEVELS
 from drht_plugin.engine.noise_curve import BINS, DISTANCES, lifted_noise, noise_map
-from drht_plugin.engine.pixels import ImageSpec
+from drht_plugin.engine.pixels import ImageSpec, spec_of
 from drht_plugin.engine.tone_grid import ToneGrid
-from drht_plugin.errors import ReadError, WriteError
+from drht_plugin.errors import InputError, ReadError, WriteError
 from drht_plugin.orientation import require_orientation
 from drht_plugin.storage import parse_json, replacing
 
@@ -209,3 +209,24 @@ class Scene:
         )
         if not fitting:
             raise ValueError("its arrays do not fit together")
+
+
+def require_surveyed(scene: Scene, image: Any) -> None:
+    """Refuse an image of another size or kind than the surveyed one.
+
+    Args:
+        scene: the survey's result.
+        image: array-like with shape and dtype.
+
+    Raises:
+        InputError: says what both are.
+    """
+    given, spec = spec_of(image), scene.spec
+    kinds = [(each.dtype, each.colours, each.alpha) for each in (given, spec)]
+    if kinds[0] != kinds[1]:
+        raise InputError(f"the image is {given}; the surveyed image is {spec}")
+    if (given.height, given.width) != (spec.height, spec.width):
+        raise InputError(
+            f"the image has {given.height}×{given.width} pixels; "
+            f"the surveyed image has {spec.height}×{spec.width}"
+        )

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
-from drht_plugin.errors import InputError
+from drht_plugin.errors import DeviceError, InputError, first_line
 from drht_plugin.model.threads import require_device_after_fork
 
-_ACCEPTED = "auto, cpu, cuda, cuda:N or mps"
+_ACCEPTED = "auto, cpu, cuda, cuda:N or mps, or several with commas between them"
+
+_LOST = ("CUDA error", "CUDA driver error", "HIP error", "cuDNN error", "CUBLAS", "MPS backend")
+"""How messages of a failed accelerator begin that PyTorch raises as a plain RuntimeError."""
 
 
 def choose_device(device: str = "auto") -> torch.device:
@@ -49,6 +54,51 @@ def _find_device(device: str) -> torch.device:
     if not there.get(chosen.type, False):
         raise InputError(f"device {device!r} is not on this machine; expected {_ACCEPTED}")
     return chosen
+
+
+def choose_devices(device: str = "auto") -> tuple[torch.device, ...]:
+    """Return the devices of a name, which share the work.
+
+    Args:
+        device: As in `choose_device`, or several with commas between them. "cuda", and "auto" where
+            there is CUDA, stand for all CUDA devices of the machine. ROCm's are called "cuda" too.
+
+    Returns:
+        The devices; one may be named several times.
+
+    Raises:
+        InputError: A name is unknown, or this machine does not have the device.
+    """
+    names = [name.strip() for name in device.split(",")]
+    if len(names) > 1:
+        return tuple(choose_device(name) for name in names)
+    chosen = choose_device(device)
+    if chosen.type != "cuda" or chosen.index is not None or torch.cuda.device_count() == 1:
+        return (chosen,)
+    return tuple(torch.device("cuda", index) for index in range(torch.cuda.device_count()))
+
+
+@contextmanager
+def device_errors() -> Iterator[None]:
+    """Turn failures of an accelerator into errors of the library.
+
+    Raises:
+        DeviceError: An accelerator failed, or has no memory left.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise DeviceError(
+            f"the device has no memory left ({first_line(str(error))}); close other programs that "
+            "use it, or take a smaller tile or device 'cpu'"
+        ) from error
+    except RuntimeError as error:
+        if not isinstance(error, torch.AcceleratorError) and not str(error).startswith(_LOST):
+            raise
+        raise DeviceError(
+            f"the device failed during the work ({first_line(str(error))}); start the program "
+            "again, or take device 'cpu'"
+        ) from error
 
 
 def inference_dtype(device: torch.device) -> torch.dtype:

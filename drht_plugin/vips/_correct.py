@@ -7,11 +7,11 @@ from typing import Any
 
 import pyvips
 
-from drht_plugin.engine.correct import shared_corrector
 from drht_plugin.engine.pixels import spec_of
 from drht_plugin.engine.plan import require_detail, resolve_detail
 from drht_plugin.engine.scene import Scene
 from drht_plugin.engine.strength import Strength
+from drht_plugin.engine.weigh import shared_correctors
 from drht_plugin.errors import InputError
 from drht_plugin.libvips.lazy import link_kill_flag
 from drht_plugin.orientation import require_orientation
@@ -88,7 +88,8 @@ def correct(
     detail = resolve_detail(detail)
     rgb, back = as_rgb(_require_image(image))
     coding = coding_of(rgb, _transfer_of(scene, transfer))
-    corrector = shared_corrector(model, device, None, backend)
+    correctors = shared_correctors(model, device, None, backend)
+    corrector = correctors.for_work(image.width * image.height, detail)
     if scene is None:
         require_orientation(coding.orientation, wrap=wrap)
         get_scene = shared_survey(image, coding, wrap=wrap, corrector=corrector).scene
@@ -113,7 +114,7 @@ def correct(
         )
     else:
         if not has_detail:
-            _ = corrector.detail_runner  # raises an error that says what is missing
+            _ = corrector.detail_runners  # raises an error that says what is missing
         renderer = NetworkTiles(get_scene, coding, applied, observe, corrector, wrap)
     rendered = render_lazily(renderer, with_stated_profile(rgb))
     result = back(rendered)
@@ -154,7 +155,8 @@ def survey(
     coding = coding_of(rgb, transfer)
     # Surveying a panorama takes more than one pass.
     open_ = opener_of(image) if wrap else opener_once(image)
-    corrector = shared_corrector(model, device, None, backend)
+    correctors = shared_correctors(model, device, None, backend)
+    corrector = correctors.for_work(image.width * image.height)
     require_orientation(coding.orientation, wrap=wrap)
     return corrector.survey(
         Rows(open_, coding),

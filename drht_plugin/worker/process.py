@@ -10,7 +10,7 @@ import threading
 from functools import partial
 from typing import NoReturn
 
-from drht_plugin.engine.corrector import Corrector
+from drht_plugin.engine.weigh import Correctors
 from drht_plugin.errors import InputError
 from drht_plugin.worker import frames
 from drht_plugin.worker.pictures import PictureStore
@@ -52,8 +52,8 @@ def serve(
         )
     pictures = PictureStore(max_bytes)
     replies = Replies(pictures)
-    corrector = Corrector(model=model, device=device, threads=threads, backend=backend)
-    session = Session(corrector, model, pictures, replies.send)
+    correctors = Correctors(model, device, threads, backend)
+    session = Session(correctors, model, pictures, replies.send)
     for name in ("SIGTERM", "SIGHUP"):
         if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) != signal.SIG_IGN:
             signal.signal(

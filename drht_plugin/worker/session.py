@@ -15,6 +15,7 @@ from drht_plugin.engine.pixels import spec_of
 from drht_plugin.engine.plan import DETAILS, require_detail
 from drht_plugin.engine.scene import Scene
 from drht_plugin.engine.strength import Strength
+from drht_plugin.engine.weigh import Correctors, count_pixels
 from drht_plugin.errors import DrhtError, InputError
 from drht_plugin.worker.frames import PROTOCOL, Message
 from drht_plugin.worker.pictures import PictureStore, SharedPicture, shrink_to
@@ -35,16 +36,17 @@ class Session:
     """Session of one client, with the scene of its last survey.
 
     Args:
-        corrector: the networks to use.
+        correctors: the networks to use.
         model: their name, for status replies.
         pictures: holds the client's pictures.
         send: sends a reply.
     """
 
     def __init__(
-        self, corrector: Corrector, model: str, pictures: PictureStore, send: Send
+        self, correctors: Correctors, model: str, pictures: PictureStore, send: Send
     ) -> None:
-        self._corrector, self._model, self._pictures, self._send = corrector, model, pictures, send
+        self._correctors, self._model = correctors, model
+        self._pictures, self._send = pictures, send
         self._greeted = False
         self._scene: Scene | None = None
 
@@ -113,9 +115,9 @@ class Session:
         return {
             "version": __version__,
             "python": sys.executable,
-            "device": str(self._corrector.runner.device),
+            "device": str(self._correctors.for_work(0).runner.device),
             "model": self._model,
-            "details": details_of(self._corrector),
+            "details": details_of(self._correctors.for_work(0)),
         }
 
     def _allocate(self, height: Any, width: Any, channels: Any, dtype: Any) -> Message:
@@ -153,7 +155,8 @@ class Session:
         if type(wrap) is not bool:
             raise InputError(f"wrap is {wrap!r}; expected true or false")
         self._scene = None
-        self._scene = self._corrector.survey(
+        corrector = self._correctors.for_work(count_pixels(pixels))
+        self._scene = corrector.survey(
             pixels,
             transfer=transfer,
             orientation=orientation,
@@ -178,7 +181,7 @@ class Session:
         if self._scene is None:
             raise InputError("no picture has been surveyed; expected a survey before render")
         scene = _resize_scene(self._scene, shared)
-        self._corrector.render_into(
+        self._correctors.for_work(count_pixels(shared.pixels), detail).render_into(
             scene,
             shared.pixels,
             shared.result,
@@ -191,7 +194,7 @@ class Session:
     def _warm_up(self) -> None:
         """Load the networks while the client writes its pixels; later requests report failures."""
         try:
-            _ = self._corrector.runner
+            _ = self._correctors.for_work(0).runner
         except (DrhtError, OSError):
             return
 

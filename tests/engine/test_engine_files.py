@@ -74,6 +74,7 @@ def test_report(photo: Path, tmp_path: Path) -> None:
         channels=3,
         dtype="uint8",
         lifted_noise=report.lifted_noise,
+        detail="guided",
         left_alone=False,
         seconds=report.seconds,
     )

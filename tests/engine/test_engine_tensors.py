@@ -158,7 +158,7 @@ def test_out_of_memory_halves_the_tile(monkeypatch: pytest.MonkeyPatch) -> None:
     image = picture(300, 300, 3, "uint8")
     scene = tensors.survey(image)
     expected = tensors.render(scene, image, detail="network")
-    runner = tensors.detail_runner
+    runner = tensors.detail_runners[0]
     real = runner.residual
 
     def small(planes: torch.Tensor) -> torch.Tensor:

@@ -44,7 +44,7 @@ class Network:
 @pytest.fixture(scope="module")
 def detailed() -> Corrector:
     made = corrector()
-    vars(made).update(detail_runner=Network(), has_detail=True)
+    vars(made).update(detail_runners=(Network(),), has_detail=True)
     return made
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from drht_plugin.bridge import transfer
-from drht_plugin.engine.pixels import ImageSpec, as_channels, require_finite, require_out, spec_of
+from drht_plugin.engine.pixels import ImageSpec, as_channels, prepare_out, require_finite, spec_of
 from drht_plugin.engine.scene import Scene
 from drht_plugin.engine.strength import FULL, Strength
 from drht_plugin.engine.tone_grid import ToneGrid
@@ -56,7 +56,7 @@ def render(
     """
     spec = scene.spec
     _require_inside(spec, spec_of(pixels), window)
-    out = np.empty(pixels.shape, pixels.dtype) if out is None else require_out(pixels, out)
+    out = prepare_out(pixels, out)
     require_finite(as_channels(pixels), window.top, left=window.left)
     if strength.strength == 0:
         out[...] = pixels

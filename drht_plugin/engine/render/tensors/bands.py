@@ -1,7 +1,10 @@
-"""Bands on a device: stored codes go up, pixels are computed there, and codes come back."""
+"""Bands on devices: stored codes go up, pixels are computed there, and codes come back."""
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable, Sequence
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -17,12 +20,62 @@ from drht_plugin.engine.render.tensors.windows import NetworkWindows, guided_win
 from drht_plugin.engine.scene import Scene
 from drht_plugin.engine.strength import FULL, Strength
 from drht_plugin.engine.tone_grid import ToneGrid
+from drht_plugin.errors import DrhtWarning
 from drht_plugin.geometry import Region
+from drht_plugin.model.device import device_errors
 
 Image = npt.NDArray[Any]
 
 _AHEAD = 2
 """Bands that the device works on while the host reads and writes others."""
+
+
+class _InParts:
+    """Begins to render rows, in as many parts as the device's memory requires.
+
+    Where there is no memory for some rows, fewer are rendered at once from then on, and a
+    `DrhtWarning` says so; the result stays the same.
+
+    Args:
+        begin: Begins to render rows first..last−1 of some pixels whose first row is `top`.
+        most: Rows that are rendered at once.
+    """
+
+    def __init__(self, begin: Callable[[Image, int, int, int], Finish], most: int) -> None:
+        self._begin, self._most = begin, most
+
+    def __call__(self, source: Image, top: int, band: slice) -> Finish:
+        """Begin to render a band; see `bands.BandRenderer`."""
+        parts = self._parts(source, top, band.start, band.stop)
+
+        def finish(out: Image) -> None:
+            for first, last, finish_part in parts:
+                finish_part(out[first - band.start : last - band.start])
+
+        return finish
+
+    def _parts(
+        self, source: Image, top: int, first: int, last: int
+    ) -> list[tuple[int, int, Finish]]:
+        if last - first <= self._most:
+            try:
+                return [(first, last, self._begin(source, top, first, last))]
+            except torch.OutOfMemoryError as error:
+                self._halve(last - first, error)
+        middle = (first + last + 1) // 2
+        above = self._parts(source, top, first, middle)
+        return above + self._parts(source, top, middle, last)
+
+    def _halve(self, rows: int, error: Exception) -> None:
+        if rows == 1:
+            raise error
+        self._most = min(self._most, (rows + 1) // 2)
+        warnings.warn(
+            f"no memory on the device for {rows} rows at once ({error}); going on with "
+            f"{self._most}",
+            DrhtWarning,
+            stacklevel=2,
+        )
 
 
 class TensorBands:
@@ -50,17 +103,41 @@ class TensorBands:
         self._tables = DeviceScene(scene, device)
         self._strength, self._network = strength, network
         self._kernels = tensor_kernels(device)
+        self._parts = _InParts(self._begin, scene.spec.height)
 
     def begin(self, pixels: Image, top: int, band: slice) -> Finish:
         """Start on the rows `band` of the result; see `bands.BandRenderer`."""
         source = as_channels(pixels)
         require_finite(source, top, kernels=self._kernels)
+        return self._parts(source, top, band)
+
+    def _begin(self, source: Image, top: int, first: int, last: int) -> Finish:
+        window = Region(first, 0, last - first, source.shape[1])
+        if self._network is None:
+            # Guided detail needs no rows around it.
+            source, top = source[first - top : last - top], first
         given = Region(top, 0, *source.shape[:2])
-        window = Region(band.start, 0, band.stop - band.start, source.shape[1])
         with torch.inference_mode():
             stored = upload(source, self._tables.device)
             render = self._network or guided_window
             return download(render(self._tables, stored, given, window, self._strength))
+
+
+class BandsInTurn:
+    """Renders bands on several devices in turn; a `bands.BandRenderer`.
+
+    Args:
+        renderers: One for each device, of one image.
+    """
+
+    def __init__(self, renderers: Sequence[TensorBands | TensorRadianceBands]) -> None:
+        self.row_shape, self.dtype = renderers[0].row_shape, renderers[0].dtype
+        self.ahead = sum(each.ahead for each in renderers)
+        self._turns = cycle(renderers)
+
+    def begin(self, pixels: Image, top: int, band: slice) -> Finish:
+        """Start on the rows `band` of the result; see `bands.BandRenderer`."""
+        return next(self._turns).begin(pixels, top, band)
 
 
 class TensorRadianceBands:
@@ -81,14 +158,18 @@ class TensorRadianceBands:
         self.row_shape, self.dtype = (scene.spec.width, channels), np.dtype(np.float32)
         self._tables = DeviceScene(scene, device, grid)
         self._kernels = tensor_kernels(device)
+        self._parts = _InParts(self._begin, scene.spec.height)
 
     def begin(self, pixels: Image, top: int, band: slice) -> Finish:
         """Start on the rows `band` of the result; see `bands.BandRenderer`."""
         source = as_channels(pixels)
         require_finite(source, top, kernels=self._kernels)
-        window = Region(top, 0, *source.shape[:2])
+        return self._parts(source, top, band)
+
+    def _begin(self, source: Image, top: int, first: int, last: int) -> Finish:
+        window = Region(first, 0, last - first, source.shape[1])
         with torch.inference_mode():
-            stored = upload(source, self._tables.device)
+            stored = upload(source[first - top : last - top], self._tables.device)
             radiance = radiance_window(self._tables, stored, window)
             return download(radiance.expand(-1, -1, self.row_shape[1]))
 
@@ -104,7 +185,7 @@ class TensorWindows:
 
     def __init__(self, device: torch.device, residual: Residual | None, tile: int) -> None:
         self._device = device
-        self._network = None if residual is None else NetworkWindows(residual, tile, keep=False)
+        self._network = None if residual is None else NetworkWindows(residual, tile)
         self._kernels = tensor_kernels(device)
         self._known: tuple[Scene, DeviceScene] | None = None
 
@@ -122,7 +203,7 @@ class TensorWindows:
         require_finite(source, given.top, left=given.left, kernels=self._kernels)
         tables = self._tables(scene)
         out = np.empty((window.height, window.width, *pixels.shape[2:]), pixels.dtype)
-        with torch.inference_mode():
+        with torch.inference_mode(), device_errors():
             stored = upload(source, self._device)
             render = self._network or guided_window
             download(render(tables, stored, given, window, strength))(out)

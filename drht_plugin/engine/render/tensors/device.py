@@ -80,19 +80,24 @@ def upload(pixels: Image, device: torch.device) -> Tensor:
     tensor = torch.from_numpy(array)
     if device.type != "cuda":
         return tensor.to(device)
-    return tensor.pin_memory().to(device, non_blocking=True)
+    try:
+        tensor = tensor.pin_memory()
+    except RuntimeError:
+        # The system has no memory left to pin; the copy is slower without.
+        return tensor.to(device)
+    return tensor.to(device, non_blocking=True)
 
 
 def download(made: Tensor) -> Finish:
     """Start copying a result to the host."""
-    if made.device.type != "cuda":
+    host = _pinned(made) if made.device.type == "cuda" else None
+    if host is None:
         array = made.contiguous().cpu().numpy()
 
         def copied(out: Image) -> None:
             _store(array, out)
 
         return copied
-    host = torch.empty(made.shape, dtype=made.dtype, pin_memory=True)
     host.copy_(made, non_blocking=True)
     done = torch.cuda.Event()
     done.record(torch.cuda.current_stream(made.device))
@@ -102,6 +107,14 @@ def download(made: Tensor) -> Finish:
         _store(host.numpy(), out)
 
     return waited
+
+
+def _pinned(like: Tensor) -> Tensor | None:
+    """Allocate memory of the host for a copy in the background; None if there is none left."""
+    try:
+        return torch.empty(like.shape, dtype=like.dtype, device="cpu", pin_memory=True)
+    except RuntimeError:
+        return None
 
 
 def _store(made: Image, out: Image) -> None:

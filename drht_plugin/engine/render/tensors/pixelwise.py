@@ -195,10 +195,11 @@ def _sampled(lines: Tensor, luma: Tensor, across: Taps) -> Tensor:
     # The column behind the last one is the first, where the axis is periodic.
     lines = torch.cat([lines, lines[..., :1]], 3)
     last = lines.shape[3] - 1
-    u = (across.low + across.share) * (2 / last) - 1
-    v = 2 * luma - 1
+    # Inside, so that padding never counts: MPS has no padding by the border.
+    u = ((across.low + across.share) * (2 / last) - 1).clamp(-1, 1)
+    v = (2 * luma - 1).clamp(-1, 1)
     places = torch.stack([u.expand_as(v), v], -1)[:, None]
-    return F.grid_sample(lines, places, "bilinear", "border", align_corners=True)[:, :, 0]
+    return F.grid_sample(lines, places, "bilinear", "zeros", align_corners=True)[:, :, 0]
 
 
 def mix(display: Tensor, tone: Tensor, strength: Strength, ceiling: float = 1.0) -> Tensor:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -68,22 +71,59 @@ def _part(stored: Tensor, given: Region, window: Region) -> Tensor:
     return stored[top : top + window.height, left : left + window.width]
 
 
+class Strips:
+    """What tiles show below the rows that have been rendered, for the windows that follow.
+
+    In a pass from top to bottom each tile so is computed once. Several devices may share strips.
+
+    Args:
+        devices: How many devices take part in the pass.
+    """
+
+    def __init__(self, devices: int = 1) -> None:
+        self.devices = devices
+        self._kept: dict[tuple[int, ...], tuple[int, Tensor]] = {}
+
+    def find(self, down: Piece, across: Piece) -> Tensor | None:
+        """Return T of a tile's piece, rows×columns×3, if it was kept."""
+        first, strip = self._kept.get(_name(down, across), (down.stop, None))
+        if strip is None or down.start < first or down.stop > first + len(strip):
+            return None
+        return strip[down.start - first : down.stop - first]
+
+    def keep(self, down: Piece, across: Piece, below: Tensor) -> None:
+        """Keep what a tile shows below a piece; what lies above its row of tiles goes."""
+        kept = {key: strip for key, strip in self._kept.items() if key[0] >= down.tile - 1}
+        self._kept = {**kept, _name(down, across): (down.stop, below.clone())}
+
+    @contextmanager
+    def all_or_none(self) -> Iterator[None]:
+        """Keep nothing of a window that could not be rendered."""
+        before = self._kept
+        try:
+            yield
+        except BaseException:
+            self._kept = before
+            raise
+
+
+def _name(down: Piece, across: Piece) -> tuple[int, ...]:
+    return down.tile, across.tile, across.start, across.stop, across.shift
+
+
 class NetworkWindows:
     """Renders windows in network detail on a device.
-
-    It keeps what the tiles of one row of tiles show in the next, so that in a pass from top to
-    bottom over whole rows each tile is computed once.
 
     Args:
         residual: The detail network.
         tile: Side of the largest square of pixels that the network is given.
-        keep: Whether windows come from top to bottom and are whole rows.
+        strips: Of a pass over whole rows from top to bottom, in which each tile is computed once.
+            None for windows in any order.
     """
 
-    def __init__(self, residual: Residual, tile: int, *, keep: bool = True) -> None:
-        self.tile, self._keep = tile, keep
+    def __init__(self, residual: Residual, tile: int, strips: Strips | None = None) -> None:
+        self.tile, self._strips = tile, strips
         self._network = TensorNetwork(residual, tile)
-        self._strips: dict[tuple[int, ...], Tensor] = {}
 
     def __call__(
         self,
@@ -101,6 +141,20 @@ class NetworkWindows:
         own = _part(stored, given, window)
         if strength.strength == 0:
             return own
+        if self._strips is None:
+            return self._render(tables, stored, given, window, strength)
+        with self._strips.all_or_none():
+            return self._render(tables, stored, given, window, strength)
+
+    def _render(
+        self,
+        tables: DeviceScene,
+        stored: Tensor,
+        given: Region,
+        window: Region,
+        strength: Strength,
+    ) -> Tensor:
+        own = _part(stored, given, window)
         source = to_upright(stored, tables.orientation)
         tone = self._tone(tables, source, tables.upright(given), tables.upright(window))
         spec, upright = tables.scene.spec, to_upright(own, tables.orientation)
@@ -116,16 +170,25 @@ class NetworkWindows:
         cut = NetworkRenderer.tiling_of(scene.spec, self.tile, wrap=scene.wrap)
         left = window.left - scene.origin
         total = torch.zeros((window.height, window.width, 3), device=device)
-        for down in cut.rows.pieces(window.top, window.bottom):
-            for across in cut.columns.pieces(left, left + window.width):
+        pieces = [
+            (down, across)
+            for down in cut.rows.pieces(window.top, window.bottom)
+            for across in cut.columns.pieces(left, left + window.width)
+        ]
+        made: dict[tuple[Piece, Piece], Tensor] = {}
+        if self._strips is not None and self._strips.devices > 1:
+            # What another device still works on is waited for after all that is to do here.
+            for piece in pieces:
+                if self._strips.find(*piece) is None:
+                    made[piece] = self._shown(tables, source, given, cut, *piece)
+        for down, across in pieces:
+            tile = made.pop((down, across), None)
+            if tile is None:
                 tile = self._shown(tables, source, given, cut, down, across)
-                weights = _weights(cut, down, across, device)
-                first, begin = (
-                    down.start + down.shift - window.top,
-                    across.start + across.shift - left,
-                )
-                place = total[first : first + len(tile), begin : begin + tile.shape[1]]
-                place += weights * tile
+            weights = _weights(cut, down, across, device)
+            first, begin = down.start + down.shift - window.top, across.start + across.shift - left
+            place = total[first : first + len(tile), begin : begin + tile.shape[1]]
+            place += weights * tile
         return total
 
     def _shown(
@@ -138,20 +201,18 @@ class NetworkWindows:
         across: Piece,
     ) -> Tensor:
         """Return T of a tile's piece; what the tile shows below the piece is kept."""
-        key = (down.tile, across.tile, across.start, across.stop, across.shift)
-        kept = self._strips.pop((*key, down.start, down.stop), None)
-        if kept is not None:
-            return kept
-        if not self._keep:
+        strips = self._strips
+        if strips is None:
             return self._tile(tables, source, given, cut, (down.start, down.stop), across)
+        kept = strips.find(down, across)
+        if kept is not None:
+            return kept.to(tables.device, non_blocking=True)
         bottom = cut.rows.support(down.tile)[1]
         there = bottom + NetworkRenderer.halo <= given.bottom or given.bottom == tables.size[0]
         stop = bottom if there and tables.orientation == 1 else down.stop
         tile = self._tile(tables, source, given, cut, (down.start, stop), across)
         if stop > down.stop:
-            below = tile[down.stop - down.start :]
-            self._strips = {k: v for k, v in self._strips.items() if k[0] >= down.tile - 1}
-            self._strips[(*key, down.stop, stop)] = below.clone()
+            strips.keep(down, across, tile[down.stop - down.start :])
         return tile[: down.stop - down.start]
 
     def _tile(

@@ -9,15 +9,31 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from benchmarks.suite import Benchmark, CannotRun, Figure, Setting, in_turn
 
 _CPU_SIZE, _CPU_NETWORK_SIZE = (2000, 3000), (800, 1200)
 _SIZE, _GIGAPIXEL = (4000, 6000), (25_000, 40_000)
 _TILE = 2048
+
+
+class _Launches(TorchDispatchMode):
+    """Counts operations on tensors, but not those that only make a view."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(
+        self, function: Any, _types: Any, given: Any = (), named: Any = None
+    ) -> Any:
+        self.count += not function.is_view
+        return function(*given, **(named or {}))
 
 
 def _picture(size: tuple[int, int]) -> np.ndarray:
@@ -57,6 +73,48 @@ def run(_: Setting) -> list[Figure]:
     return figures
 
 
+def run_counts(_: Setting) -> list[Figure]:
+    """Count operations for a band or tile, and the bytes of a pixel that cross the bus.
+
+    Each operation on tensors is a launch on an accelerator, or a few of them.
+    """
+    from drht_plugin import Corrector
+    from drht_plugin.engine.render.network.windows import NetworkRenderer
+    from drht_plugin.engine.render.tensors import bands
+
+    corrector = Corrector(device="cpu", backend="torch")
+    figures = []
+    for detail, side in (("guided", None), ("network", 512)):
+        image = _picture((950, 950))
+        scene = corrector.survey(image)
+        parts = 1
+        if side is not None:
+            cut = NetworkRenderer.tiling_of(scene.spec, side, wrap=False)
+            parts = cut.rows.count * cut.columns.count
+        moved = []
+        up, down = bands.upload, bands.download
+
+        def upload(pixels: Any, device: Any, up: Any = up, moved: Any = moved) -> Any:
+            moved.append(pixels.nbytes)
+            return up(pixels, device)
+
+        def download(made: Any, down: Any = down, moved: Any = moved) -> Any:
+            moved.append(made.nbytes)
+            return down(made)
+
+        bands.upload, bands.download = upload, download  # type: ignore[assignment]
+        try:
+            with _Launches() as launches:
+                corrector.render(scene, image, detail=detail, tile=side)
+        finally:
+            bands.upload, bands.download = up, down
+        what = "tile" if side else "band"
+        figures.append(Figure(f"{detail}, operations a {what}", launches.count / parts, ""))
+        each = sum(moved) / image[..., 0].size
+        figures.append(Figure(f"{detail}, bytes of a pixel over the bus", each, "B"))
+    return figures
+
+
 def run_on_device(setting: Setting) -> list[Figure]:
     """Measure whole calls and their parts on a CUDA device, from an array to an array."""
     if setting.device != "cuda" or not torch.cuda.is_available():
@@ -86,5 +144,6 @@ def run_on_device(setting: Setting) -> list[Figure]:
 
 BENCHMARKS = (
     Benchmark("backends", "tensor operations against numba's kernels, on the CPU", run),
+    Benchmark("launches", "operations a tile and bytes over the bus, by count", run_counts),
     Benchmark("device", "both details on a GPU, array to array", run_on_device, device="cuda"),
 )

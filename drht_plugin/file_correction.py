@@ -16,7 +16,6 @@ from drht_plugin.colour.spaces import Profile, space_of
 from drht_plugin.engine.corrector import Corrector
 from drht_plugin.engine.memory import format_bytes, parse_memory
 from drht_plugin.engine.pixels import ImageSpec, spec_of
-from drht_plugin.engine.plan import plan_stream
 from drht_plugin.engine.progress import SURVEY_SHARE, ProgressCallback, split
 from drht_plugin.engine.source import Sink, Source
 from drht_plugin.engine.strength import Strength
@@ -157,7 +156,7 @@ def correct_file(
         transfer = transfer or picture.transfer
         spec = spec_of(picture, transfer)
         turn = require_orientation(orientation(picture.carrier.metadata), wrap=wrap)
-        plan = plan_stream(spec, detail=detail, orientation=turn, memory=memory)
+        plan = corrector.plan(spec, detail=detail, orientation=turn, memory=memory)
         with ExitStack() as targets:
             finished = None
             if resume:
@@ -168,6 +167,7 @@ def correct_file(
                     "settings": [*astuple(applied), detail, transfer, wrap],
                     "damaged": damaged,
                     "chooses network detail": detail == "auto" and corrector.on_accelerator,
+                    "tile": plan.tile,
                     "memory": memory,  # decides the tile size of network detail
                     "rows": [picture.dtype.name, *picture.shape],
                 }
@@ -209,7 +209,7 @@ def correct_file(
                         finished.store_scene(scene)
             settled = corrector.choose_detail(detail, scene, applied)
             if settled != plan.detail:
-                plan = plan_stream(spec, detail=settled, orientation=turn, memory=memory)
+                plan = corrector.plan(spec, detail=settled, orientation=turn, memory=memory)
             with _timed(seconds, "render"):
                 corrector.render_planned(
                     scene,

@@ -31,6 +31,11 @@ class Backend(Protocol):
     """Renderers and kernels that belong together."""
 
     @property
+    def largest_tile(self) -> int:
+        """Side of the largest tile of the detail network that pays, in pixels."""
+        ...
+
+    @property
     def is_cold(self) -> bool:
         """Whether kernels have to be compiled first, for some seconds."""
         ...
@@ -93,6 +98,8 @@ def choose_backend(name: str, device: str) -> Backend:
 class NumbaBackend:
     """Numba's kernels on the CPU; see `Backend`."""
 
+    largest_tile = TILE
+
     @property
     def is_cold(self) -> bool:
         """See `Backend`."""
@@ -140,6 +147,11 @@ class TensorBackend:
 
     devices: tuple[torch.device, ...]
     is_cold = False
+
+    @property
+    def largest_tile(self) -> int:
+        """See `Backend`: halos cost less of larger tiles, and an accelerator has the memory."""
+        return TILE if self.devices[0].type == "cpu" else 2 * TILE
 
     def prepare(self, dtype: np.dtype[Any]) -> None:
         """See `Backend`; there is nothing to compile."""

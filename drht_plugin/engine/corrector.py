@@ -17,7 +17,7 @@ from drht_plugin.colour.spaces import Profile
 from drht_plugin.engine.backends import BACKENDS, Backend, choose_backend
 from drht_plugin.engine.bands import BandRenderer, WindowRenderer
 from drht_plugin.engine.loaded_networks import LoadedNetworks
-from drht_plugin.engine.pixels import prepare_out, spec_of
+from drht_plugin.engine.pixels import ImageSpec, prepare_out, spec_of
 from drht_plugin.engine.plan import (
     RenderPlan,
     plan_array,
@@ -97,6 +97,27 @@ class Corrector(LoadedNetworks):
         networks = self.detail_runners if resolve_detail(detail) == "network" else ()
         return self._backend.windows(networks, TILE if tile is None else tile)
 
+    def plan(
+        self,
+        spec: ImageSpec,
+        *,
+        detail: str = "auto",
+        orientation: int = 1,
+        memory: int | str | None = None,
+        tile: int | None = None,
+    ) -> RenderPlan:
+        """Plan the rendering of a source on these devices; see `plan.plan_stream`."""
+        largest = self._backend.largest_tile
+        return plan_stream(
+            spec, detail=detail, orientation=orientation, memory=memory, tile=tile, largest=largest
+        )
+
+    def _plan_array(
+        self, spec: ImageSpec, detail: str, orientation: int, tile: int | None = None
+    ) -> RenderPlan:
+        largest = self._backend.largest_tile
+        return plan_array(spec, detail=detail, orientation=orientation, tile=tile, largest=largest)
+
     def choose_detail(
         self, detail: str, scene: Scene, strength: Strength = FULL, tile: int | None = None
     ) -> str:
@@ -168,7 +189,7 @@ class Corrector(LoadedNetworks):
         """
         require_surveyed(scene, pixels)
         detail = self.choose_detail(detail, scene, strength, tile)
-        plan = plan_array(scene.spec, detail=detail, orientation=scene.orientation, tile=tile)
+        plan = self._plan_array(scene.spec, detail, scene.orientation, tile)
         return self._render_array(scene, pixels, plan, strength, prepare_out(pixels, out), progress)
 
     def render_hdr(
@@ -207,7 +228,7 @@ class Corrector(LoadedNetworks):
         require_surveyed(scene, source)
         require_sink(source, sink)
         detail = self.choose_detail(detail, scene, strength, tile)
-        plan = plan_stream(
+        plan = self.plan(
             scene.spec, detail=detail, orientation=scene.orientation, memory=memory, tile=tile
         )
         self.render_planned(scene, source, sink, plan, strength=strength, progress=progress)
@@ -346,7 +367,7 @@ class Corrector(LoadedNetworks):
         spec = spec_of(source, transfer)
         require_sink(source, sink)
         orientation = require_orientation(orientation, wrap=wrap)
-        plan = plan_stream(spec, detail=detail, orientation=orientation, memory=memory, tile=tile)
+        plan = self.plan(spec, detail=detail, orientation=orientation, memory=memory, tile=tile)
         first, second = split(progress, SURVEY_SHARE)
         scene = self.survey(
             source,
@@ -358,7 +379,7 @@ class Corrector(LoadedNetworks):
         )
         detail = self.choose_detail(detail, scene, applied, tile)
         if detail != plan.detail:
-            plan = plan_stream(spec, detail=detail, orientation=orientation, memory=memory)
+            plan = self.plan(spec, detail=detail, orientation=orientation, memory=memory)
         self.render_planned(scene, source, sink, plan, strength=applied, progress=second)
         return scene
 
@@ -386,7 +407,7 @@ class Corrector(LoadedNetworks):
         applied = Strength(strength, shadows, highlights)
         orientation = require_orientation(orientation, wrap=wrap)
         spec = spec_of(image, transfer)
-        plan = plan_array(spec, detail=detail, orientation=orientation, tile=tile)
+        plan = self._plan_array(spec, detail, orientation, tile)
         out = prepare_out(image, out)
         first, second = split(progress, SURVEY_SHARE)
         scene = self.survey(
@@ -399,7 +420,7 @@ class Corrector(LoadedNetworks):
         )
         detail = self.choose_detail(detail, scene, applied, tile)
         if detail != plan.detail:
-            plan = plan_array(spec, detail=detail, orientation=orientation)
+            plan = self._plan_array(spec, detail, orientation)
         return self._render_array(scene, image, plan, applied, out, second)
 
     def estimate_hdr(

@@ -8,6 +8,7 @@ from drht_plugin.engine.bands import BandPlan, plan_bands
 from drht_plugin.engine.pixels import ImageSpec
 from drht_plugin.engine.render.guided_bands import guided_demand, radiance_demand
 from drht_plugin.engine.render.network.network_bands import fitting_tile, network_demand
+from drht_plugin.engine.render.network.windows import TILE
 from drht_plugin.engine.scene import Scene
 from drht_plugin.engine.strength import FULL, Strength
 from drht_plugin.errors import InputError
@@ -101,6 +102,7 @@ def plan_stream(
     orientation: int = 1,
     memory: int | str | None = None,
     tile: int | None = None,
+    largest: int = TILE,
 ) -> RenderPlan:
     """Plan the rendering of a source, in bands that fit the memory.
 
@@ -112,6 +114,7 @@ def plan_stream(
             default of the detail.
         tile: in guided detail, rows of a band; in network detail, side of a tile in pixels. None
             takes what the memory allows.
+        largest: side of the largest tile that None may take.
 
     Returns:
         The plan of the whole image.
@@ -122,14 +125,19 @@ def plan_stream(
     if resolve_detail(detail) == "guided":
         bands = plan_bands(spec, guided_demand(spec), memory=memory, tile=tile)
         return RenderPlan("guided", None, bands)
-    side = fitting_tile(spec, memory) if tile is None else tile
+    side = fitting_tile(spec, memory, largest) if tile is None else tile
     demand = network_demand(spec, side, orientation)
     bands = plan_bands(spec, demand, memory=memory, tile=demand.stride)
     return RenderPlan("network", side, bands)
 
 
 def plan_array(
-    spec: ImageSpec, *, detail: str = "auto", orientation: int = 1, tile: int | None = None
+    spec: ImageSpec,
+    *,
+    detail: str = "auto",
+    orientation: int = 1,
+    tile: int | None = None,
+    largest: int = TILE,
 ) -> RenderPlan:
     """Plan the rendering of an image that is held in memory.
 
@@ -138,6 +146,7 @@ def plan_array(
         detail: one of `DETAILS`.
         orientation: how the image is stored, 1 to 8 as in EXIF.
         tile: as in `plan_stream`; None takes a size that suits arrays.
+        largest: as in `plan_stream`.
 
     Returns:
         The plan of the whole image.
@@ -147,7 +156,7 @@ def plan_array(
     """
     if tile is None and resolve_detail(detail) == "guided":
         tile = _band_rows(spec)
-    return plan_stream(spec, detail=detail, orientation=orientation, tile=tile)
+    return plan_stream(spec, detail=detail, orientation=orientation, tile=tile, largest=largest)
 
 
 def plan_radiance(spec: ImageSpec, *, memory: int | str | None = None) -> BandPlan:

@@ -104,7 +104,10 @@ _TEXTS = {
     "detail": ("auto", "where detail comes from: auto, guided or network"),
     "transfer": ("", "srgb or linear; by the interpretation if not given"),
     "model": ("default", "default, or a .safetensors file with its .json beside it"),
-    "device": ("auto", "where the networks run: auto, cpu, cuda, cuda:N or mps"),
+    "device": (
+        "auto",
+        "where the networks run: auto, cpu, cuda, cuda:N, mps, or several with commas",
+    ),
     "backend": ("auto", "what computes each pixel: auto, numba or torch"),
 }
 _strings: list[Any] = []

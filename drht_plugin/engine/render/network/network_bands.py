@@ -20,7 +20,7 @@ from drht_plugin.engine.tiles import tiling
 from drht_plugin.errors import InputError
 from drht_plugin.geometry import Region
 
-_TILES = (TILE, 768, 512, 384, 256)
+_TILES = (2048, TILE, 768, 512, 384, 256)
 """Sides of the tiles that `fitting_tile` chooses from, in pixels."""
 
 _MEMORY = 768 << 20
@@ -110,21 +110,22 @@ def network_demand(spec: ImageSpec, tile: int, orientation: int = 1) -> Demand:
     return Demand(halo, tile_step(tile), row, row, 0)
 
 
-def fitting_tile(spec: ImageSpec, memory: int | str | None) -> int:
+def fitting_tile(spec: ImageSpec, memory: int | str | None, largest: int = TILE) -> int:
     """Return the largest of the usual tiles whose rows fit the memory.
 
     Args:
         spec: the stored image's spec.
         memory: bytes, or a text such as "512M" or "2G"; None takes the default.
+        largest: side of the largest tile that the device takes well, in pixels.
 
     Returns:
-        Side of a tile in pixels, at most `TILE`.
+        Side of a tile in pixels, at most `largest`.
 
     Raises:
         InputError: a memory that is no such number, or too small for the image's rows.
     """
     budget = _MEMORY if memory is None else memory
-    for tile in _TILES[:-1]:
+    for tile in [tile for tile in _TILES[:-1] if tile <= largest]:
         demand = network_demand(spec, tile)
         try:
             plan_bands(spec, demand, memory=budget, tile=demand.stride)

@@ -157,7 +157,8 @@ class TensorBackend:
         """See `Backend`; there is nothing to compile."""
         from drht_plugin.model.threads import require_device_after_fork
 
-        require_device_after_fork(self.device)
+        for device in self.devices:
+            require_device_after_fork(device)
 
     @property
     def kernels(self) -> SurveyKernels:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from drht_plugin.errors import (
         Cancelled,
         DependencyError,
+        DeviceError,
         DrhtError,
         DrhtWarning,
         FileError,
@@ -40,6 +41,7 @@ __all__ = [
     "Cicp",
     "Corrector",
     "DependencyError",
+    "DeviceError",
     "DrhtError",
     "DrhtWarning",
     "FileError",
@@ -90,6 +92,7 @@ _HOMES = {
     "drht_plugin.errors": (
         "Cancelled",
         "DependencyError",
+        "DeviceError",
         "DrhtError",
         "DrhtWarning",
         "FileError",

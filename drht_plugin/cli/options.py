@@ -88,8 +88,8 @@ def add_device_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--device",
         default="auto",
-        help="where the networks run: auto, cpu, cuda, cuda:N or mps; several, with commas, to share "
-        "a picture (default: auto)",
+        help="where the networks run: auto, cpu, cuda, cuda:N or mps; several with commas share a "
+        "picture (default: auto)",
     )
 
 

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 Transfer = Literal["srgb", "linear"]
+Alpha = Literal["none", "straight", "premultiplied", "stated"]
+Colours = Literal["profile", "code points", "primaries", "gamma"]
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,11 @@ class Format:
         dtypes: names of the pixel types that it can hold; empty for a format that is only read.
         channels: numbers of channels that it can hold.
         transfer: encoding of its values.
+        alpha: how colours are stored beside alpha: as they are, multiplied by it, or as the file
+            states. The package takes straight alpha.
+        colours: what states the colours, in the order of precedence; empty for sRGB's. What a
+            format cannot hold becomes what it can hold, or else is said to be dropped.
+        pixel_shape: whether it states the shape of pixels that are not square.
         has_orientation: whether viewers obey its orientation tag. If not, pixels are turned
             upright when a picture with such a tag is written to it.
         lossless: whether its pixels are always stored exactly.
@@ -34,6 +41,9 @@ class Format:
     dtypes: tuple[str, ...] = ()
     channels: tuple[int, ...] = ()
     transfer: Transfer = "srgb"
+    alpha: Alpha = "none"
+    colours: tuple[Colours, ...] = ()
+    pixel_shape: bool = False
     has_orientation: bool = False
     lossless: bool = False
     read_only: tuple[str, ...] = ()
@@ -58,9 +68,21 @@ FORMATS = {
             (1, 3),
             has_orientation=True,
             max_side=65500,
+            colours=("profile",),
+            pixel_shape=True,
         ),
         Format(
-            "png", "PNG", (".png",), "vips", _INTEGERS, _ANY, has_orientation=True, lossless=True
+            "png",
+            "PNG",
+            (".png",),
+            "vips",
+            _INTEGERS,
+            _ANY,
+            has_orientation=True,
+            lossless=True,
+            alpha="straight",
+            colours=("code points", "profile", "gamma", "primaries"),
+            pixel_shape=True,
         ),
         Format(
             "webp",
@@ -72,10 +94,33 @@ FORMATS = {
             has_orientation=True,
             max_side=16383,
             whole=True,
+            alpha="straight",
+            colours=("profile",),
         ),
         # uint16 means 10 or 12 bits here; `_writing` accepts such sources only.
-        Format("avif", "AVIF", (".avif",), "vips", _INTEGERS, (3, 4), max_side=16384, whole=True),
-        Format("heic", "HEIC", (".heic", ".heif", ".hif"), "vips", whole=True),
+        Format(
+            "avif",
+            "AVIF",
+            (".avif",),
+            "vips",
+            _INTEGERS,
+            (3, 4),
+            max_side=16384,
+            whole=True,
+            alpha="stated",
+            colours=("profile", "code points"),
+            pixel_shape=True,
+        ),
+        Format(
+            "heic",
+            "HEIC",
+            (".heic", ".heif", ".hif"),
+            "vips",
+            whole=True,
+            alpha="stated",
+            colours=("profile", "code points"),
+            pixel_shape=True,
+        ),
         Format(
             "tiff",
             "TIFF",
@@ -85,6 +130,9 @@ FORMATS = {
             _ANY,
             has_orientation=True,
             lossless=True,
+            alpha="stated",
+            colours=("profile",),
+            pixel_shape=True,
         ),
         Format(
             "jxl",
@@ -95,6 +143,8 @@ FORMATS = {
             (1, 3, 4),
             lossless=True,
             whole=True,
+            alpha="stated",
+            colours=("profile",),
         ),
         # A bare codestream (.j2k, .j2c) cannot hold metadata.
         Format(
@@ -108,8 +158,22 @@ FORMATS = {
             read_only=(".j2k", ".j2c"),
             min_side=32,  # OpenImageIO writes smaller pictures without pixels, and reports success
             whole=True,
+            alpha="stated",
+            colours=("profile",),
         ),
-        Format("exr", "OpenEXR", (".exr",), "oiio", _FLOATS, _ANY, "linear", lossless=True),
+        Format(
+            "exr",
+            "OpenEXR",
+            (".exr",),
+            "oiio",
+            _FLOATS,
+            _ANY,
+            "linear",
+            lossless=True,
+            alpha="premultiplied",
+            colours=("primaries",),
+            pixel_shape=True,
+        ),
         Format(
             "hdr",
             "Radiance HDR",
@@ -119,6 +183,8 @@ FORMATS = {
             (3,),
             "linear",
             has_orientation=True,
+            colours=("primaries",),
+            pixel_shape=True,
         ),
         Format("pfm", "PFM", (".pfm",), "oiio", ("float32",), (1, 3), "linear", lossless=True),
         Format(

@@ -24,13 +24,12 @@ from drht_plugin.io._pixels import Pixels, turn_upright
 from drht_plugin.io._rows import Shape, WholeWriter, Writer
 from drht_plugin.io.metadata.claims import without_extension
 from drht_plugin.io.metadata.colour import with_profile
-from drht_plugin.io.metadata.types import orientation
+from drht_plugin.io.metadata.types import Metadata, orientation
 from drht_plugin.io.metadata.types import turn_upright as upright
 from drht_plugin.storage import Together, replacing
 
 _HDR_NOTE = "Scene-linear radiance; 1.0 is the clip point of the input picture."
 _HEIF = ("avif", "heic")
-_WITH_CODE_POINTS = ("avif", "png")
 
 
 @contextmanager
@@ -75,19 +74,21 @@ def create_picture(
     carrier = like.carrier
     turn = orientation(carrier.metadata)
     turns = turn != 1 and not row.has_orientation
-    if row.name != "png" or carrier.format != "png":  # from PNG to PNG, its chunks are kept
+    kept_as_is = carrier.format == row.name == "png"  # whose chunks are kept
+    if not kept_as_is and row.transfer == "srgb":
         colours = 3 if like.shape[2] > 2 else 1
         metadata = with_profile(
-            carrier.metadata, colours=colours, keeps_points=row.name in _WITH_CODE_POINTS
+            carrier.metadata, colours=colours, keeps_points="code points" in row.colours
         )
         carrier = replace(carrier, metadata=metadata)
     if turns:
         carrier = replace(carrier, metadata=upright(carrier.metadata))
 
-    dropped: tuple[str, ...] = ()
+    dropped = _not_held(row, carrier.metadata)
     if row.name != "jpeg":
-        metadata, dropped = without_extension(carrier.metadata)
+        metadata, extension = without_extension(carrier.metadata)
         carrier = replace(carrier, metadata=metadata)
+        dropped += extension
 
     def start_writer(temporary: Path) -> Writer:
         backend = backend_of(row)
@@ -115,6 +116,16 @@ def create_picture(
         sink = PictureSink(path, target, like.shape, like.dtype, dropped)
         yield sink
         sink.require_all()
+
+
+def _not_held(row: Format, metadata: Metadata) -> tuple[str, ...]:
+    """Name what a format cannot hold of what the values of a picture mean."""
+    parts = []
+    if metadata.icc and row.transfer == "srgb" and "profile" not in row.colours:
+        parts.append("ICC profile")
+    if metadata.aspect and not row.pixel_shape:
+        parts.append("shape of pixels")
+    return tuple(parts)
 
 
 class PictureSink:

@@ -67,10 +67,10 @@ def test_whatever_is_raised_is_the_files_own_error(
     for name in ("a.png", "b.png", "c.png"):
         picture(tmp_path / name)
 
-    def fail(path: Any) -> Any:
+    def fail(path: Any, **how: Any) -> Any:
         if "b.png" in str(path):
             raise error
-        return io.open_picture(path)
+        return io.open_picture(path, **how)
 
     monkeypatch.setattr("drht_plugin.file_correction.open_picture", fail)
     monkeypatch.chdir(tmp_path)

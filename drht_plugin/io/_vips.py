@@ -5,6 +5,7 @@ fields. The modules of `metadata` embed it byte for byte instead.
 """
 
 import math
+import re
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
@@ -35,11 +36,24 @@ _MAX_HELD_PIXELS = 1 << 25
 """Larger JPEG files are written without progressive scans and optimised Huffman tables (pixels)."""
 
 _COEFFICIENT_BYTES = 2
+_MISSING_DECODER = re.compile(
+    r"compression format has not been built in: (\w[\w. -]*?) *(?:\(|\n|$)"
+)
 _ANIMATION_BRANDS = (b"avis", b"msf1", b"hevc", b"hevx")
 
 
 def _message(error: pyvips.Error) -> str:
     return first_line(getattr(error, "detail", "") or str(error))
+
+
+def _codec_error(error: pyvips.Error) -> CodecError | UnsupportedError:
+    """Return libvips' error: of a decoder that is missing, or of damage."""
+    missing = _MISSING_DECODER.search(getattr(error, "detail", "") or str(error))
+    if missing:
+        return UnsupportedError(
+            f"is compressed by {missing[1]}, for which this libvips has no decoder"
+        )
+    return CodecError(_message(error))
 
 
 def reader(path: Path, name: str, buffer: ifd.Buffer) -> tuple[Reader, Carrier]:
@@ -136,7 +150,7 @@ class VipsReader:
                 image = load(str(self._path), revalidate=True, **options)
             _require_supported(image, whole=not self._options)
         except pyvips.Error as error:
-            raise CodecError(_message(error)) from error
+            raise _codec_error(error) from error
         return image
 
     def _open_spliced(self, head: tuple[bytes, int], options: dict[str, Any]) -> pyvips.Image:
@@ -192,7 +206,7 @@ class VipsReader:
         try:
             data = self._region.fetch(0, top, self.shape[1], rows)
         except pyvips.Error as error:
-            raise CodecError(_message(error)) from error
+            raise _codec_error(error) from error
         if self._fail_on == "none":  # or the next error's message would begin with this damage
             pyvips.vips_lib.vips_error_clear()
         return np.frombuffer(data, self.dtype).reshape(rows, *self.shape[1:])
@@ -240,15 +254,18 @@ def _heif_carrier(name: str, image: pyvips.Image, stated: heif.HeifProperties) -
     def blob(key: str) -> bytes | None:
         return bytes(image.get(key)) if image.get_typeof(key) else None
 
-    exif = (blob("exif-data") or b"").removeprefix(b"Exif\0\0") or None
+    exif, damaged = (blob("exif-data") or b"").removeprefix(b"Exif\0\0") or None, False
     try:
         exif = exif_edit.reset_orientation(exif) if exif else None
     except ValueError:
-        exif = None
+        exif, damaged = None, True
     icc = blob("icc-profile-data")
     # A profile takes precedence over code points.
     cicp = None if icc else stated.cicp
-    metadata = Metadata(icc, exif, blob("xmp-data"), cicp=cicp, aspect=stated.aspect)
+    dropped = (*stated.dropped, *(("EXIF (damaged)",) if damaged else ()))
+    metadata = Metadata(
+        icc, exif, blob("xmp-data"), cicp=cicp, aspect=stated.aspect, dropped=dropped
+    )
     return Carrier(name, metadata, lossless=False, bits=_heif_bits(image))
 
 

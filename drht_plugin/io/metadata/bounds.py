@@ -54,7 +54,7 @@ def inflate(data: bytes) -> bytes:
     Raises:
         ValueError: the stream is damaged or cut off, or unpacks to far more than such data does.
     """
-    most = min(max(_INFLATED_AT_LEAST, _INFLATED_RATIO * len(data)), _INFLATED_MOST)
+    most = _most_unpacked(data)
     stream = zlib.decompressobj()
     try:
         unpacked = stream.decompress(data, most)
@@ -97,3 +97,34 @@ class DirectoryBounds:
         self.tables = Allowance(buffer_bytes + _SLACK)
         self.values = Allowance(buffer_bytes + _SLACK)
         self.fields = Allowance(_MOST_FIELDS)
+
+
+def unpack_brotli(data: bytes) -> bytes:
+    """Unpack a Brotli stream of metadata.
+
+    Args:
+        data: the stream.
+
+    Raises:
+        ValueError: the stream is damaged or cut off, or unpacks to far more than such data does.
+    """
+    import brotli
+
+    most = _most_unpacked(data)
+    stream, parts, size = brotli.Decompressor(), [], 0
+    try:
+        parts.append(stream.process(data, output_buffer_limit=most))
+        while not stream.is_finished() and not stream.can_accept_more_data():
+            size += len(parts[-1])
+            if size > most:
+                raise ValueError("its metadata unpacks to far more than is usual")
+            parts.append(stream.process(b"", output_buffer_limit=most))
+    except brotli.error as error:
+        raise ValueError("its metadata cannot be unpacked") from error
+    if not stream.is_finished():
+        raise ValueError("its metadata is cut off")
+    return b"".join(parts)
+
+
+def _most_unpacked(data: bytes) -> int:
+    return min(max(_INFLATED_AT_LEAST, _INFLATED_RATIO * len(data)), _INFLATED_MOST)

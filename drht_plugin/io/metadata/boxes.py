@@ -3,13 +3,15 @@
 import struct
 from collections.abc import Iterator
 
-from drht_plugin.io.metadata.bounds import bounded
+from drht_plugin.io.metadata.bounds import bounded, unpack_brotli
 from drht_plugin.io.metadata.ifd import Buffer
 from drht_plugin.io.metadata.types import Metadata, exif_with_density
 
 _JP2_EXIF = b"JpgTiffExif->JP2"
 _JP2_XMP = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 _JXL_HEAD = b"\0\0\0\x0cJXL \r\n\x87\n\0\0\0\x14ftypjxl \0\0\0\0jxl "
+_JXL_KEPT = {b"Exif": "EXIF", b"xml ": "XMP"}
+_JXL_OTHERS = {b"jhgm": "gain map", b"jumb": "content credentials or boxes (JUMBF)"}
 
 
 def boxes(buffer: Buffer) -> Iterator[tuple[int, bytes, int, int]]:
@@ -42,19 +44,37 @@ def parse(buffer: Buffer) -> Metadata:
     Args:
         buffer: the file's bytes.
     """
+    if buffer[4:8] == b"JXL ":
+        return _parse_jxl(buffer)
     exif = xmp = None
-    if buffer[4:8] not in (b"JXL ", b"jP  "):
-        return Metadata()
-    for _, kind, start, end in boxes(buffer):
-        if kind == b"Exif":  # begins with the offset of the TIFF header
-            exif = bytes(buffer[start + 4 + int.from_bytes(buffer[start : start + 4], "big") : end])
-        elif kind == b"xml " and buffer[4:8] == b"JXL ":
-            xmp = bytes(buffer[start:end])
-        elif kind == b"uuid" and buffer[start : start + 16] == _JP2_EXIF:
+    for _, kind, start, end in boxes(buffer) if buffer[4:8] == b"jP  " else ():
+        if kind == b"uuid" and buffer[start : start + 16] == _JP2_EXIF:
             exif = bytes(buffer[start + 16 : end])
         elif kind == b"uuid" and buffer[start : start + 16] == _JP2_XMP:
             xmp = bytes(buffer[start + 16 : end])
     return Metadata(exif=exif or None, xmp=xmp or None)
+
+
+def _parse_jxl(buffer: Buffer) -> Metadata:
+    """Read the boxes of a JPEG XL file, of which each may be packed by Brotli."""
+    found: dict[bytes, bytes] = {}
+    dropped: dict[str, None] = {}
+    for _, kind, start, end in boxes(buffer):
+        packed = kind == b"brob"
+        if packed:
+            kind, start = bytes(buffer[start : start + 4]), start + 4
+        if kind in _JXL_OTHERS:
+            dropped[_JXL_OTHERS[kind]] = None
+        elif kind in _JXL_KEPT:
+            data = bytes(buffer[start:end])
+            try:
+                found[kind] = unpack_brotli(data) if packed else data
+            except ValueError:
+                dropped[f"{_JXL_KEPT[kind]} (damaged)"] = None
+    exif = found.get(b"Exif", b"")
+    # It begins with the offset of the TIFF header.
+    exif = exif[4 + int.from_bytes(exif[:4], "big") :]
+    return Metadata(exif=exif or None, xmp=found.get(b"xml ") or None, dropped=tuple(dropped))
 
 
 def _box(kind: bytes, data: bytes) -> bytes:

@@ -12,6 +12,7 @@ _FULL_BOX = 4  # bytes of version and flags
 _MOST_META = 1 << 24
 _MOST_ITEMS = 1 << 16
 _PREMULTIPLIED, _FULL_RANGE = b"prem", 0x80
+_ALPHA_NAMES = (b"alpha", b"hevc:2015:auxid:1")
 _MATRIX_RGB, _MATRIX_BT601 = 0, 6
 _MOST_SPACING = (1 << 32) - 1
 
@@ -27,11 +28,13 @@ class HeifProperties:
         cicp: code points of primaries and transfer (ITU-T H.273), of the box nclx; or None.
         aspect: pixels across and down on the same length; None for square pixels.
         premultiplied: whether colours are multiplied by alpha.
+        dropped: further pictures that are not read, in plain words.
     """
 
     cicp: tuple[int, int] | None = None
     aspect: tuple[float, float] | None = None
     premultiplied: bool = False
+    dropped: tuple[str, ...] = ()
 
 
 def read_properties(buffer: Buffer) -> HeifProperties:
@@ -56,7 +59,30 @@ def read_properties(buffer: Buffer) -> HeifProperties:
             quarter_turns = data[0] & 3
     if aspect and quarter_turns % 2:  # the decoder turns the pixels
         aspect = aspect[::-1]
-    return HeifProperties(cicp, aspect, primary in _references(meta, _PREMULTIPLIED))
+    premultiplied = primary in _references(meta, _PREMULTIPLIED)
+    return HeifProperties(cicp, aspect, premultiplied, tuple(_further_pictures(meta)))
+
+
+def _further_pictures(meta: bytes) -> dict[str, None]:
+    """Name the pictures beside the primary one, except its alpha."""
+    found = {"HEIF thumbnail": None} if _references(meta, b"thmb") else {}
+    properties = _children(_children(meta, _FULL_BOX).get(b"iprp", b"")).get(b"ipco", b"")
+    for _, kind, first, last in boxes(properties):
+        if kind == b"auxC":
+            name = properties[first + _FULL_BOX : last].split(b"\0")[0].lower()
+            if b"gainmap" in name:
+                found["gain map"] = None
+            elif not any(word in name for word in _ALPHA_NAMES):
+                found["auxiliary pictures"] = None
+    items = _children(meta, _FULL_BOX).get(b"iinf", b"")
+    start = _FULL_BOX + (4 if items[:1] != b"\0" else 2)
+    for _, kind, first, last in boxes(items[start:]):
+        entry = items[start + first : start + last]
+        number = 2 if entry[:1] == b"\2" else 4
+        at = _FULL_BOX + number + 2
+        if kind == b"infe" and entry[at : at + 4] == b"tmap":
+            found["gain map"] = None
+    return found
 
 
 def _children(data: bytes, start: int = 0) -> dict[bytes, bytes]:

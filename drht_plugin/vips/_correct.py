@@ -16,6 +16,7 @@ from drht_plugin.errors import InputError
 from drht_plugin.libvips.lazy import link_kill_flag
 from drht_plugin.orientation import require_orientation
 from drht_plugin.vips._coding import ValueCoding, as_rgb, coding_of, with_stated_profile
+from drht_plugin.vips._metadata import without_old_picture
 from drht_plugin.vips._render import GuidedTiles, NetworkTiles, Observer, Renderer, render_lazily
 from drht_plugin.vips._survey import (
     Opener,
@@ -75,7 +76,8 @@ def correct(
         observe: called with each region when it has been rendered, on the thread that rendered it.
 
     Returns:
-        An image of the same size, bands, format, interpretation and metadata.
+        An image of the same size, bands, format, interpretation and metadata, without what shows
+        or claims the picture as it was: thumbnails, gain maps.
 
     Raises:
         InputError: the image or an argument is not accepted. Later errors, such as NaN in the
@@ -101,7 +103,7 @@ def correct(
             return scene
 
     if applied.strength == 0:
-        return with_stated_profile(image).copy()
+        return without_old_picture(with_stated_profile(image)).copy()
     has_detail = corrector.has_detail  # raises for an unknown model, before any pixel is computed
     if detail == "guided":
         renderer: Renderer = GuidedTiles(
@@ -116,7 +118,7 @@ def correct(
         if not has_detail:
             _ = corrector.detail_runners  # raises an error that says what is missing
         renderer = NetworkTiles(get_scene, coding, applied, observe, corrector, wrap)
-    rendered = render_lazily(renderer, with_stated_profile(rgb))
+    rendered = render_lazily(renderer, without_old_picture(with_stated_profile(rgb)))
     result = back(rendered)
     link_kill_flag(rendered, result)
     return result

@@ -77,7 +77,7 @@ def _tiff_reader(path: Path, contents: tiff.TiffContents, buffer: ifd.Buffer) ->
     )
     blocks = _plain_tiff.find_pixels(buffer, contents.dtype)
     block = contents.block
-    require_tiff_bytes(block.shape, block.bits, block.stored, block.compression)
+    require_tiff_bytes(block.shape, block.picture, block.bits, block.stored, block.compression)
     stored: Reader
     if blocks is not None:
         stored = _plain_tiff.PlainReader(path, blocks)

@@ -14,7 +14,7 @@ from drht_plugin.io._meaning import Meaning, with_meaning
 from drht_plugin.io._oiio_rows import ConvertingWriter, OiioReader, OiioWriter, spec_for
 from drht_plugin.io._pixels import Pixels, as_half
 from drht_plugin.io._rows import Reader, Shape, Writer
-from drht_plugin.io.metadata import ifd, radiance
+from drht_plugin.io.metadata import exr, ifd, radiance
 from drht_plugin.io.metadata.types import Carrier, Metadata
 
 NAMES = ("exr", "hdr", "pfm")
@@ -57,6 +57,8 @@ def reader(path: Path, name: str, buffer: ifd.Buffer) -> tuple[Reader, Carrier]:
     """
     if name == "hdr":
         return _radiance_reader(path, buffer)
+    if name == "exr":
+        exr.require_sane(buffer)
     source = OiioReader(path, name)
     if name == "pfm":
         return source, Carrier(name)

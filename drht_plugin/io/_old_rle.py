@@ -39,24 +39,39 @@ class OldRleReader:
         with open(path, "rb") as file:
             file.seek(header.size)
             coded = np.frombuffer(file.read(), np.uint8)
-        self._pixels = _expand(coded[: len(coded) // _PIXEL * _PIXEL], header.height * header.width)
+        words = coded[: len(coded) // _PIXEL * _PIXEL].reshape(-1, _PIXEL)
+        self._pixels, times = _runs(words, header.height * header.width)
+        self._ends = np.cumsum(times)
 
     def read(self, top: int, bottom: int, step: int) -> Pixels:
         """Return rows ``top:bottom:step``."""
-        height, width, _ = self.shape
-        stored = self._pixels.reshape(height, width, _PIXEL)[top:bottom:step]
+        width = self.shape[1]
+        if step == 1:
+            stored = self._expand(top * width, bottom * width)
+        else:
+            rows = [
+                self._expand(row * width, (row + 1) * width) for row in range(top, bottom, step)
+            ]
+            stored = np.concatenate(rows)
+        stored = stored.reshape(-1, width, _PIXEL)
         scale = np.ldexp(np.float32(1), stored[..., 3:].astype(np.int32) - _BIAS)
         light: Pixels = np.where(stored[..., 3:] > 0, stored[..., :3] * scale, 0)
         return light.astype(np.float32)
+
+    def _expand(self, first: int, last: int) -> Pixels:
+        """Return pixels first..last−1, N×4 uint8."""
+        start = int(np.searchsorted(self._ends, first, "right"))
+        stop = int(np.searchsorted(self._ends, last, "left")) + 1
+        ends = self._ends[start:stop].clip(max=last) - first
+        return np.repeat(self._pixels[start:stop], np.diff(ends, prepend=0), axis=0)
 
     def close(self) -> None:
         """Drop the pixels."""
         self._pixels = np.empty((0, _PIXEL), np.uint8)
 
 
-def _expand(coded: Any, count: int) -> Pixels:
-    """Return the pixels, N×4 uint8, of coded ones."""
-    words = coded.reshape(-1, _PIXEL)
+def _runs(words: Pixels, count: int) -> tuple[Pixels, Any]:
+    """Return the pixel, N×4 uint8, of each coded word, and how many times it stands there."""
     runs = (words[:, :3] == 1).all(1)
     if not len(words) or runs[0]:
         raise CodecError("its first pixel is a run")
@@ -70,4 +85,4 @@ def _expand(coded: Any, count: int) -> Pixels:
     times[runs] = words[runs, 3].astype(np.int64) << (8 * shift[runs])
     if int(times.sum()) != count:
         raise CodecError(f"its runs make {int(times.sum())} pixels; {count} are needed")
-    return np.repeat(words[before], times, axis=0)
+    return words[before], times

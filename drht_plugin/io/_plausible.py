@@ -15,7 +15,9 @@ _SLACK = 1 << 12
 
 _PNG_RATIO = 1032
 _BLOCK = 8
-_DEFLATE = (8, 32946)
+_DEFLATE, _FAX = (8, 32946), (3, 4)
+_WIDEST_TILE = 1 << 24
+"""Samples that a tile may have in a picture of any size."""
 _TIFF_RATIOS = {1: 1, 5: 2731, 32773: 64, 7: 512} | dict.fromkeys(_DEFLATE, 1032)
 """Bytes of pixels that a byte may unpack to, by TIFF compression.
 
@@ -60,15 +62,29 @@ def require_jpeg_bytes(shape: Shape, file_bytes: int, *, arithmetic: bool) -> No
         require_bytes((height, width, 1), 1, file_bytes, 8 * _BLOCK * _BLOCK)
 
 
-def require_tiff_bytes(block: Shape, bits: int, stored_bytes: int, compression: int) -> None:
+def require_tiff_bytes(
+    block: Shape, picture: Shape, bits: int, stored_bytes: int, compression: int
+) -> None:
     """Refuse a TIFF file whose strips or tiles are larger than what it stores of them.
 
     Args:
         block: rows, columns and samples of a strip or tile.
+        picture: H×W×C.
         bits: of a sample.
         stored_bytes: size of the largest block in the file.
         compression: TIFF's number of it.
+
+    Raises:
+        CodecError: the file is too small.
+        UnsupportedError: a tile has far more pixels than the picture.
     """
+    if math.prod(block) > max(_WIDEST_TILE, 4 * math.prod(picture)):
+        raise UnsupportedError(
+            f"has {picture[0]}×{picture[1]} pixels in tiles of {block[0]}×{block[1]}, far larger "
+            "than the picture"
+        )
+    if compression in _FAX and block[0] > 8 * stored_bytes:  # a white row takes a bit
+        raise CodecError(f"{stored_bytes} bytes cannot hold the {block[0]} rows of a block")
     ratio = _TIFF_RATIOS.get(compression, math.inf)
     # Samples of less than a byte are packed.
     require_bytes(block, 1, stored_bytes, ratio * 8 / bits)

@@ -191,6 +191,8 @@ def _read_errors(path: Path, identity: FileIdentity | None = None) -> Iterator[N
         if identity is not None and identity_of(path) != identity:
             raise ReadError(f"{name_of(path)}: {_CHANGED}") from error
         raise ReadError(f"{name_of(path)}: is damaged or ends early ({error})") from error
+    except MemoryError as error:
+        raise ReadError(f"{name_of(path)}: needs more memory than there is") from error
     except OSError as error:
         raise ReadError(f"{name_of(path)}: cannot be read: {error.strerror or error}") from error
 

@@ -163,3 +163,52 @@ def test_memory() -> None:
     require_memory(1 << 20)
     with pytest.raises(UnsupportedError, match="MB of memory"):
         require_memory(1 << 62)
+
+
+def test_tiles_far_larger_than_pictures(tmp_path: Path) -> None:
+    """A picture of 32² in a tile of 65 536² is refused even if the file holds the whole tile."""
+    fields = {256: (4, 32), 257: (4, 32), 258: (3, 8), 259: (3, 8), 262: (3, 1)}
+    data = bytes(5 << 20)
+    fields |= {322: (4, 65536), 323: (4, 65536), 324: (4, 16), 325: (4, len(data))}
+    tiff_of(tmp_path / "a.tif", fields, data, big=False)
+    assert "tiles of 65536×65536, far larger than the picture" in refused(tmp_path / "a.tif")
+
+
+def test_openexr_headers(tmp_path: Path) -> None:
+    """Attributes without end, or larger than the file, are refused; hundreds are read."""
+    made.openimageio(tmp_path / "a.exr", made.values(3, "float16"))
+    data = (tmp_path / "a.exr").read_bytes()
+
+    def with_attributes(count: int, size: int = 4) -> None:
+        more = (b"n%d\0string\0" % n + struct.pack("<I", size) + b"text" for n in range(count))
+        # Offsets of the pixels count from the file's start.
+        with_more = data[:8] + b"".join(more) + data[8:]
+        (tmp_path / "b.exr").write_bytes(with_more)
+
+    with_attributes(100_000)
+    assert "more than 4000 attributes" in refused(tmp_path / "b.exr")
+    for size in (0x7FFFFFFF, 0xFFFFFFFF, len(data)):
+        with_attributes(1, size)
+        assert "attribute of" in refused(tmp_path / "b.exr")
+    with_attributes(500)
+    with io.open_picture(tmp_path / "b.exr") as file:
+        assert file.shape == (made.HEIGHT, made.WIDTH, 3)
+
+
+@pytest.mark.parametrize("rows", [slice(0, 1), slice(3, 9), slice(0, 20, 3), slice(0, 20)])
+def test_old_runs(rows: slice, tmp_path: Path) -> None:
+    """Runs of old Radiance files are unpacked for the rows asked for alone, across rows too."""
+    words, expected = [], []
+    random = np.random.default_rng(0)
+    while len(expected) < 20 * 50:
+        pixel = bytes((*random.integers(2, 200, 3).tolist(), 128))
+        count = min(int(random.integers(1, 400)), 20 * 50 - len(expected))
+        words.append(pixel)
+        low, high = (count - 1) % 256, (count - 1) // 256
+        words += [b"\1\1\1" + bytes([low])] * (count > 1) + [b"\1\1\1" + bytes([high])] * (high > 0)
+        expected += [np.frombuffer(pixel, np.uint8)[:3]] * count
+    head = b"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y 20 +X 50\n"
+    (tmp_path / "a.hdr").write_bytes(head + b"".join(words))
+    wanted = np.array(expected, np.float32).reshape(20, 50, 3) / 256
+    with io.open_picture(tmp_path / "a.hdr") as file:
+        assert np.array_equal(file[rows], wanted[rows])

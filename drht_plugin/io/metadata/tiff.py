@@ -60,6 +60,7 @@ class TiffBlock:
 
     Attributes:
         shape: rows, columns and samples of one.
+        picture: H×W×C.
         bits: of a sample.
         compression: TIFF's number of it.
         stored: bytes of the largest one in the file, as far as the file tells.
@@ -67,6 +68,7 @@ class TiffBlock:
     """
 
     shape: tuple[int, int, int]
+    picture: tuple[int, int, int]
     bits: int
     compression: int
     stored: int
@@ -176,8 +178,10 @@ def _block(fields: ifd.Fields, file_bytes: int) -> TiffBlock:
         rows, columns = min(_number(fields, _ROWS, height), height), width
     counts = fields.get(_TILE_COUNTS if tiled else _COUNTS)
     largest = max(counts.integers(), default=0) if counts else 0
+    samples = _number(fields, _SAMPLES, 1)
     return TiffBlock(
-        (rows, columns, 1 if planar else _number(fields, _SAMPLES, 1)),
+        (rows, columns, 1 if planar else samples),
+        (height, width, samples),
         _number(fields, _BITS, 1),
         _number(fields, _COMPRESSION, 1),
         min(largest or file_bytes, file_bytes),

@@ -15,7 +15,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ import numpy as np
 
 from drht_plugin import Corrector, correct_file, io
 from drht_plugin.colour.spaces import space_of
+from drht_plugin.engine.weigh import Correctors
 from drht_plugin.errors import DrhtError, FileError, InputError
 from drht_plugin.model.runner import Runner
 from drht_plugin.resume import open_resumable, resume_folder
@@ -44,7 +45,7 @@ def main() -> None:
     """Answer inputs until stdin ends."""
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # what libraries print goes to the log
-    corrector = Corrector(device="cpu")
+    corrector = _correctors().for_work(1)
     corrector.correct(np.full((40, 40, 3), 60, np.uint8))
     corrector.correct(np.full((40, 40, 3), 0.5, np.float32))
     base = _address_space()
@@ -56,6 +57,11 @@ def main() -> None:
         answer = _outcome(Path(request["path"]), request["kind"], corrector, grow)
         _limit(resource.RLIM_INFINITY)
         answers.write(json.dumps(answer) + "\n")
+
+
+@cache
+def _correctors() -> Correctors:
+    return Correctors(device="cpu")
 
 
 def _address_space() -> int:
@@ -163,13 +169,13 @@ def _journal(path: Path, _corrector: Corrector, _grow: Grow) -> str:
 _JOB = {"source": {"size": 1}, "rows": ["uint8", 16, 8, 3]}
 
 
-def _worker(path: Path, corrector: Corrector, _grow: Grow) -> str:
+def _worker(path: Path, _corrector: Corrector, _grow: Grow) -> str:
     replies: list[frames.Message] = []
     store = PictureStore(1 << 24)
     log = streams.StringIO()
     stream = streams.BytesIO(path.read_bytes())
     try:
-        session = Session(corrector, "default", store, replies.append)
+        session = Session(_correctors(), "default", store, replies.append)
         with contextlib.redirect_stderr(log):
             while (message := frames.read(stream.read)) is not None:
                 session.handle(message)

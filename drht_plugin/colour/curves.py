@@ -17,6 +17,10 @@ SRGB_PARAMETERS = (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, transfer.SRGB_CODED
 """Gamma, a, b, c and d of sRGB's curve, in the order of `ParametricCurve`."""
 
 
+ADOBE_GAMMA = 563 / 256
+"""Exponent from codes to light of Adobe RGB."""
+
+
 class Curve(Protocol):
     """Transfer curve of one channel; hashable."""
 

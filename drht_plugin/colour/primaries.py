@@ -12,6 +12,7 @@ Chromaticities = tuple[tuple[float, float], ...]
 """x and y of red, green, blue and white."""
 
 D65 = (0.3127, 0.3290)
+ADOBE_RGB: Chromaticities = ((0.640, 0.330), (0.210, 0.710), (0.150, 0.060), D65)
 BT709: Chromaticities = ((0.640, 0.330), (0.300, 0.600), (0.150, 0.060), D65)
 
 D50_XYZ = np.array([0.9642, 1.0, 0.8249])

@@ -131,7 +131,7 @@ FORMATS = {
             has_orientation=True,
             lossless=True,
             alpha="stated",
-            colours=("profile",),
+            colours=("profile", "primaries"),
             pixel_shape=True,
         ),
         Format(

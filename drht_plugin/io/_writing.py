@@ -74,7 +74,8 @@ def create_picture(
     carrier = like.carrier
     turn = orientation(carrier.metadata)
     turns = turn != 1 and not row.has_orientation
-    kept_as_is = carrier.format == row.name == "png"  # whose chunks are kept
+    # Chunks of PNG and fields of TIFF that state colours are kept.
+    kept_as_is = carrier.format == row.name and row.name in ("png", "tiff")
     if not kept_as_is and row.transfer == "srgb":
         colours = 3 if like.shape[2] > 2 else 1
         metadata = with_profile(

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 from signal_samples import colours, png
 from strategies import corrector
+from tiff_bytes import tiff_bytes
 
 from drht_plugin import DrhtWarning, correct_file
 from drht_plugin import vips as drht_vips
@@ -191,6 +192,36 @@ def test_nclx_p3_in_other_files(suffix: str, tmp_path: Path) -> None:
     data = target.read_bytes()
     assert suffix != ".avif" or b"nclx\0\x0c\0\x0d" in data
     assert suffix != ".png" or b"cICP\x0c\x0d\0\1" in data
+
+
+def test_tiff_primaries(tmp_path: Path) -> None:
+    """PrimaryChromaticities stay in TIFF, without a profile, and become one in PNG."""
+    white = [3127, 10000, 3290, 10000]
+    places = [68, 100, 32, 100, 265, 1000, 69, 100, 15, 100, 6, 100]
+    fields = {318: (5, white), 319: (5, places)}
+    (tmp_path / "a.tif").write_bytes(tiff_bytes(colours(), photometric=2, bits=8, fields=fields))
+    for name in ("b.tif", "b.png"):
+        correct_file(tmp_path / "a.tif", tmp_path / name, corrector=STUB, strength=0)
+    with tifffile.TiffFile(tmp_path / "b.tif") as file:
+        tags = file.pages.first.tags
+        assert tags[318].value == tuple(white)
+        assert tags[319].value == tuple(places)
+        assert 34675 not in tags
+    error = np.abs(seen(tmp_path / "b.png") - meant(colours(), "p3", None))
+    assert error.mean() < 1
+
+
+def test_adobe_rgb_by_exif(tmp_path: Path) -> None:
+    """A JPEG that names Adobe RGB in EXIF alone gets a profile of it; a profile outranks EXIF."""
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0xA001] = 65535
+    exif.get_ifd(0x8769)[0xA005] = {1: "R03", 2: b"0100"}
+    picture = Image.fromarray(colours())
+    for name, icc, space in (("a", None, "adobe"), ("b", profiles.rgb("p3"), "p3")):
+        source, target = tmp_path / f"{name}.jpg", tmp_path / f"{name}-out.png"
+        picture.save(source, exif=exif.tobytes(), icc_profile=icc, quality=98, subsampling=0)
+        correct_file(source, target, corrector=STUB, strength=0)
+        assert np.median(np.abs(seen(target) - meant(colours(), space, None))) < 1.5
 
 
 def test_a_damaged_chunk_costs_itself(tmp_path: Path) -> None:

@@ -22,12 +22,13 @@ EXIF_POINTER, GPS_POINTER, INTEROP_POINTER = 0x8769, 0x8825, 0xA005
 ORIENTATION, XMP, IPTC, PHOTOSHOP, ICC = 274, 700, 33723, 34377, 34675
 EXTRA_SAMPLES = 338
 _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT = 282, 283, 296
+_WHITE, _PRIMARIES, _INTEROP_INDEX = 318, 319, 1
 
 # Fields that say how pixels are stored in one file. They are never copied to another.
 # fmt: off
 _STORAGE_TAGS = frozenset({
     254, 255, 256, 257, 258, 259, 262, 263, 264, 265, 266, 273, 277, 278, 279, 280, 281, 284, 288,
-    289, 290, 291, 292, 293, 301, 317, 318, 319, 320, 321, 322, 323, 324, 325, 326, 327, 328, 330,
+    289, 290, 291, 292, 293, 301, 317, 320, 321, 322, 323, 324, 325, 326, 327, 328, 330,
     338, 339, 340, 341, 342, 347, 512, 513, 514, 515, 517, 518, 519, 520, 521, 529, 530, 531, 532,
 })
 # fmt: on
@@ -393,6 +394,29 @@ def density(fields: Fields) -> tuple[float, float] | None:
     across = fields[_X_RESOLUTION].ratio() * scale
     down = fields[_Y_RESOLUTION].ratio() * scale if _Y_RESOLUTION in fields else across
     return (across, down) if across > 0 and down > 0 else None
+
+
+def primaries(fields: Fields) -> tuple[tuple[float, float], ...] | None:
+    """Return x and y of red, green, blue and white in a main directory; None without them."""
+    pairs = []
+    for tag, count in ((_PRIMARIES, 6), (_WHITE, 2)):
+        found = fields.get(tag)
+        if found is None or found.type != 5 or len(found.data) != 8 * count:
+            return None
+        numbers = np.frombuffer(found.data, "<u4").reshape(-1, 2, 2).astype(np.float64)
+        if not numbers.all():
+            return None
+        pairs += [(float(x), float(y)) for x, y in numbers[..., 0] / numbers[..., 1]]
+    return tuple(pairs)
+
+
+def states_adobe_rgb(exif: bytes) -> bool:
+    """Return whether an EXIF block names DCF's optional colour space, which is Adobe RGB."""
+    try:
+        index = parse(exif).interop.get(_INTEROP_INDEX)
+    except ValueError:
+        return False
+    return index is not None and index.data[:3] == b"R03"
 
 
 def aspect(fields: Fields) -> tuple[float, float] | None:

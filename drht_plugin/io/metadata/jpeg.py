@@ -4,7 +4,9 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from drht_plugin.io.metadata import xmp
+from drht_plugin.colour.curves import ADOBE_GAMMA
+from drht_plugin.colour.primaries import ADOBE_RGB
+from drht_plugin.io.metadata import ifd, xmp
 from drht_plugin.io.metadata.bounds import bounded
 from drht_plugin.io.metadata.ifd import Buffer
 from drht_plugin.io.metadata.types import Metadata, whole_ratio
@@ -148,6 +150,7 @@ def parse(buffer: Buffer) -> tuple[Metadata, JpegCoding]:
     if buffer[max(len(buffer) - 4, 0) : len(buffer)] == _SAMSUNG_END:
         dropped["Samsung trailer"] = None
     icc = _joined(profile)
+    adobe = icc is None and ifd.states_adobe_rgb(found.get("exif", b""))
     if profile and icc is None:
         dropped["a part of an ICC profile, whose other parts are missing"] = None
     extended = _assemble(extensions, xmp.extension_name(found.get("xmp", b"")))
@@ -161,6 +164,8 @@ def parse(buffer: Buffer) -> tuple[Metadata, JpegCoding]:
             photoshop=found.get("photoshop"),
             density=density,
             aspect=aspect,
+            chromaticities=ADOBE_RGB if adobe else None,
+            gamma=ADOBE_GAMMA if adobe else None,
             dropped=tuple(dropped),
             private=tuple(private),
             extended_xmp=extended,

@@ -9,7 +9,7 @@ from drht_plugin.io.metadata.tiff_layout import require_readable, written_compre
 from drht_plugin.io.metadata.types import Metadata
 
 _SUBFILE, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES, _FORMAT = 254, 258, 259, 262, 277, 339
-_COLOUR_MAP, _TILE_WIDTH, _TILE_HEIGHT, _TILE_COUNTS = 320, 322, 323, 325
+_TRANSFER, _COLOUR_MAP, _TILE_WIDTH, _TILE_HEIGHT, _TILE_COUNTS = 301, 320, 322, 323, 325
 _WIDTH, _HEIGHT, _ROWS, _COUNTS, _PLANES = 256, 257, 278, 279, 284
 _LARGEST_TILE = 1 << 22
 """Larger tiles are read, but strips are written in their place (pixels)."""
@@ -122,6 +122,8 @@ def parse(buffer: ifd.Buffer) -> TiffContents:
     dropped = ["Photoshop layers"] if _LAYERS in tree.main else []
     if "copy" in kinds or _SUB_DIRECTORIES in tree.main:
         dropped.append("reduced copies")
+    if _TRANSFER in tree.main:
+        dropped.append("transfer function")
     kept = {tag: value for tag, value in tree.main.items() if tag not in _STALE}
     tree = replace(tree, main=kept)
     dtype = _pixel_type(tree.main)
@@ -219,7 +221,15 @@ def _metadata(tree: ifd.Tree) -> Metadata:
     icc, xmp, photoshop = blob(ifd.ICC), blob(ifd.XMP), blob(ifd.PHOTOSHOP)
     described = {tag: value for tag, value in main.items() if _portable(tag, value)}
     exif = ifd.exif_block(replace(tree, main=described))
-    return Metadata(icc, exif, xmp, photoshop, ifd.density(described), aspect=ifd.aspect(described))
+    return Metadata(
+        icc,
+        exif,
+        xmp,
+        photoshop,
+        ifd.density(described),
+        aspect=ifd.aspect(described),
+        chromaticities=None if icc else ifd.primaries(described),
+    )
 
 
 def metadata_tree(metadata: Metadata, coding: TiffCoding | None) -> ifd.Tree:

@@ -31,6 +31,8 @@ BIG_TIFF_BYTES = 0xF0000000
 """Pixels larger than this get 64-bit offsets, so that metadata still ends below 4 GB (bytes)."""
 
 _ASSOCIATED_ALPHA = 1
+_SILENT = (1, 5, 8, 32946)
+"""TIFF compressions whose decoders end with an error where data are damaged."""
 
 
 def reader(path: Path, name: str, buffer: ifd.Buffer) -> tuple[Reader, Carrier]:
@@ -83,6 +85,10 @@ def _tiff_reader(path: Path, contents: tiff.TiffContents, buffer: ifd.Buffer) ->
         stored = _plain_tiff.PlainReader(path, blocks)
     else:
         stored = OiioReader(path, "tiff", contents.dtype, white_is_zero=contents.white_is_zero)
+        if block.compression not in _SILENT:
+            from drht_plugin.io._tiff_warnings import with_warnings
+
+            stored = with_warnings(stored, path, buffer)
     # Levels of a pyramid are read by libvips, which knows nothing of the meaning.
     return Pyramid(stored, path) if meaning.plain else MeantReader(stored, meaning)
 

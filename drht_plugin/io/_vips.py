@@ -105,6 +105,7 @@ class VipsReader:
         options: of libvips' loader, such as a shrink factor or a pyramid level.
         head: of a JPEG, to read in place of its own, and the offset of what follows.
         misses_scans: whether some of a JPEG's scans are missing.
+        fail_on: what libvips stops at; None for warnings in JPEG, and errors in others.
 
     Raises:
         CodecError: the file is damaged.
@@ -119,13 +120,14 @@ class VipsReader:
         *,
         head: tuple[bytes, int] | None = None,
         misses_scans: bool = False,
+        fail_on: str | None = None,
     ) -> None:
         self._path, self._name, self._options = path, name, dict(options or {})
         self._head, self._misses_scans = head, misses_scans
         self._files: list[SplicedFile] = []
         self._loader = _LOADERS.get(name, "heifload")
         # libjpeg only warns of most damage. For other formats, warnings are about metadata.
-        self._fail_on = "warning" if name == "jpeg" else "error"
+        self._fail_on = fail_on or ("warning" if name == "jpeg" else "error")
         self._image = image = self._open_image()
         self._region: pyvips.Region | None = None
         self._thread = self._row = 0

@@ -184,6 +184,52 @@ def test_damaged_tile(tmp_path: Path) -> None:
     np.testing.assert_array_equal(picture.pixels, pixels)
 
 
+WARNED: dict[str, tuple[dict[str, Any], bytes]] = {
+    "jpeg strips": ({"compression": "jpeg"}, b"\xff\xd9" * 20),
+    "jpeg tiles": (
+        {"compression": "jpeg", "tile": True, "tile_width": 64, "tile_height": 64},
+        b"\xff\xd9" * 20,
+    ),
+    "packbits": ({"compression": "packbits"}, b"\x81\x55" * 20),
+    "fax": ({"compression": "ccittfax4", "bitdepth": 1}, bytes(40)),
+}
+
+
+@pytest.mark.parametrize("kind", WARNED)
+def test_damage_that_libtiff_warns_of(kind: str, tmp_path: Path) -> None:
+    """A TIFF whose decoder only warns of damage is refused like others; a sound one is read."""
+    options, damage = WARNED[kind]
+    pixels = np.random.default_rng(0).integers(0, 255, (150, 190, 3)).astype(np.uint8)
+    if kind == "fax":
+        pixels = np.where(pixels[..., :1] > 128, 255, 0).astype(np.uint8)
+    path = tmp_path / "a.tif"
+    pyvips.Image.new_from_array(pixels).tiffsave(str(path), **options)
+    assert io.read_picture(path).pixels.shape == pixels.shape
+    with tifffile.TiffFile(path) as file:
+        page = file.pages[0]
+        assert isinstance(page, tifffile.TiffPage)
+        last = len(page.dataoffsets) - 1
+        start, size = page.dataoffsets[last], page.databytecounts[last]
+    data = bytearray(path.read_bytes())
+    data[start + size // 2 : start + size // 2 + len(damage)] = damage
+    path.write_bytes(data)
+    with pytest.raises(ReadError, match="is damaged or ends early"):
+        io.read_picture(path)
+    with io.open_picture(path, damaged="keep") as opened:
+        assert opened[:].shape == pixels.shape
+        assert opened.damage
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+@pytest.mark.parametrize("planar", [False, True])
+def test_sound_packbits(dtype: str, planar: bool, tmp_path: Path) -> None:
+    """Sound PackBits files of every depth and planes are read, where libvips reads them or not."""
+    pixels = made.values(3, dtype, 64, 48)
+    planes = "separate" if planar else "contig"
+    made.openimageio(tmp_path / "a.tif", pixels, compression="packbits", planarconfig=planes)
+    np.testing.assert_array_equal(io.read_picture(tmp_path / "a.tif").pixels, pixels)
+
+
 @pytest.mark.parametrize("suffix", [".png", ".exr"])
 def test_cut_off_files_are_kept(suffix: str, tmp_path: Path) -> None:
     """What came before a file's early end is kept."""

@@ -31,7 +31,7 @@ def kernel(function: Kernel) -> Kernel:
 
 
 def shared_kernel(
-    size: Callable[..., tuple[int, int]],
+    size: Callable[..., tuple[int, float]],
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Compile a function like `kernel`, and share its rows among threads; see `sharing`.
 

@@ -14,7 +14,7 @@ _WORTH_A_THREAD = 1 << 15
 _limit: ContextVar[int | None] = ContextVar("most threads of a kernel", default=None)
 
 
-def share_rows(rows: int, columns: int, work: Callable[[int, int], None]) -> None:
+def share_rows(rows: int, columns: float, work: Callable[[int, int], None]) -> None:
     """Call `work(first, last)` for parts of the rows, on as many threads as are allowed.
 
     Threads live for one call. So none is lost when the process forks, and any number of callers
@@ -22,10 +22,10 @@ def share_rows(rows: int, columns: int, work: Callable[[int, int], None]) -> Non
 
     Args:
         rows: number of rows.
-        columns: pixels of a row.
+        columns: pixels of a row; less than one where a row is less work than a pixel.
         work: processes rows first..last−1; its exceptions are raised here.
     """
-    threads = min(most_threads(), rows * columns // _WORTH_A_THREAD, rows)
+    threads = min(most_threads(), int(rows * columns) // _WORTH_A_THREAD, rows)
     if threads < 2:
         work(0, rows)
         return

@@ -4,6 +4,7 @@ import hashlib
 import io as streams
 import json
 import struct
+import zlib
 from pathlib import Path
 
 import io_samples as made
@@ -331,3 +332,55 @@ def test_a_profile_that_is_none(
         make(source, made.values(3, "uint8"), **{name: bad})
         assert corrected(source, tmp_path / f"out{suffix}", capsys) == ["ICC profile (damaged)"]
         assert io.read_picture(tmp_path / f"out{suffix}").carrier.metadata.icc is None
+
+
+def with_chunks(path: Path, *chunks: tuple[bytes, bytes, int]) -> Path:
+    """A PNG file with further chunks, whose sums are changed by a number."""
+    made.pillow(path, made.values(3, "uint8"), exif=None, icc_profile=None, dpi=None)
+    data = path.read_bytes()
+    parts = (
+        struct.pack(">I", len(d)) + kind + d + struct.pack(">I", zlib.crc32(kind + d) ^ change)
+        for kind, d, change in chunks
+    )
+    path.write_bytes(data[:33] + b"".join(parts) + data[33:])
+    return path
+
+
+def test_damaged_chunks_of_png(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Chunks beside the pixels with a wrong sum are dropped and said; sound ones stay."""
+    source = with_chunks(
+        tmp_path / "a.png",
+        (b"tEXt", b"Comment\0good", 0),
+        (b"tEXt", b"Comment\0bad", 1),
+        (b"pHYs", struct.pack(">IIB", 9, 9, 1), 1),
+        (b"iCCP", b"x\0\0" + zlib.compress(made.profile()), 1),
+        (b"eXIf", exif_block(b"note"), 1),
+    )
+    dropped = corrected(source, tmp_path / "b.png", capsys)
+    assert dropped == [
+        "PNG chunk tEXt (damaged)",
+        "density (damaged)",
+        "ICC profile (damaged)",
+        "EXIF (damaged)",
+    ]
+    data = (tmp_path / "b.png").read_bytes()
+    assert b"Comment\0good" in data
+    assert b"Comment\0bad" not in data
+    np.testing.assert_array_equal(
+        np.asarray(Image.open(tmp_path / "b.png")), made.values(3, "uint8")
+    )
+
+
+def test_profiles_that_are_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A thumbnail in a profile that ImageMagick stores as text does not stay; other ones do."""
+
+    def text(name: bytes, profile: bytes) -> bytes:
+        lines = b"\n%s\n%8d\n%s\n" % (name, len(profile), profile.hex().encode())
+        return b"Raw profile type %s\0\0" % name + zlib.compress(lines)
+
+    shown = resource(0x0408, b"guides!!") + resource(0x040C, bytes(28) + jpeg_bytes())
+    kept = text(b"8bim", resource(0x0408, b"guides!!"))
+    source = with_chunks(tmp_path / "a.png", (b"zTXt", text(b"8bim", shown), 0), (b"zTXt", kept, 0))
+    assert corrected(source, tmp_path / "b.png", capsys) == ["Photoshop thumbnail"]
+    data = (tmp_path / "b.png").read_bytes()
+    assert (data.count(b"zTXt"), kept in data) == (1, True)

@@ -4,6 +4,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 
+from drht_plugin.io.metadata import exif_edit, photoshop, xmp
 from drht_plugin.io.metadata.bounds import bounded, inflate
 from drht_plugin.io.metadata.ifd import Buffer
 from drht_plugin.io.metadata.types import Chromaticities, Metadata, whole_ratio
@@ -13,17 +14,24 @@ _INCH = 0.0254
 # Values of gAMA: what files in sRGB state for software that knows no better, and what is possible.
 _SRGB_GAMMA, _TOLERANCE, _LEAST_GAMMA, _MOST_GAMMA = 45455, 500, 10_000, 1_000_000
 _MOST_PIXELS = (1 << 31) - 1
+_LABELS = {b"iCCP": "ICC profile", b"eXIf": "EXIF", b"pHYs": "density"}
+_RAW_PROFILE = b"Raw profile type "
 _TEXTS = (b"iTXt", b"zTXt", b"tEXt")  # libvips writes XMP as zTXt
 # Chunks that are valid for any colour type.
 _KEPT = {*_TEXTS, b"tIME", b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI"}
 
 
-def _chunks(buffer: Buffer) -> Iterator[tuple[bytes, bytes]]:
-    """Yield type and data of each chunk; data is empty for pixels."""
+def _chunks(buffer: Buffer) -> Iterator[tuple[bytes, bytes, bool]]:
+    """Yield type and data of each chunk, and whether it is sound; data is empty for pixels."""
     at = 8
     while at + 8 <= len(buffer):
         size, kind = struct.unpack(">I4s", buffer[at : at + 8])
-        yield kind, b"" if kind == b"IDAT" else bytes(buffer[at + 8 : at + 8 + size])
+        if kind == b"IDAT":  # whose sum the decoder checks
+            yield kind, b"", True
+        else:
+            data, end = bytes(buffer[at + 8 : at + 8 + size]), at + 8 + size
+            stored = buffer[end : end + 4]
+            yield kind, data, stored == struct.pack(">I", zlib.crc32(data, zlib.crc32(kind)))
         at += 12 + size
 
 
@@ -36,28 +44,35 @@ def parse(buffer: Buffer) -> tuple[Metadata, bool]:
     Raises:
         ValueError: the file has absurdly many chunks.
     """
-    icc = exif = xmp = density = cicp = aspect = None
+    icc = exif = packet = density = cicp = aspect = None
     stated: dict[bytes, bytes] = {}
     private = []
     animated = False
-    for kind, data in bounded(_chunks(buffer), len(buffer), "chunks"):
-        if kind == b"iCCP":
+    dropped: dict[str, None] = {}
+    for kind, data, sound in bounded(_chunks(buffer), len(buffer), "chunks"):
+        if kind == b"acTL":
+            animated = True
+        elif not sound and kind in _LABELS.keys() | _KEPT:
+            dropped[_LABELS.get(kind, f"PNG chunk {kind.decode()}") + " (damaged)"] = None
+        elif kind == b"iCCP":
             try:
                 icc = inflate(data[data.index(b"\0") + 2 :])
             except ValueError:
-                icc = None
+                icc, dropped["ICC profile (damaged)"] = None, None
         elif kind == b"eXIf":
             exif = data.removeprefix(b"Exif\0\0")
         elif kind in _TEXTS and data.startswith(_XMP):
-            xmp = _text(kind, data[len(_XMP) :])
+            packet = _text(kind, data[len(_XMP) :])
         elif kind == b"pHYs" and len(data) == 9:
             across, down, unit = struct.unpack(">IIB", data)
             if across and down and unit == 1:
                 density = (across * _INCH, down * _INCH)
             elif across and down and across != down:
                 aspect = (float(across), float(down))
-        elif kind == b"acTL":
-            animated = True
+        elif kind == b"caBX":
+            dropped["content credentials or boxes (JUMBF)"] = None
+        elif kind in _TEXTS and (labels := _claims(kind, data)):
+            dropped.update(dict.fromkeys(labels))
         elif kind in _KEPT:
             if kind == b"cICP" and len(data) == 4:
                 cicp = (data[0], data[1])
@@ -68,13 +83,14 @@ def parse(buffer: Buffer) -> tuple[Metadata, bool]:
         Metadata(
             icc,
             exif,
-            xmp,
+            packet,
             None,
             density,
             cicp,
             aspect=aspect,
             chromaticities=None if named else _chromaticities(stated.get(b"cHRM", b"")),
             gamma=None if named else _gamma(stated.get(b"gAMA", b"")),
+            dropped=tuple(dropped),
             private=tuple(private),
         ),
         animated,
@@ -109,6 +125,23 @@ def _text(kind: bytes, data: bytes) -> bytes | None:
         return inflate(text) if packed else text
     except ValueError:
         return None
+
+
+def _claims(kind: bytes, data: bytes) -> tuple[str, ...]:
+    """Name what shows or claims the old picture in a profile that ImageMagick stores as text."""
+    keyword, _, rest = data.partition(b"\0")
+    if not keyword.startswith(_RAW_PROFILE):
+        return ()
+    try:
+        lines = (_text(kind, rest) or b"").split(b"\n")[3:]  # the first ones: name and length
+        profile = bytes.fromhex(b"".join(lines).decode("ascii"))
+        if profile.startswith(b"8BIM"):
+            return photoshop.without_claims(profile)[1]
+        if profile.startswith(b"Exif\0\0"):
+            return exif_edit.without_claims(profile[6:])[1]
+        return xmp.without_claims(profile)[1] if keyword.endswith(b"xmp") else ()
+    except ValueError:
+        return (f"{keyword.decode('latin-1')} (damaged)",)
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from drht_plugin.errors import first_line
-from drht_plugin.io import _bit_digits, _oiio_linear, _plain_tiff
+from drht_plugin.io import _bit_digits, _deflate_tiles, _oiio_linear, _plain_tiff
 from drht_plugin.io._errors import CodecError, UnsupportedError
 from drht_plugin.io._meaning import Meaning, MeantReader, with_meaning
 from drht_plugin.io._oiio_rows import (
@@ -81,8 +81,11 @@ def _tiff_reader(path: Path, contents: tiff.TiffContents, buffer: ifd.Buffer) ->
     block = contents.block
     require_tiff_bytes(block.shape, block.picture, block.bits, block.stored, block.compression)
     stored: Reader
+    giant = _deflate_tiles.find_tiles(buffer, contents.dtype, block)
     if blocks is not None:
         stored = _plain_tiff.PlainReader(path, blocks)
+    elif giant is not None:
+        stored = _deflate_tiles.DeflatedTilesReader(path, giant)
     else:
         stored = OiioReader(path, "tiff", contents.dtype, white_is_zero=contents.white_is_zero)
         if block.compression not in _SILENT:

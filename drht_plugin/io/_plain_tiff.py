@@ -26,6 +26,8 @@ _WIDTH, _LENGTH, _BITS, _COMPRESSION, _PHOTOMETRIC, _FILL = 256, 257, 258, 259, 
 _OFFSETS, _SAMPLES, _ROWS, _COUNTS, _PLANES, _PREDICTOR, _FORMAT = 273, 277, 278, 279, 284, 317, 339
 _TILE_WIDTH, _TILE_LENGTH, _TILE_OFFSETS, _TILE_COUNTS = 322, 323, 324, 325
 _STRIP_BYTES = 1 << 18
+_TILE_PIECE = 16 << 20
+"""What is read of a tile at once (bytes); usual tiles are smaller."""
 _LARGEST_OFFSET = (1 << 63) - 1
 _ORDER: ifd.Order = "<" if sys.byteorder == "little" else ">"
 
@@ -171,20 +173,22 @@ class PlainReader:
     def _read_tiles(self, wanted: range, out: Pixels) -> None:
         blocks = self._pixel_blocks
         rows, columns = blocks.block
-        tile = np.empty((rows, columns, self.shape[2]), blocks.dtype)
+        most = max(_TILE_PIECE // (columns * self._pixel), 1)
+        tile = np.empty((min(rows, most), columns, self.shape[2]), blocks.dtype)
         done = 0
         while done < len(wanted):
             row = wanted[done]
             band, inside = divmod(row, rows)
-            part = wanted[done : done + 1 + (rows - 1 - inside) // wanted.step]
-            last = part[-1] - band * rows + 1
+            together = min(rows - inside, most)
+            part = wanted[done : done + 1 + (together - 1) // wanted.step]
+            last = part[-1] - row + 1
             for column in range(blocks.across):
                 offset = int(blocks.offsets[band * blocks.across + column])
-                self._read_into(tile[inside:last], offset + inside * columns * self._pixel)
+                self._read_into(tile[:last], offset + inside * columns * self._pixel)
                 left = column * columns
                 width = min(columns, self.shape[1] - left)
                 out[done : done + len(part), left : left + width] = tile[
-                    inside : last : wanted.step, :width
+                    : last : wanted.step, :width
                 ]
             done += len(part)
 

@@ -198,7 +198,8 @@ def test_openexr_headers(tmp_path: Path) -> None:
 @pytest.mark.parametrize("rows", [slice(0, 1), slice(3, 9), slice(0, 20, 3), slice(0, 20)])
 def test_old_runs(rows: slice, tmp_path: Path) -> None:
     """Runs of old Radiance files are unpacked for the rows asked for alone, across rows too."""
-    words, expected = [], []
+    words: list[bytes] = []
+    expected: list[Any] = []
     random = np.random.default_rng(0)
     while len(expected) < 20 * 50:
         pixel = bytes((*random.integers(2, 200, 3).tolist(), 128))

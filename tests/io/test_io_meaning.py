@@ -1,5 +1,6 @@
 """What stored values mean: each combination, written and judged by others, by all front ends."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -39,6 +40,12 @@ MISREAD = (
 
 BY_COMMAND = CASES[::7]
 """What the command corrects too, in one run."""
+
+
+@pytest.fixture(autouse=True)
+def _no_flush(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do not wait for the disk, hundreds of times."""
+    monkeypatch.setattr(os, "fsync", lambda _file: None)
 
 
 @pytest.fixture(scope="module")

@@ -113,16 +113,6 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_before_fork, after_in_child=_after_fork_in_child)
 
 
-def _start_anew() -> None:
-    """Forget the callers of the parent, whose threads a forked process does not have."""
-    global _lock, _inside
-    _lock, _inside = threading.Lock(), 0
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_start_anew)
-
-
 @functools.cache
 def _adjustable() -> bool:
     """Return whether the number can be changed after first use; only OpenMP allows it."""

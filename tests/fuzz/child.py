@@ -12,6 +12,7 @@ import json
 import os
 import resource
 import sys
+import time
 import traceback
 import warnings
 from collections.abc import Callable
@@ -90,6 +91,7 @@ def _outcome(path: Path, kind: str, corrector: Corrector, grow: Grow) -> dict[st
         "weights": _weights,
         "journal": _journal,
         "worker": _worker,
+        "broken": _break,
     }
     try:
         with warnings.catch_warnings():
@@ -185,6 +187,26 @@ def _worker(path: Path, _corrector: Corrector, _grow: Grow) -> str:
     finally:
         store.close()
     return log.getvalue()[-1500:]
+
+
+def _break(path: Path, _corrector: Corrector, _grow: Grow) -> str:
+    """Do what no input should make the package do, to test that the suite sees it."""
+    fault = path.read_text()
+    if fault == "crash":
+        os.abort()
+    if fault == "hang":
+        time.sleep(3600)
+    if fault == "memory":
+        return str(len(bytearray(limits.MEMORY + (1 << 28))))
+    if fault == "changed":
+        path.write_text("another text")
+    if fault == "leftover":
+        path.with_name(".drht-left").write_text("")
+    if fault == "unclear":
+        raise FileError("something is wrong")
+    if fault == "traceback":
+        raise IndexError("list index out of range")
+    return ""
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from . import limits
 from .children import GOOD, Child
 from .hostile import HOSTILE
 from .inputs import Case, Inputs
@@ -50,13 +51,15 @@ def test_mutated(maker: Inputs) -> None:
     assert verdicts == set(GOOD)
 
 
-def test_faults_are_seen(child: Child, maker: Inputs) -> None:
-    """The suite notices a crash and an error that is not ours, and goes on after both."""
-    good = maker.case(0)
-    assert child.take(Case(0, "no such kind", "", {"a": b""})).name == "traceback"
-    assert child.take(good).name in GOOD
-    child.close_process()
-    assert child.take(good).name in GOOD
+def test_faults_are_seen(child: Child, maker: Inputs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each kind of fault is seen for what it is, and the next input is taken as ever."""
+    for fault in ("memory", "changed", "leftover", "unclear", "traceback", "crash", "hang"):
+        if fault == "hang":
+            monkeypatch.setattr(limits, "SECONDS", 0.5)
+        seen = child.take(Case(0, "broken", fault, {"a.txt": fault.encode()}))
+        assert (fault, seen.name) == (fault, fault)
+    monkeypatch.undo()
+    assert child.take(maker.case(len(HOSTILE) - 1)).name in GOOD
 
 
 def test_the_same_number_gives_the_same_input(maker: Inputs, tmp_path: Path) -> None:

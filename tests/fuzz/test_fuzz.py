@@ -8,14 +8,22 @@ from pathlib import Path
 
 import pytest
 
+from drht_plugin.io import readable_suffixes
+
 from . import limits
-from .children import GOOD, Child
+from .children import GOOD, ROOT, Child
 from .hostile import HOSTILE
 from .inputs import Case, Inputs
 from .suite import inputs, run
 
 pytestmark = pytest.mark.skipif(
     not sys.platform.startswith("linux"), reason="the limits of memory are Linux's"
+)
+
+FAULTS = sorted(
+    file
+    for file in (ROOT.parent / "shared" / "faults").glob("*")
+    if file.suffix in readable_suffixes()
 )
 
 _SEED, _MUTATED = 20261127, 150
@@ -38,6 +46,17 @@ def test_hostile(number: int, maker: Inputs, child: Child) -> None:
     """A file made to take memory, time or a traceback is read or refused by name, within limits."""
     verdict = child.take(maker.case(number))
     assert verdict.name in GOOD, verdict.why
+
+
+@pytest.mark.parametrize("file", FAULTS or [None], ids=lambda file: file.name if file else "none")
+def test_known_faults(file: Path | None, child: Child) -> None:
+    """Files that once took memory, time or a traceback are read or refused by name."""
+    if file is None:
+        pytest.skip("no ../shared/faults")
+    verdict = child.take(Case(0, "picture", file.name, {f"a{file.suffix}": file.read_bytes()}))
+    assert verdict.name in GOOD, verdict.why
+    if file.name.startswith(("b_", "tile_", "hugedim")):
+        assert verdict.name == "refused"
 
 
 def test_mutated(maker: Inputs) -> None:

@@ -98,9 +98,18 @@ def test_damage(tmp_path: Path) -> None:
     assert np.array_equal(kept[:50], pixels[:50])
 
 
-def test_memory(tmp_path: Path) -> None:
-    """A tile of 200 MB is read in a tenth of that."""
-    write(tmp_path / "a.tif", np.zeros((14336, 14336, 1), np.uint8), 14336, compression="deflate")
+@pytest.mark.parametrize("tile", [False, True])
+def test_memory(tile: bool, tmp_path: Path) -> None:
+    """A tile or strip of 200 MB is read in a tenth of that."""
+    side = 14336
+    image = pyvips.Image.black(side, side)
+    image.tiffsave(
+        str(tmp_path / "a.tif"),
+        tile=tile,
+        tile_width=side,
+        tile_height=side,
+        compression="deflate",
+    )
     code = """
 import resource, sys
 from drht_plugin import io

@@ -2,6 +2,7 @@
 
 from drht_plugin.storage.private import BusyError, PrivateFolder
 from drht_plugin.storage.replace import Together, kind_of, replacing, reserve
+from drht_plugin.storage.replace_folder import replacing_folder
 from drht_plugin.storage.scratch import make_locked_file, openable_file
 from drht_plugin.storage.small_json import parse_json, read_json_object
 
@@ -15,5 +16,6 @@ __all__ = [
     "parse_json",
     "read_json_object",
     "replacing",
+    "replacing_folder",
     "reserve",
 ]

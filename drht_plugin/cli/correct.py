@@ -11,7 +11,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from drht_plugin.cli.exits import FAILED, OK, describe, print_note, printable
+from drht_plugin.cli.compare import add_compare_option, require_page, write_compared
+from drht_plugin.cli.exits import FAILED, describe, print_note, printable
 from drht_plugin.cli.limits import require_address_space
 from drht_plugin.cli.options import (
     add_backend_option,
@@ -121,6 +122,7 @@ def add_command(commands: Any) -> None:
         help="also write the estimated scene radiance as NAME-hdr.exr (linear; 1.0 is where the "
         "input clips)",
     )
+    add_compare_option(parser)
     parser.add_argument(
         "--quality",
         type=quality,
@@ -178,6 +180,7 @@ def run(options: argparse.Namespace) -> int:
     parse_memory(options.memory)
     _require_output(options)
     jobs = plan_jobs(options.inputs, options.output, hdr=options.hdr, overwrite=options.overwrite)
+    require_page(options, jobs)
     correctors = Correctors(options.model, options.device, options.threads, options.backend)
     pixels = _count_pixels(options.inputs) if correctors.weighs else 0
     corrector = correctors.for_work(pixels, options.detail)
@@ -187,13 +190,14 @@ def run(options: argparse.Namespace) -> int:
     if sys.stderr.isatty() and not options.quiet and corrector.compiles_kernels:
         print_note("compiling kernels, on the first run only; `drht warm-up` does it ahead")
     output, results = Output(), Results(overwrite=options.overwrite)
-    failures = 0
+    failures, corrected = 0, []
     for job in jobs:
         check_stopped()
         try:
             results.require_free(job)
             report = _correct_one(job, corrector, options)
             results.add(job)
+            corrected.append(job)
         except Exception as error:
             failures += 1
             _print_failure(job, error, output, options)
@@ -201,7 +205,8 @@ def run(options: argparse.Namespace) -> int:
             _print_result(job, report, output, options, network=corrector.has_detail)
     if failures and len(jobs) > 1:
         print_note(f"{failures} of {len(jobs)} pictures failed")
-    return FAILED if failures or output.failed else OK
+    compared = write_compared(options, corrected)
+    return FAILED if failures or output.failed else compared
 
 
 def _count_pixels(sources: Sequence[Path]) -> int:

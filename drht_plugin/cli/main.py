@@ -10,6 +10,7 @@ from typing import Any
 
 from drht_plugin._version import __version__
 from drht_plugin.cli import (
+    compare,
     correct,
     evaluate,
     gimp,
@@ -82,6 +83,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"drht {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for module in (correct, evaluate, train, train_detail, pack, gimp, worker, warm_up):
+    for module in (correct, compare, evaluate, train, train_detail, pack, gimp, worker, warm_up):
         module.add_command(commands)
     return parser

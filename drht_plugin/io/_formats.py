@@ -32,12 +32,14 @@ class Format:
         max_side: greatest height or width in pixels; None for no limit.
         min_side: least height and width in pixels.
         whole: whether its codec needs all pixels of a picture at once, rather than by rows.
+        successor: key of the format that a result gets unless another one is asked for; empty for
+            its own.
     """
 
     name: str
     label: str
     suffixes: tuple[str, ...]
-    backend: Literal["vips", "oiio"]
+    backend: Literal["vips", "oiio", "libheif"]
     dtypes: tuple[str, ...] = ()
     channels: tuple[int, ...] = ()
     transfer: Transfer = "srgb"
@@ -50,6 +52,7 @@ class Format:
     max_side: int | None = None
     min_side: int = 1
     whole: bool = False
+    successor: str = ""
 
 
 _ANY = (1, 2, 3, 4)
@@ -115,11 +118,12 @@ FORMATS = {
             "heic",
             "HEIC",
             (".heic", ".heif", ".hif"),
-            "vips",
+            "libheif",
             whole=True,
             alpha="stated",
             colours=("profile", "code points"),
             pixel_shape=True,
+            successor="avif",
         ),
         Format(
             "tiff",
@@ -197,6 +201,17 @@ FORMATS = {
             lossless=True,
             read_only=(".pbm",),
         ),
+        Format("bmp", "BMP", (".bmp", ".dib"), "oiio", alpha="straight", successor="png"),
+        Format("gif", "GIF", (".gif",), "vips", alpha="straight", whole=True, successor="png"),
+        Format(
+            "psd",
+            "Photoshop",
+            (".psd", ".psb"),
+            "oiio",
+            alpha="straight",
+            colours=("profile",),
+            successor="tiff",
+        ),
     )
 }
 
@@ -221,9 +236,10 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"\xff\x4f\xff\x51", "jp2"),
     (b"PF\n", "pfm"),
     (b"Pf\n", "pfm"),
-    (b"GIF8", "GIF"),
-    (b"BM", "BMP"),
-    (b"8BPS", "Photoshop"),
+    (b"GIF87a", "gif"),
+    (b"GIF89a", "gif"),
+    (b"BM", "bmp"),
+    (b"8BPS", "psd"),
     (b"%PDF", "PDF"),
 )
 

@@ -1,4 +1,4 @@
-"""Read and write TIFF, JPEG XL, JPEG 2000 and PNM with OpenImageIO."""
+"""Read and write TIFF, JPEG XL, JPEG 2000 and PNM, and read BMP and PSD, with OpenImageIO."""
 
 import math
 from dataclasses import replace
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from drht_plugin.errors import first_line
-from drht_plugin.io import _bit_digits, _deflate_tiles, _oiio_linear, _plain_tiff
+from drht_plugin.io import _bit_digits, _deflate_tiles, _oiio_linear, _plain_tiff, _psd
 from drht_plugin.io._errors import CodecError, UnsupportedError
 from drht_plugin.io._meaning import Meaning, MeantReader, with_meaning
 from drht_plugin.io._oiio_rows import (
@@ -31,6 +31,7 @@ BIG_TIFF_BYTES = 0xF0000000
 """Pixels larger than this get 64-bit offsets, so that metadata still ends below 4 GB (bytes)."""
 
 _ASSOCIATED_ALPHA = 1
+_INKS = 4
 _SILENT = (1, 5, 8, 32946)
 """TIFF compressions whose decoders end with an error where data are damaged."""
 
@@ -47,7 +48,11 @@ def reader(path: Path, name: str, buffer: ifd.Buffer) -> tuple[Reader, Carrier]:
     contents = tiff.parse(buffer) if name == "tiff" else None
     if contents:
         carrier = Carrier(name, contents.metadata, contents.coding)
+        if contents.inks:
+            return _inks_reader(path, carrier, contents)
         return _tiff_reader(path, contents, buffer), carrier
+    if name == "psd":
+        return _psd.reader(path, buffer)
     if name == "pnm" and bytes(buffer[:2]) == _bit_digits.MAGIC:
         return _bit_digits.DigitReader(path), Carrier(name)
     source = OiioReader(path, name)
@@ -66,6 +71,17 @@ def reader(path: Path, name: str, buffer: ifd.Buffer) -> tuple[Reader, Carrier]:
         metadata = replace(metadata, density=stated.density)
         premultiplied = stated.premultiplied
     return with_meaning(source, Meaning(premultiplied=premultiplied)), Carrier(name, metadata)
+
+
+def _inks_reader(
+    path: Path, carrier: Carrier, contents: tiff.TiffContents
+) -> tuple[Reader, Carrier]:
+    from drht_plugin.io import _cmyk
+    from drht_plugin.io._vips import VipsReader
+
+    if contents.coding.extra == _ASSOCIATED_ALPHA and contents.block.shape[2] > _INKS:
+        raise UnsupportedError("is a CMYK picture with premultiplied alpha, which is not read")
+    return VipsReader(path, "tiff"), _cmyk.without_inks(carrier)
 
 
 def _tiff_reader(path: Path, contents: tiff.TiffContents, buffer: ifd.Buffer) -> Reader:

@@ -67,8 +67,8 @@ class PictureLike(Protocol):
         ...
 
 
-class Backend(Protocol):
-    """Module that reads and writes some of the formats."""
+class ReadingBackend(Protocol):
+    """Module that reads some of the formats."""
 
     def reader(self, path: Path, name: str, buffer: ifd.Buffer) -> tuple[Reader, Carrier]:
         """Open a file.
@@ -82,6 +82,10 @@ class Backend(Protocol):
             A reader of its rows, and its metadata and coding.
         """
         ...
+
+
+class Backend(ReadingBackend, Protocol):
+    """Module that reads and writes some of the formats."""
 
     def writer(
         self,
@@ -117,6 +121,15 @@ class Backend(Protocol):
             quality: 1 to 100, for lossy formats; None for the default.
         """
         ...
+
+
+def reader_of(row: Format) -> ReadingBackend:
+    """Import and return the module that reads a format."""
+    if row.backend == "libheif":
+        from drht_plugin.io import _libheif
+
+        return _libheif
+    return backend_of(row)
 
 
 def backend_of(row: Format) -> Backend:

@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from drht_plugin.errors import InputError, ReadError
+from drht_plugin.errors import DependencyError, InputError, ReadError
 from drht_plugin.io._bytes import FileBytes, FileIdentity, identity_of
 from drht_plugin.io._errors import CodecError, UnsupportedError
 from drht_plugin.io._formats import (
@@ -22,7 +22,7 @@ from drht_plugin.io._formats import (
     readable_suffixes,
     sniff,
 )
-from drht_plugin.io._picture import Picture, backend_of, name_of
+from drht_plugin.io._picture import Picture, name_of, reader_of
 from drht_plugin.io._pixels import turn_upright
 from drht_plugin.io._rows import Reader, Shrinkable, tolerate
 from drht_plugin.io.metadata.claims import sanitise
@@ -149,16 +149,17 @@ def open_picture(path: str | PathLike[str], *, damaged: Damaged = "refuse") -> P
     """Open a picture file to read it by rows.
 
     Args:
-        path: a file whose suffix is one of `readable_suffixes` and fits its content.
+        path: a file of one of the formats of `readable_suffixes`; its content decides which, not
+            its name.
         damaged: "refuse" raises an error for damaged pixels; "keep" takes what the decoder makes of
             them, 0 where it makes nothing, and says so in `PictureFile.damage`.
 
     Raises:
         InputError: `damaged` is neither.
-        ReadError: the file is missing, empty, damaged, of another format than its suffix says, or
-            of an unsupported kind: CMYK, Lab, camera raw, 32-bit integers, more than 4 channels,
-            several pages. The message starts with the file's name. Damaged pixels are noticed
-            when they are read.
+        ReadError: the file is missing, empty, damaged, no picture, or of an unsupported kind: Lab,
+            32-bit integers, more than 4 channels, several pages. The message starts with the
+            file's name. Damaged pixels are noticed when they are read.
+        DependencyError: the format needs a package that is not installed; the message names it.
     """
     path = Path(path)
     if damaged not in get_args(Damaged):
@@ -167,8 +168,8 @@ def open_picture(path: str | PathLike[str], *, damaged: Damaged = "refuse") -> P
         with _read_errors(path), FileBytes(path) as buffer:
             state = _State(buffer.identity, damaged)
             row = _recognise(path, buffer[:HEADER_BYTES])
-            opened = alias.enter_context(openable_file(path))
-            reader, carrier = backend_of(row).reader(opened, row.name, buffer)
+            opened = alias.enter_context(openable_file(path, row.suffixes))
+            reader, carrier = reader_of(row).reader(opened, row.name, buffer)
         alias.callback(reader.close)
         close = alias.pop_all().close
     carrier = replace(carrier, metadata=sanitise(carrier.metadata))
@@ -185,6 +186,8 @@ def _read_errors(path: Path, identity: FileIdentity | None = None) -> Iterator[N
     """
     try:
         yield
+    except DependencyError as error:
+        raise DependencyError(f"{name_of(path)}: {error}") from error
     except UnsupportedError as error:
         raise ReadError(f"{name_of(path)}: {error}") from error
     except (CodecError, ValueError, IndexError, struct.error) as error:
@@ -220,21 +223,18 @@ def read_picture(path: str | PathLike[str], *, damaged: Damaged = "refuse") -> P
 
 
 def _recognise(path: Path, header: bytes) -> Format:
-    """Return the format of a file; refuse unknown ones, and a suffix that does not fit."""
+    """Return the format of a file by its content; its suffix only says what is expected."""
     if not header:
         raise ReadError(f"{name_of(path)}: is empty (0 bytes)")
     named, found = format_of_suffix(path.suffix), sniff(header)
-    label = FORMATS[found].label if found in FORMATS else found
-    if named is None:
-        known = ", ".join(sorted(readable_suffixes()))
-        raise ReadError(f"{name_of(path)}: suffix '{path.suffix}' is not read; these are: {known}")
-    if found is None:
+    if found in FORMATS:
+        return FORMATS[found]
+    if found is not None:
+        raise ReadError(f"{name_of(path)}: is a {found} file, which is not read")
+    if named is not None:
         raise ReadError(f"{name_of(path)}: is not a {named.label} picture")
-    if found != named.name:
-        raise ReadError(
-            f"{name_of(path)}: is a {label} picture, not {named.label} as its name says"
-        )
-    return named
+    known = ", ".join(sorted(readable_suffixes()))
+    raise ReadError(f"{name_of(path)}: is not a picture that is read; these are: {known}")
 
 
 def upright(picture: Picture) -> NDArray[Any]:

@@ -1,4 +1,4 @@
-"""Read and write JPEG, PNG, WebP, AVIF and HEIC, and read TIFF pyramid levels, with libvips.
+"""Read and write JPEG, PNG, WebP and AVIF, read GIF, and read some TIFF files, with libvips.
 
 libvips codes pixels only, except for AVIF. It would pass EXIF through libexif, which adds and moves
 fields. The modules of `metadata` embed it byte for byte instead.
@@ -17,6 +17,7 @@ import pyvips
 
 from drht_plugin.errors import first_line
 from drht_plugin.forks import require_own_process
+from drht_plugin.io import _cmyk
 from drht_plugin.io._encoder import Encoder
 from drht_plugin.io._errors import CodecError, UnsupportedError
 from drht_plugin.io._jpeg_source import SplicedFile, clean_header
@@ -24,13 +25,14 @@ from drht_plugin.io._meaning import Meaning, with_meaning
 from drht_plugin.io._pixels import Pixels, reduce_bits
 from drht_plugin.io._plausible import require_jpeg_bytes, require_memory, require_png_bytes
 from drht_plugin.io._rows import Reader, Shape, Writer
-from drht_plugin.io.metadata import exif_edit, heif, ifd, jpeg, png, webp
+from drht_plugin.io.metadata import heif, ifd, jpeg, png, webp
 from drht_plugin.io.metadata.jpeg_scans import misses_scans
 from drht_plugin.io.metadata.types import Carrier, Metadata, exif_with_density
 from drht_plugin.libvips.smaller_copies import shrink_factor
 
 _DEPTHS = ("uchar", "ushort")
 _LOADERS = {"jpeg": "jpegload", "png": "pngload", "webp": "webpload", "tiff": "tiffload"}
+_LOADERS |= {"gif": "gifload"}
 _DEFAULT_QUALITY = 95
 _MAX_HELD_PIXELS = 1 << 25
 """Larger JPEG files are written without progressive scans and optimised Huffman tables (pixels)."""
@@ -39,7 +41,6 @@ _COEFFICIENT_BYTES = 2
 _MISSING_DECODER = re.compile(
     r"compression format has not been built in: (\w[\w. -]*?) *(?:\(|\n|$)"
 )
-_ANIMATION_BRANDS = (b"avis", b"msf1", b"hevc", b"hevx")
 
 
 def _message(error: pyvips.Error) -> str:
@@ -70,8 +71,10 @@ def reader(path: Path, name: str, buffer: ifd.Buffer) -> tuple[Reader, Carrier]:
     else:
         source = VipsReader(path, name)
     _require_plausible(source, name, carrier, len(buffer))
+    if name == "gif" and source.frames > 1:
+        carrier = Carrier(name, Metadata(dropped=(f"{source.frames - 1} further frames",)))
     if carrier:
-        return source, carrier
+        return source, _cmyk.without_inks(carrier) if source.inks else carrier
     stated = heif.read_properties(buffer)
     meaning = Meaning(premultiplied=stated.premultiplied, bits=source.bits)
     return with_meaning(source, meaning), source.heif_carrier(name, stated)
@@ -107,10 +110,15 @@ class VipsReader:
         misses_scans: whether some of a JPEG's scans are missing.
         fail_on: what libvips stops at; None for warnings in JPEG, and errors in others.
 
+    Attributes:
+        inks: whether the file holds CMYK, which is read as sRGB.
+
     Raises:
         CodecError: the file is damaged.
         UnsupportedError: the file is of an unsupported kind.
     """
+
+    inks = False
 
     def __init__(
         self,
@@ -135,6 +143,11 @@ class VipsReader:
         self.dtype = np.dtype({"uchar": np.uint8, "ushort": np.uint16}[image.format])
 
     @property
+    def frames(self) -> int:
+        """Pictures in the file."""
+        return int(self._image.get_n_pages())
+
+    @property
     def bits(self) -> int:
         """Significant bits of the uint16 values of an AVIF or HEIC file, in the high bits; or 0."""
         deep = self._loader == "heifload" and self.dtype == np.uint16
@@ -150,7 +163,10 @@ class VipsReader:
                 # `revalidate`: libvips caches opened files by name.
                 load = getattr(pyvips.Image, self._loader)
                 image = load(str(self._path), revalidate=True, **options)
-            _require_supported(image, whole=not self._options)
+            self.inks = _cmyk.is_cmyk(image)
+            if self.inks:
+                image = _cmyk.to_srgb(image)
+            _require_supported(image, whole=not self._options and self._name != "gif")
         except pyvips.Error as error:
             raise _codec_error(error) from error
         return image
@@ -221,8 +237,6 @@ class VipsReader:
 
 
 def _require_supported(image: pyvips.Image, *, whole: bool) -> None:
-    if image.interpretation == "cmyk":
-        raise UnsupportedError("is a CMYK picture; only gray and RGB are read")
     if image.format not in _DEPTHS or image.bands > 4:
         raise UnsupportedError(
             f"has {image.bands} channels of type {image.format}, which is not read"
@@ -240,34 +254,25 @@ def _carrier_of(name: str, buffer: ifd.Buffer) -> Carrier | None:
         if animated:
             raise UnsupportedError("is an animation; only single pictures are read")
         return Carrier(name, metadata)
+    if name == "gif":
+        return Carrier(name)
     if name == "webp":
         contents = webp.parse(buffer)
         if contents.animated:
             raise UnsupportedError("is an animation; only single pictures are read")
         return Carrier(name, contents.metadata, lossless=contents.lossless)
-    if buffer[8:12] in _ANIMATION_BRANDS:  # libvips would show the cover only
+    if heif.is_animation(buffer):
         raise UnsupportedError("is an animation; only single pictures are read")
     return None
 
 
 def _heif_carrier(name: str, image: pyvips.Image, stated: heif.HeifProperties) -> Carrier:
-    """Return an AVIF or HEIC file's metadata; libvips turns pixels upright, so EXIF says so too."""
+    """Return an AVIF or HEIC file's metadata."""
 
     def blob(key: str) -> bytes | None:
         return bytes(image.get(key)) if image.get_typeof(key) else None
 
-    exif, damaged = (blob("exif-data") or b"").removeprefix(b"Exif\0\0") or None, False
-    try:
-        exif = exif_edit.reset_orientation(exif) if exif else None
-    except ValueError:
-        exif, damaged = None, True
-    icc = blob("icc-profile-data")
-    # A profile takes precedence over code points.
-    cicp = None if icc else stated.cicp
-    dropped = (*stated.dropped, *(("EXIF (damaged)",) if damaged else ()))
-    metadata = Metadata(
-        icc, exif, blob("xmp-data"), cicp=cicp, aspect=stated.aspect, dropped=dropped
-    )
+    metadata = heif.metadata(stated, blob("icc-profile-data"), blob("exif-data"), blob("xmp-data"))
     return Carrier(name, metadata, lossless=False, bits=_heif_bits(image))
 
 

@@ -15,7 +15,7 @@ import stat
 import tempfile
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache, partial
 from pathlib import Path
@@ -59,23 +59,27 @@ def scratch_folder(parent: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def openable_file(path: Path) -> Iterator[Path]:
-    """Give a file a name that libraries for pictures can open, if its own is not UTF-8.
+def openable_file(path: Path, suffixes: Collection[str] = ()) -> Iterator[Path]:
+    """Give a file a name that libraries for pictures can open, if its own will not do.
 
     Args:
         path: of an existing file.
+        suffixes: lower-case endings by which libraries know the file's format, the usual one first;
+            none for any.
 
     Yields:
-        `path`, or a link to it that has the same suffix.
+        `path`; or a link to it, where that is not UTF-8 or has another suffix.
 
     Raises:
         OSError: no link can be made.
     """
-    if _is_utf8(path):
+    known = not suffixes or path.suffix.lower() in suffixes
+    if known and _is_utf8(path):
         yield path
         return
+    suffix = path.suffix if known else next(iter(suffixes))
     with scratch_folder(Path(tempfile.gettempdir())) as folder:
-        link = folder / f"file{path.suffix}"
+        link = folder / f"file{suffix}"
         link.symlink_to(path.absolute())
         yield link
 

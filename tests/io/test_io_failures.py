@@ -99,28 +99,35 @@ def test_no_picture_files(tmp_path: Path) -> None:
     (tmp_path / "folder.png").mkdir()
     assert "is a folder" in refused(tmp_path / "folder.png")
     (tmp_path / "a.xyz").write_bytes(b"data")
-    assert "suffix '.xyz' is not read; these are: .avif" in refused(tmp_path / "a.xyz")
+    assert "is not a picture that is read; these are: .avif" in refused(tmp_path / "a.xyz")
+    (tmp_path / "page.png").write_bytes(b"%PDF-1.7\n")
+    assert refused(tmp_path / "page.png") == "page.png: is a PDF file, which is not read"
 
 
 @pytest.mark.parametrize(
-    ("real", "label", "name", "named"),
+    ("real", "name"),
     [
-        ("png", "PNG", "photo.jpg", "JPEG"),
-        ("jpg", "JPEG", "photo.tif", "TIFF"),
-        ("tif", "TIFF", "photo.png", "PNG"),
-        ("webp", "WebP", "photo.avif", "AVIF"),
-        ("avif", "AVIF", "photo.heic", "HEIC"),
-        ("gif", "GIF", "photo.png", "PNG"),
-        ("bmp", "BMP", "photo.webp", "WebP"),
-        ("jp2", "JPEG 2000", "photo.exr", "OpenEXR"),
+        ("png", "photo.jpg"),
+        ("jpg", "photo.tif"),
+        ("tif", "photo.png"),
+        ("webp", "photo.avif"),
+        ("avif", "photo.heic"),
+        ("gif", "photo.png"),
+        ("bmp", "photo.webp"),
+        ("jp2", "photo.exr"),
+        ("png", "photo.backup"),
+        ("tif", "photo"),
     ],
 )
-def test_misnamed(real: str, label: str, name: str, named: str, tmp_path: Path) -> None:
-    """A file of another format than its name says is refused by both names."""
-    made.pillow(tmp_path / f"a.{real}", made.values(3, "uint8"), exif=None, icc_profile=None)
-    (tmp_path / f"a.{real}").rename(tmp_path / name)
-    message = refused(tmp_path / name)
-    assert message == f"{name}: is a {label} picture, not {named} as its name says"
+def test_misnamed(real: str, name: str, tmp_path: Path) -> None:
+    """A file of another format than its name says is read as what it is."""
+    path = tmp_path / f"a.{real}"
+    made.pillow(path, made.values(3, "uint8"), exif=None, icc_profile=None)
+    told = io.read_picture(path)
+    path.rename(tmp_path / name)
+    found = io.read_picture(tmp_path / name)
+    assert found.carrier.format == told.carrier.format
+    np.testing.assert_array_equal(found.pixels, told.pixels)
 
 
 def animated(path: Path) -> None:
@@ -133,10 +140,6 @@ def several_pages(path: Path) -> None:
 
     image = pyvips.Image.new_from_array(made.values(3, "uint8", 32, 16))
     image.copy(interpretation="srgb").write_to_file(str(path), page_height=16)
-
-
-def cmyk(path: Path) -> None:
-    Image.fromarray(made.values(3, "uint8")).convert("CMYK").save(path)
 
 
 def oddly(**options: Any) -> Callable[[Path], None]:
@@ -176,8 +179,6 @@ def several_parts(path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "make", "words"),
     [
-        ("a.jpg", cmyk, "is a CMYK picture"),
-        ("a.tif", cmyk, "is a CMYK picture"),
         ("a.png", animated, "is an animation"),
         ("a.webp", animated, "is an animation"),
         ("a.avif", animated, "is an animation"),

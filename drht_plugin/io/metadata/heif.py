@@ -4,11 +4,13 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from drht_plugin.io.metadata import exif_edit
 from drht_plugin.io.metadata.boxes import boxes
 from drht_plugin.io.metadata.ifd import Buffer
-from drht_plugin.io.metadata.types import whole_ratio
+from drht_plugin.io.metadata.types import Metadata, whole_ratio
 
 _FULL_BOX = 4  # bytes of version and flags
+_ANIMATION_BRANDS = (b"avis", b"msf1", b"hevc", b"hevx")
 _MOST_META = 1 << 24
 _MOST_ITEMS = 1 << 16
 _PREMULTIPLIED, _FULL_RANGE = b"prem", 0x80
@@ -61,6 +63,33 @@ def read_properties(buffer: Buffer) -> HeifProperties:
         aspect = aspect[::-1]
     premultiplied = primary in _references(meta, _PREMULTIPLIED)
     return HeifProperties(cicp, aspect, premultiplied, tuple(_further_pictures(meta)))
+
+
+def metadata(
+    stated: HeifProperties, icc: bytes | None, exif: bytes | None, xmp: bytes | None
+) -> Metadata:
+    """Return a file's metadata; decoders turn pixels upright, so EXIF says so too.
+
+    Args:
+        stated: its properties.
+        icc: profile, which takes precedence over code points.
+        exif: with or without the leading ``Exif`` signature.
+        xmp: packet.
+    """
+    block, dropped = (exif or b"").removeprefix(b"Exif\0\0") or None, stated.dropped
+    try:
+        block = exif_edit.reset_orientation(block) if block else None
+    except ValueError:
+        block, dropped = None, (*dropped, "EXIF (damaged)")
+    cicp = None if icc else stated.cicp
+    return Metadata(
+        icc or None, block, xmp or None, cicp=cicp, aspect=stated.aspect, dropped=dropped
+    )
+
+
+def is_animation(buffer: Buffer) -> bool:
+    """Return whether a file holds a sequence, of which decoders show the cover only."""
+    return bytes(buffer[8:12]) in _ANIMATION_BRANDS
 
 
 def _further_pictures(meta: bytes) -> dict[str, None]:

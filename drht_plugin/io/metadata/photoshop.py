@@ -1,6 +1,7 @@
 """Take out of Photoshop's image resources what shows or claims the picture as it was."""
 
 import struct
+from collections.abc import Collection, Iterator
 
 _SIGNATURES = (b"8BIM", b"MeSa", b"AgHg", b"PHUT", b"DCSR")
 _IPTC = 0x0404
@@ -71,3 +72,38 @@ def _is_iptc(data: bytes) -> bool:
         if at > len(data):
             return False
     return True
+
+
+def find(resources: bytes, numbers: Collection[int]) -> dict[int, bytes]:
+    """Return the data of some resources, each by its number; the first where there are several.
+
+    Args:
+        resources: Photoshop's image resources, starting with ``8BIM``.
+        numbers: of the resources.
+    """
+    found: dict[int, bytes] = {}
+    for number, start, size, _, _ in _entries(resources):
+        if number in numbers:
+            found.setdefault(number, resources[start : start + size])
+    return found
+
+
+def without(resources: bytes, numbers: Collection[int]) -> bytes:
+    """Return resources without some, byte for byte; see `find`."""
+    return b"".join(
+        resources[first:end]
+        for number, _, _, first, end in _entries(resources)
+        if number not in numbers
+    )
+
+
+def _entries(resources: bytes) -> Iterator[tuple[int, int, int, int, int]]:
+    """Yield each resource's number, start and size of its data, and where it starts and ends."""
+    at = 0
+    while at < len(resources):
+        entry = _entry(resources, at)
+        if entry is None:
+            return
+        number, start, size, end = entry
+        yield number, start, size, at, end
+        at = end

@@ -16,11 +16,11 @@ _LARGEST_TILE = 1 << 22
 _OLD_SUBFILE, _OLD_REDUCED, _MASK, _SUB_DIRECTORIES, _LAYERS = 255, 2, 4, 330, 37724
 _STALE = frozenset({_LAYERS, 50828})  # Photoshop's layers; the raw file that a DNG was made from
 
-_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _YCBCR = 0, 1, 2, 3, 6
-_COLOURS = {_WHITE_IS_ZERO: 1, _BLACK_IS_ZERO: 1, _RGB: 3, _PALETTE: 1, _YCBCR: 3}
+_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _INKS, _YCBCR = 0, 1, 2, 3, 5, 6
+_COLOURS = {_WHITE_IS_ZERO: 1, _BLACK_IS_ZERO: 1, _RGB: 3, _PALETTE: 1, _INKS: 4, _YCBCR: 3}
+_INK_SET, _CMYK = 332, 1
 _KINDS = {
     4: "transparency mask",
-    5: "CMYK",
     8: "CIE Lab",
     9: "ICC Lab",
     10: "ITU Lab",
@@ -86,6 +86,7 @@ class TiffContents:
         block: how its pixels are divided.
         white_is_zero: whether 0 is white (photometric interpretation 0).
         narrow_palette: whether its colour map holds 8 bits rather than 16, as old software wrote.
+        inks: whether it holds CMYK.
     """
 
     dtype: str
@@ -94,6 +95,7 @@ class TiffContents:
     block: TiffBlock
     white_is_zero: bool = False
     narrow_palette: bool = False
+    inks: bool = False
 
 
 def parse(buffer: ifd.Buffer) -> TiffContents:
@@ -136,6 +138,7 @@ def parse(buffer: ifd.Buffer) -> TiffContents:
         _block(tree.main, len(buffer)),
         white_is_zero=photometric == _WHITE_IS_ZERO,
         narrow_palette=photometric == _PALETTE and 0 < max(colour_map, default=0) < 256,
+        inks=photometric == _INKS,
     )
 
 
@@ -157,12 +160,16 @@ def _pixel_type(fields: ifd.Fields) -> str:
     photometric = _number(fields, _PHOTOMETRIC, 1)
     if photometric not in _COLOURS:
         kind = _KINDS.get(photometric, f"photometric {photometric}")
-        raise UnsupportedError(f"is a {kind} picture; only gray and RGB are read")
+        raise UnsupportedError(f"is a {kind} picture; only gray, RGB and CMYK are read")
     samples, colours = _number(fields, _SAMPLES, 1), _COLOURS[photometric]
     if samples not in (colours, colours + 1) or (photometric == _PALETTE and samples != 1):
-        kind = {1: "gray", 3: "RGB"}[colours] if photometric != _PALETTE else "palette"
+        kind = {1: "gray", 3: "RGB", 4: "CMYK"}[colours] if photometric != _PALETTE else "palette"
         raise UnsupportedError(f"is a {kind} picture with {samples} channels, which is not read")
+    if photometric == _INKS and _number(fields, _INK_SET, _CMYK) != _CMYK:
+        raise UnsupportedError("holds inks other than CMYK, which are not read")
     form, bits = _number(fields, _FORMAT, 1), _number(fields, _BITS, 1)
+    if photometric == _INKS and (form, bits) not in ((1, 8), (1, 16)):
+        raise UnsupportedError(f"is a CMYK picture with {bits}-bit samples, which is not read")
     dtype = _DTYPES.get((1 if form == 4 else form, bits))
     if dtype is None:
         word = {1: "unsigned integer", 2: "signed integer", 3: "float"}.get(form, "complex")

@@ -8,8 +8,11 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import astuple, dataclass, field
+from dataclasses import astuple, dataclass, field, replace
 from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
 
 from drht_plugin._version import __version__
 from drht_plugin.colour.spaces import Profile, space_of
@@ -21,8 +24,11 @@ from drht_plugin.engine.source import Sink, Source
 from drht_plugin.engine.strength import Strength
 from drht_plugin.errors import DrhtWarning, InputError, ReadError
 from drht_plugin.io import (
+    Bits,
+    Conversion,
     Damaged,
     PictureFile,
+    conversion_to,
     create_hdr,
     create_picture,
     create_together,
@@ -63,6 +69,8 @@ class FileReport:
             or shows or claims the picture as it was: thumbnails, layers, gain maps; in plain words.
         damage: what is damaged in the source, in the decoder's words; None for nothing. Only with
             ``damaged="keep"``.
+        converted: what the target's pixels are otherwise than the source's, as its format or the
+            caller asks for it, in plain words: "16 bits to 8 bits, dithered".
     """
 
     source: str
@@ -78,6 +86,7 @@ class FileReport:
     seconds: dict[str, float] = field(default_factory=dict)
     dropped: tuple[str, ...] = ()
     damage: str | None = None
+    converted: tuple[str, ...] = ()
 
 
 def correct_file(
@@ -92,6 +101,8 @@ def correct_file(
     detail: str = "auto",
     transfer: str | None = None,
     wrap: bool = False,
+    bits: Bits | None = None,
+    background: str | None = None,
     quality: int | None = None,
     memory: int | str | None = None,
     resume: bool = False,
@@ -111,6 +122,7 @@ def correct_file(
     Args:
         source: file to read.
         target: file to write; its suffix names the format. It appears only when it is complete.
+            Pixels that the format does not hold are converted, see `FileReport.converted`.
         corrector: loaded networks; None loads the default ones.
         strength: see `drht_plugin.correct`.
         shadows: see `drht_plugin.correct`.
@@ -119,6 +131,10 @@ def correct_file(
         transfer: "srgb" or "linear"; None goes by the format: OpenEXR, Radiance HDR and PFM are
             linear.
         wrap: see `drht_plugin.correct`.
+        bits: depth of the target's pixels: 8, 16, "half" or "float"; None takes the source's, or
+            the nearest to it that the target's format holds. What is lost is dithered.
+        background: what transparent pixels are laid over where the target's format holds no alpha:
+            "white" (the default), "black", "gray" or "#rrggbb" of sRGB.
         hdr: also write the HDR estimate to this file, as half-float OpenEXR, linear, 1.0 at the
             clip point. Both files appear together or not at all.
         quality: of lossy formats, 1..100; None keeps the source's where it is known.
@@ -139,8 +155,8 @@ def correct_file(
         WriteError: the target cannot be written; no unfinished file is left. With `resume`,
             finished rows are left, and a note on any exception says so. Rows of another job are
             refused.
-        InputError: an argument is out of range, the target's format cannot hold the picture, or
-            `wrap` is set for a picture that is stored on its side.
+        InputError: an argument is out of range, the picture is too large for the
+            target's format, or `wrap` is set for a picture that is stored on its side.
 
     Warns:
         DrhtWarning: the file's profile cannot be used, so sRGB is assumed; or pixels are damaged,
@@ -156,7 +172,11 @@ def correct_file(
         transfer = transfer or picture.transfer
         spec = spec_of(picture, transfer)
         turn = require_orientation(orientation(picture.carrier.metadata), wrap=wrap)
-        plan = corrector.plan(spec, detail=detail, orientation=turn, memory=memory)
+        conversion = conversion_to(
+            Path(target), picture, transfer=transfer, bits=bits, background=background
+        )
+        finer = spec.widened(conversion.given)
+        plan = corrector.plan(finer, detail=detail, orientation=turn, memory=memory)
         with ExitStack() as targets:
             finished = None
             if resume:
@@ -169,10 +189,10 @@ def correct_file(
                     "chooses network detail": detail == "auto" and corrector.on_accelerator,
                     "tile": plan.tile,
                     "memory": memory,  # decides the tile size of network detail
-                    "rows": [picture.dtype.name, *picture.shape],
+                    "rows": [conversion.given.name, *picture.shape],
                 }
                 finished = targets.enter_context(
-                    open_resumable(Path(target), job, picture.shape, picture.dtype)
+                    open_resumable(Path(target), job, picture.shape, conversion.given)
                 )
             group = targets.enter_context(create_together())
             if hdr is not None:
@@ -183,6 +203,7 @@ def correct_file(
                 create_picture(
                     target,
                     picture,
+                    conversion=conversion,
                     quality=quality,
                     folder=finished.folder if finished else None,
                     group=group,
@@ -209,11 +230,11 @@ def correct_file(
                         finished.store_scene(scene)
             settled = corrector.choose_detail(detail, scene, applied)
             if settled != plan.detail:
-                plan = corrector.plan(spec, detail=settled, orientation=turn, memory=memory)
+                plan = corrector.plan(finer, detail=settled, orientation=turn, memory=memory)
             with _timed(seconds, "render"):
                 corrector.render_planned(
-                    scene,
-                    pixels,
+                    replace(scene, spec=scene.spec.widened(conversion.given)),
+                    pixels if conversion.given == picture.dtype else _Widened(pixels, conversion),
                     finished or sink,
                     plan.from_row(finished.done if finished else 0),
                     strength=applied,
@@ -248,7 +269,19 @@ def correct_file(
         seconds=seconds,
         dropped=(*picture.carrier.metadata.dropped, *sink.dropped),
         damage=picture.damage,
+        converted=sink.converted,
     )
+
+
+class _Widened:
+    """A source whose rows have the dtype that a conversion takes; see `engine.source.Source`."""
+
+    def __init__(self, source: Source, conversion: Conversion) -> None:
+        self._source, self._conversion = source, conversion
+        self.shape, self.dtype = source.shape, conversion.given
+
+    def __getitem__(self, rows: slice) -> NDArray[Any]:
+        return self._conversion.widen(self._source[rows])
 
 
 def _require_hdr_name(hdr: Path, others: dict[str, Path]) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from drht_plugin.colour.curves import Curve, ParametricCurve, SampledCurve
-from drht_plugin.colour.primaries import D50_XYZ, Matrix
+from drht_plugin.colour.primaries import BT709, D50_XYZ, Matrix, to_d50
 from drht_plugin.errors import InputError
 
 _HEADER, _ENTRY = 128, 12
@@ -87,6 +87,22 @@ def matrix_profile(
 def gray_profile(curve: bytes) -> bytes:
     """Write a gray profile (version 4) of a curve's tag; returns its bytes."""
     return _profile(b"GRAY", {b"kTRC": curve})
+
+
+def rgb_of_gray(data: bytes) -> bytes:
+    """Return an RGB profile of sRGB's primaries in which equal codes are a gray profile's grays.
+
+    Args:
+        data: bytes of a gray ICC profile.
+
+    Raises:
+        InputError: it is damaged, or for other pictures than gray.
+    """
+    found = parse(data)
+    if found.colours != 1 or found.curves is None:
+        raise InputError("the profile is for RGB pictures; expected one for gray")
+    codes = np.linspace(0, 1, _LAB_SAMPLES)
+    return matrix_profile(to_d50(BT709), sampled_tag(found.curves[0].decode(codes)))
 
 
 def _profile(space: bytes, described: dict[bytes, bytes]) -> bytes:

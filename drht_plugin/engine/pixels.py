@@ -42,6 +42,8 @@ class ImageSpec:
         alpha: index of the alpha channel, or −1.
         dtype: one of `DTYPES`.
         linear: whether values are scene-linear rather than display-encoded.
+        steps: quantisation steps from 0 to 1 of display codes that were stored more coarsely than
+            the dtype is; None where they were not.
     """
 
     height: int
@@ -50,6 +52,7 @@ class ImageSpec:
     alpha: int
     dtype: np.dtype[Any]
     linear: bool
+    steps: float | None = None
 
     @property
     def white(self) -> float:
@@ -59,7 +62,13 @@ class ImageSpec:
     @property
     def coarse_codes(self) -> float:
         """Quantisation steps from 0 to 1 of codes that band once lifted; 0 for finer codes."""
+        if self.steps is not None:
+            return self.steps
         return self.white if self.dtype == np.uint8 and not self.linear else 0.0
+
+    def widened(self, dtype: np.dtype[Any]) -> ImageSpec:
+        """Return the spec of the same image in a dtype that holds its values exactly."""
+        return self if dtype == self.dtype else replace(self, dtype=dtype, steps=self.coarse_codes)
 
     def upright(self, orientation: int) -> ImageSpec:
         """Return the spec of the image turned upright.

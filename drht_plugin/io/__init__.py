@@ -4,6 +4,7 @@ pyvips and OpenImageIO are loaded by the first file that needs them, so that imp
 is quick.
 """
 
+from drht_plugin.io._conversion import Bits, Conversion, conversion_to, parse_ground
 from drht_plugin.io._formats import readable_suffixes, writable_suffixes
 from drht_plugin.io._picture import Picture
 from drht_plugin.io._reading import Damaged, PictureFile, open_picture, read_picture, upright
@@ -20,16 +21,20 @@ from drht_plugin.io.metadata.colour import stated_profile, with_profile
 from drht_plugin.io.metadata.types import orientation
 
 __all__ = [
+    "Bits",
+    "Conversion",
     "Damaged",
     "FileStatement",
     "Picture",
     "PictureFile",
     "PictureSink",
+    "conversion_to",
     "create_hdr",
     "create_picture",
     "create_together",
     "open_picture",
     "orientation",
+    "parse_ground",
     "read_picture",
     "readable_suffixes",
     "stated_profile",

@@ -6,6 +6,7 @@ from typing import Literal
 Transfer = Literal["srgb", "linear"]
 Alpha = Literal["none", "straight", "premultiplied", "stated"]
 Colours = Literal["profile", "code points", "primaries", "gamma"]
+Beside = Literal["EXIF", "XMP", "IPTC", "resolution"]
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Format:
             states. The package takes straight alpha.
         colours: what states the colours, in the order of precedence; empty for sRGB's. What a
             format cannot hold becomes what it can hold, or else is said to be dropped.
+        beside: what it holds beside pixels and colours.
         pixel_shape: whether it states the shape of pixels that are not square.
         has_orientation: whether viewers obey its orientation tag. If not, pixels are turned
             upright when a picture with such a tag is written to it.
@@ -45,6 +47,7 @@ class Format:
     transfer: Transfer = "srgb"
     alpha: Alpha = "none"
     colours: tuple[Colours, ...] = ()
+    beside: tuple[Beside, ...] = ()
     pixel_shape: bool = False
     has_orientation: bool = False
     lossless: bool = False
@@ -58,6 +61,8 @@ class Format:
 _ANY = (1, 2, 3, 4)
 _INTEGERS = ("uint8", "uint16")
 _FLOATS = ("float16", "float32")
+_MOST: tuple[Beside, ...] = ("EXIF", "XMP", "resolution")
+_ALL: tuple[Beside, ...] = (*_MOST, "IPTC")
 
 FORMATS = {
     row.name: row
@@ -71,6 +76,7 @@ FORMATS = {
             (1, 3),
             has_orientation=True,
             max_side=65500,
+            beside=_ALL,
             colours=("profile",),
             pixel_shape=True,
         ),
@@ -84,6 +90,7 @@ FORMATS = {
             has_orientation=True,
             lossless=True,
             alpha="straight",
+            beside=_MOST,
             colours=("code points", "profile", "gamma", "primaries"),
             pixel_shape=True,
         ),
@@ -98,6 +105,7 @@ FORMATS = {
             max_side=16383,
             whole=True,
             alpha="straight",
+            beside=_MOST,
             colours=("profile",),
         ),
         # uint16 means 10 or 12 bits here; `_writing` accepts such sources only.
@@ -111,6 +119,7 @@ FORMATS = {
             max_side=16384,
             whole=True,
             alpha="stated",
+            beside=_MOST,
             colours=("profile", "code points"),
             pixel_shape=True,
         ),
@@ -121,6 +130,7 @@ FORMATS = {
             "libheif",
             whole=True,
             alpha="stated",
+            beside=_MOST,
             colours=("profile", "code points"),
             pixel_shape=True,
             successor="avif",
@@ -135,6 +145,7 @@ FORMATS = {
             has_orientation=True,
             lossless=True,
             alpha="stated",
+            beside=_ALL,
             colours=("profile", "primaries"),
             pixel_shape=True,
         ),
@@ -148,6 +159,7 @@ FORMATS = {
             lossless=True,
             whole=True,
             alpha="stated",
+            beside=_MOST,
             colours=("profile",),
         ),
         # A bare codestream (.j2k, .j2c) cannot hold metadata.
@@ -163,6 +175,7 @@ FORMATS = {
             min_side=32,  # OpenImageIO writes smaller pictures without pixels, and reports success
             whole=True,
             alpha="stated",
+            beside=_MOST,
             colours=("profile",),
         ),
         Format(

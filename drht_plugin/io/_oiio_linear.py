@@ -11,7 +11,13 @@ import OpenImageIO as oiio
 from drht_plugin.colour.primaries import apply_matrix, to_d50, to_srgb
 from drht_plugin.io import _old_rle
 from drht_plugin.io._meaning import Meaning, with_meaning
-from drht_plugin.io._oiio_rows import ConvertingWriter, OiioReader, OiioWriter, spec_for
+from drht_plugin.io._oiio_rows import (
+    OIIO_NAMES,
+    ConvertingWriter,
+    OiioReader,
+    OiioWriter,
+    spec_for,
+)
 from drht_plugin.io._pixels import Pixels, as_half
 from drht_plugin.io._rows import Reader, Shape, Writer
 from drht_plugin.io.metadata import exr, ifd, radiance
@@ -46,6 +52,21 @@ class SpecCoding:
 
     spec: Any
     dtype: str
+
+
+def with_dtype(coding: object, dtype: np.dtype[Any]) -> object:
+    """Return how an OpenEXR file is stored, for pixels of another type.
+
+    Args:
+        coding: of the source; anything but a `SpecCoding` is returned as it is.
+        dtype: float16 or float32.
+    """
+    if not isinstance(coding, SpecCoding):
+        return coding
+    spec = oiio.ImageSpec(coding.spec)
+    spec.set_format(OIIO_NAMES[dtype.name])
+    spec.channelformats = ()
+    return SpecCoding(spec, dtype.name)
 
 
 def reader(path: Path, name: str, buffer: ifd.Buffer) -> tuple[Reader, Carrier]:

@@ -7,7 +7,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from drht_plugin.io._formats import Format, Transfer
+from drht_plugin.errors import InputError
+from drht_plugin.io._formats import Format, Transfer, format_of_suffix, writable_suffixes
 from drht_plugin.io._pixels import Pixels
 from drht_plugin.io._rows import Reader, Shape, Writer
 from drht_plugin.io.metadata import ifd
@@ -146,3 +147,18 @@ def backend_of(row: Format) -> Backend:
 def name_of(path: Path) -> str:
     """Return the name of a file for messages."""
     return path.name or str(path)
+
+
+def written_format(path: Path) -> Format:
+    """Return the format that a new file's suffix names.
+
+    Raises:
+        InputError: there is none, or it is only read.
+    """
+    row = format_of_suffix(path.suffix)
+    if row is None or path.suffix.lower() not in writable_suffixes():
+        known = ", ".join(sorted(writable_suffixes()))
+        raise InputError(
+            f"{name_of(path)}: suffix '{path.suffix}' is not written; these are: {known}"
+        )
+    return row

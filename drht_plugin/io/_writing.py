@@ -11,25 +11,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drht_plugin.errors import InputError, WriteError
+from drht_plugin.io._conversion import Conversion
+from drht_plugin.io._convert_rows import Clipped, StepsWriter
 from drht_plugin.io._errors import CodecError
 from drht_plugin.io._formats import (
+    FORMATS,
+    Beside,
     Format,
     can_hold,
-    format_of_suffix,
     suffixes_for,
-    writable_suffixes,
 )
-from drht_plugin.io._picture import Picture, PictureLike, backend_of, name_of
+from drht_plugin.io._picture import Picture, PictureLike, backend_of, name_of, written_format
 from drht_plugin.io._pixels import Pixels, turn_upright
 from drht_plugin.io._rows import Shape, WholeWriter, Writer
 from drht_plugin.io.metadata.claims import without_extension
 from drht_plugin.io.metadata.colour import with_profile
-from drht_plugin.io.metadata.types import Metadata, orientation
+from drht_plugin.io.metadata.types import Carrier, orientation
 from drht_plugin.io.metadata.types import turn_upright as upright
 from drht_plugin.storage import Together, replacing
 
 _HDR_NOTE = "Scene-linear radiance; 1.0 is the clip point of the input picture."
-_HEIF = ("avif", "heic")
 
 
 @contextmanager
@@ -37,6 +38,7 @@ def create_picture(
     path: str | PathLike[str],
     like: PictureLike,
     *,
+    conversion: Conversion | None = None,
     quality: int | None = None,
     folder: Path | None = None,
     group: Together | None = None,
@@ -53,6 +55,8 @@ def create_picture(
     Args:
         path: target; its suffix, one of `writable_suffixes`, names the format.
         like: the source, from `open_picture` or `read_picture`.
+        conversion: how the source's rows become the new file's, see `conversion_to`; None stores
+            them as they are.
         quality: 1 to 100, for JPEG, WebP and AVIF; other formats are lossless and ignore it. None
             keeps a JPEG source's quality, stores lossless sources losslessly where the format can,
             and takes 95 otherwise.
@@ -61,19 +65,23 @@ def create_picture(
         group: files that appear together with this one, see `create_together`.
 
     Yields:
-        A sink that takes rows: ``sink[top:bottom] = rows``, in order, of the source's dtype.
+        A sink that takes rows: ``sink[top:bottom] = rows``, in order, of the source's dtype; of
+        ``conversion.given`` where a conversion is given.
 
     Raises:
         InputError: the format cannot hold such pixels, or not as many.
         WriteError: the file cannot be written. The message starts with the target's name.
     """
-    path = Path(path)
+    path, source = Path(path), like
+    like = conversion.form if conversion else like
     row = _target_format(path, like)
     if quality is not None and not 1 <= quality <= 100:
         raise InputError(f"quality is {quality}; it goes from 1 to 100")
     carrier = like.carrier
     turn = orientation(carrier.metadata)
-    turns = turn != 1 and not row.has_orientation
+    # What a format states by itself, others that keep EXIF's tag would not see.
+    stated = carrier.metadata.turned != 1 and carrier.format != row.name
+    turns = turn != 1 and (stated or not row.has_orientation)
     # Chunks of PNG and fields of TIFF that state colours are kept.
     kept_as_is = carrier.format == row.name and row.name in ("png", "tiff")
     if not kept_as_is and row.transfer == "srgb":
@@ -85,7 +93,7 @@ def create_picture(
     if turns:
         carrier = replace(carrier, metadata=upright(carrier.metadata))
 
-    dropped = _not_held(row, carrier.metadata)
+    dropped = _not_held(row, carrier)
     if row.name != "jpeg":
         metadata, extension = without_extension(carrier.metadata)
         carrier = replace(carrier, metadata=metadata)
@@ -114,14 +122,27 @@ def create_picture(
         return backend.writer(temporary, row.name, like.shape, like.dtype, carrier, quality)
 
     with _replacing_file(path, start_writer, folder, group) as target:
-        sink = PictureSink(path, target, like.shape, like.dtype, dropped)
+        dtype, said = (conversion.given, conversion.said) if conversion else (source.dtype, ())
+        clipped = Clipped()
+        if conversion and conversion.steps:
+            target = StepsWriter(target, conversion.steps, clipped)
+        sink = PictureSink(path, target, source.shape, dtype, dropped, said, clipped)
         yield sink
         sink.require_all()
 
 
-def _not_held(row: Format, metadata: Metadata) -> tuple[str, ...]:
-    """Name what a format cannot hold of what the values of a picture mean."""
-    parts = []
+def _not_held(row: Format, carrier: Carrier) -> tuple[str, ...]:
+    """Name what a format cannot hold of what a source has beside its pixels."""
+    metadata = carrier.metadata
+    beside: dict[Beside, object] = {
+        "EXIF": metadata.exif,
+        "XMP": metadata.xmp,
+        "resolution": metadata.density,
+        "IPTC": metadata.photoshop,
+    }
+    parts: list[str] = [name for name, found in beside.items() if found and name not in row.beside]
+    if carrier.format != row.name and (metadata.private or getattr(carrier.coding, "fields", ())):
+        parts.append(f"what only {FORMATS[carrier.format].label} files hold")
     if metadata.icc and row.transfer == "srgb" and "profile" not in row.colours:
         parts.append("ICC profile")
     if metadata.aspect and not row.pixel_shape:
@@ -146,9 +167,20 @@ class PictureSink:
         shape: Shape,
         dtype: np.dtype[Any],
         dropped: tuple[str, ...] = (),
+        said: tuple[str, ...] = (),
+        clipped: Clipped | None = None,
     ) -> None:
         self.path, self.shape, self.dtype, self.dropped = path, shape, dtype, dropped
+        self._said, self._clipped = said, clipped
         self._target, self._row = target, 0
+
+    @property
+    def converted(self) -> tuple[str, ...]:
+        """What was converted of the rows so far, in plain words."""
+        clipped = self._clipped
+        if clipped is None or not clipped.values:
+            return self._said
+        return (*self._said, f"{100 * clipped.values / clipped.of:.2g} % of values clipped")
 
     def __setitem__(self, rows: slice, pixels: NDArray[Any]) -> None:
         """Write the next rows.
@@ -216,14 +248,10 @@ def write_picture(
 
 def _target_format(path: Path, picture: PictureLike) -> Format:
     """Return the format of a target; refuse a picture that it cannot hold."""
-    name = name_of(path)
-    row = format_of_suffix(path.suffix)
-    if row is None or path.suffix.lower() not in writable_suffixes():
-        known = ", ".join(sorted(writable_suffixes()))
-        raise InputError(f"{name}: suffix '{path.suffix}' is not written; these are: {known}")
+    name, row = name_of(path), written_format(path)
     dtype, (height, width, channels) = picture.dtype.name, picture.shape
     # AVIF holds 10 and 12 bits, not the 16 of other uint16 pictures.
-    too_deep = row.name == "avif" and dtype == "uint16" and picture.carrier.format not in _HEIF
+    too_deep = row.name == "avif" and dtype == "uint16" and picture.carrier.bits <= 8
     if too_deep or not can_hold(row, dtype, channels, picture.transfer):
         fitting = (
             s for s in suffixes_for(dtype, channels, picture.transfer) if s not in row.suffixes

@@ -86,13 +86,17 @@ class Browser:
         height: int = 800,
         scheme: str = "light",
         fragment: str = "",
+        density: float = 1,
+        gamut: str = "srgb",
     ) -> None:
-        self.send("Emulation.setEmulatedMedia", features=[_feature(scheme)])
+        features = {"prefers-color-scheme": scheme, "color-gamut": gamut}
+        emulated = [{"name": name, "value": value} for name, value in features.items()]
+        self.send("Emulation.setEmulatedMedia", features=emulated)
         self.send(
             "Emulation.setDeviceMetricsOverride",
             width=width,
             height=height,
-            deviceScaleFactor=1,
+            deviceScaleFactor=density,
             mobile=width == PHONE,
         )
         self.events = []
@@ -119,10 +123,6 @@ class Browser:
         self.process.wait(20)
         self._out.close()
         self._in.close()
-
-
-def _feature(scheme: str) -> dict[str, str]:
-    return {"name": "prefers-color-scheme", "value": scheme}
 
 
 def luminance(colour: str) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import io_samples as made
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -297,17 +298,46 @@ def test_fingers(browser: Browser, page: Path) -> None:
     in_step(browser)
 
 
-def test_one_to_one(browser: Browser, page: Path) -> None:
+@pytest.mark.parametrize("density", [1, 2, 1.5])
+def test_one_to_one(density: float, browser: Browser, page: Path) -> None:
     """At 1:1 a pixel of the picture is a pixel of the screen: edges of blocks stay sharp."""
-    opened(browser, page)
+    opened(browser, page, density=density)
     click(browser, "#one")
     assert zoom(browser) == 100
-    left, top, width, height = box(browser, "#left")
-    shot = pixels(browser)[top : top + height - 60, left : left + width // 2 - 30].astype(int)
+    left, top, width, height = (round(density * side) for side in box(browser, "#left"))
+    within = slice(left, left + round(width / 2 - 30 * density))
+    shot = pixels(browser)[top : top + height - round(60 * density), within].astype(int)
     jumps = np.abs(np.diff(shot.sum(2), axis=1)).max(0)
     [edges] = np.nonzero(jumps > 60)
     assert len(edges) >= 5
     assert set(np.diff(edges) % BLOCK) == {0}
+
+
+def test_colours_on_a_wide_screen(browser: Browser, tmp_path: Path) -> None:
+    """Colours are those of the profile, and on a screen of Display P3 canvases have its gamut."""
+    codes = np.full((256, 256, 3), (200, 120, 60), np.uint8)
+    srgb, wide = tmp_path / "srgb.png", tmp_path / "wide.png"
+    Image.fromarray(codes).save(srgb)
+    Image.fromarray(codes).save(wide, icc_profile=made.profile("p3"))
+    write_hdr(tmp_path / "light.exr", np.full((256, 256, 3), 0.5, np.float32))
+    index = write_page([Pair("a", srgb, wide, tmp_path / "light.exr")], tmp_path / "page").index
+    opened(browser, index)
+    left, top, width, height = box(browser, "#stage")
+
+    def ends() -> list[list[int]]:
+        row = pixels(browser)[top + height // 4, left + width // 2 - 60 : left + width // 2 + 60]
+        return [row[0].tolist(), row[-1].tolist()]
+
+    before, after = ends()
+    assert before == pytest.approx([200, 120, 60], abs=3)
+    assert after == pytest.approx([213, 115, 43], abs=3)  # as Little CMS converts it
+    click(browser, "[data-shown=hdr]")
+    assert ends()[1] == pytest.approx([188] * 3, abs=1)
+    space = "document.querySelector('canvas').getContext('2d').getContextAttributes().colorSpace"
+    assert browser.run(space) == "srgb"
+    # Without a GPU Chromium shows no wide canvas right, so that their pixels cannot be looked at.
+    opened(browser, index, gamut="p3")
+    assert browser.run(space) == "display-p3"
 
 
 def test_exposure(browser: Browser, page: Path) -> None:
@@ -355,6 +385,15 @@ def test_batch(browser: Browser, page: Path) -> None:
     assert browser.run("document.getElementById('shown').hidden") is True
     click(browser, "#strip li:first-child button")
     assert browser.run("document.getElementById('place').textContent") == "1 of 3"
+
+
+def test_a_low_screen(browser: Browser, page: Path) -> None:
+    """On a phone on its side the page scrolls, and opens at its top, with most of it picture."""
+    opened(browser, page, width=740, height=360, fragment="#3")
+    assert browser.run("scrollY") == 0
+    assert box(browser, "#stage")[3] >= 0.7 * 360
+    assert browser.run("document.documentElement.scrollHeight") > 360
+    assert browser.run("document.documentElement.scrollWidth") <= 740
 
 
 CONTRAST = """(() => {

@@ -80,7 +80,10 @@
       button.tabIndex = at === index ? 0 : -1;
       if (at === index) button.setAttribute('aria-current', 'true');
       else button.removeAttribute('aria-current');
-      if (at === index) button.scrollIntoView({block: 'nearest', inline: 'nearest'});
+      if (at === index) { // in the strip alone: the page stays where it is
+        const {left, width} = button.getBoundingClientRect();
+        find('strip').scrollBy({left: left + width / 2 - find('strip').clientWidth / 2});
+      }
     });
     if (location.hash !== `#${index + 1}` && PICTURES.length > 1) location.replace(`#${index + 1}`);
   }
@@ -152,6 +155,9 @@
     event.preventDefault();
     turnTo(current + step);
     all('#strip button')[current].focus();
+  });
+  document.addEventListener('keydown', event => {
+    if (event.key === 'Escape') document.querySelector('details').open = false;
   });
   window.addEventListener('hashchange', () => turnTo(fromHash()));
   function fromHash() { return (Number.parseInt(location.hash.slice(1), 10) || 1) - 1; }

@@ -32,8 +32,9 @@ const Views = (() => {
   function open(element) {
     const viewer = OpenSeadragon({
       element, drawer: 'canvas', showNavigationControl: false, keyboardNavEnabled: false,
-      tabIndex: '', crossOriginPolicy: false, preserveViewport: true, minZoomImageRatio: 0.5, maxZoomPixelRatio: 16,
-      visibilityRatio: 0.25, animationTime: still ? 0 : 0.35, imageLoaderLimit: 8,
+      tabIndex: '', crossOriginPolicy: false, preserveViewport: true, minZoomImageRatio: 0.5,
+      maxZoomPixelRatio: 16,
+      visibilityRatio: 0.25, animationTime: still ? 0 : 0.35, imageLoaderLimit: 32, maxTilesPerFrame: 200,
       maxImageCacheCount: 300, smoothTileEdgesMinZoom: Infinity,
       gestureSettingsMouse: {clickToZoom: false, dblClickToZoom: true},
     });
@@ -63,7 +64,7 @@ const Views = (() => {
       const other = viewers.find(viewer => viewer !== leader), {viewport} = leader;
       other.viewport.zoomTo(viewport.getZoom(true), null, true);
       other.viewport.panTo(viewport.getCenter(true), true);
-      const smoothing = zoom() < 1.01; // enlarged pixels are seen as they are
+      const smoothing = zoom() < 2; // of larger ones, pixels are seen as they are
       for (const viewer of viewers) viewer.drawer.setImageSmoothingEnabled(smoothing);
       changed(zoom());
     }

@@ -4,8 +4,9 @@
     python -m http.server --directory site
 
 Writes deep-zoom pyramids of the picture and of its correction with libvips, and a page that shows
-them with OpenSeadragon, which is downloaded with npm. The picture may have any size. The folder of
-the site appears only when it is complete.
+them with the OpenSeadragon that comes with drht_plugin. No corrected file is written. The picture
+may have any size. The folder of the site appears only when it is complete. `drht compare` makes a
+page of files, with more to it.
 """
 
 import argparse
@@ -13,7 +14,6 @@ import html
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -21,10 +21,11 @@ from typing import Any
 
 import pyvips
 
+import drht_plugin.compare
 from drht_plugin import vips
 from drht_plugin.errors import DrhtError
 
-VIEWER = "openseadragon@6.1.1"
+VIEWER = Path(drht_plugin.compare.__file__).parent / "viewer" / "openseadragon"
 
 PAGE = """<!doctype html>
 <html lang="en">
@@ -72,17 +73,10 @@ PAGE = """<!doctype html>
 """
 
 
-def fetch_viewer(target: Path) -> None:
-    """Download OpenSeadragon's script and licence into the site with npm."""
-    if shutil.which("npm") is None:
-        sys.exit("npm is not installed; it is needed to download the viewer")
-    with tempfile.TemporaryDirectory() as folder:
-        command = ["npm", "install", "--silent", "--ignore-scripts", "--prefix", folder, VIEWER]
-        subprocess.run(command, check=True)
-        package = Path(folder, "node_modules", "openseadragon")
-        build = package / "build" / "openseadragon"
-        shutil.copy(build / "openseadragon.min.js", target)
-        shutil.copy(package / "LICENSE.txt", target / "openseadragon-license.txt")
+def copy_viewer(target: Path) -> None:
+    """Copy OpenSeadragon's script and licence into the site."""
+    shutil.copy(VIEWER / "openseadragon.min.js", target)
+    shutil.copy(VIEWER / "LICENSE.txt", target / "openseadragon-license.txt")
 
 
 def pyramid(image: pyvips.Image, folder: Path, name: str) -> dict[str, Any]:
@@ -118,7 +112,7 @@ def make_site(source: str, folder: Path, shadows: float, wrap: bool) -> None:
     """Write the pyramids, the viewer and the page into an empty folder."""
     image = pyvips.Image.new_from_file(source)
     corrected = vips.correct(image, shadows=shadows, wrap=wrap)
-    fetch_viewer(folder)
+    copy_viewer(folder)
     sources = {
         "before": pyramid(image, folder, "before"),
         "after": pyramid(corrected, folder, "after"),

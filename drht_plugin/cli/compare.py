@@ -135,7 +135,7 @@ def require_page(options: argparse.Namespace, jobs: Sequence[Job]) -> None:
     require_free(options.compare, overwrite=options.overwrite)
     page = Path(os.path.realpath(options.compare))
     for job in jobs:
-        for path in (Path(job.source), *job.outputs):
+        for path in (Path(job.path), *job.outputs):
             real = Path(os.path.realpath(path))
             if page in (real, *real.parents):
                 raise InputError(f"{path}: is in {options.compare}, where the page goes")
@@ -159,8 +159,7 @@ def write_compared(options: argparse.Namespace, jobs: Sequence[Job]) -> int:
     from drht_plugin.compare import Pair
 
     pairs = [
-        Pair(printable(Path(job.source).name), Path(job.source), job.target, job.hdr)
-        for job in jobs
+        Pair(printable(Path(job.source).name), Path(job.path), job.target, job.hdr) for job in jobs
     ]
     return _write(pairs, options.compare, options, overwrite=options.overwrite)
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from drht_plugin.cli.compare import add_compare_option, require_page, write_compared
 from drht_plugin.cli.exits import FAILED, describe, print_note, printable
+from drht_plugin.cli.inputs import open_inputs
 from drht_plugin.cli.limits import require_address_space
 from drht_plugin.cli.options import (
     add_backend_option,
@@ -41,6 +43,8 @@ _EXAMPLES = """\
 examples:
   drht correct dark.jpg                     write dark-corrected.jpg beside it
   drht correct *.tif --output corrected/    write all results into a folder, under the same names
+  drht correct photos/ --recursive --output corrected/
+                                            all pictures of a folder and of those in it
   drht correct a.jpg --output b.png         write one file; its extension sets the format
   drht correct dark.jpg --shadows 0.6       lift the shadows less
   drht correct sky.png --hdr                also write the HDR estimate, sky-hdr.exr
@@ -68,7 +72,18 @@ def add_command(commands: Any) -> None:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("inputs", nargs="+", metavar="PICTURE", help="picture file to correct")
+    parser.add_argument(
+        "inputs",
+        nargs="+",
+        metavar="PICTURE",
+        help="picture file to correct; a folder stands for the pictures in it, - for stdin",
+    )
+    parser.add_argument(
+        "-r",
+        "--recursive",
+        action="store_true",
+        help="also take pictures from the folders in a folder, and keep these under the output",
+    )
     parser.add_argument(
         "-o",
         "--output",
@@ -175,14 +190,21 @@ def run(options: argparse.Namespace) -> int:
     """
     require_address_space()
     from drht_plugin.engine.memory import parse_memory
-    from drht_plugin.engine.weigh import Correctors
 
     parse_memory(options.memory)
     _require_output(options)
-    jobs = plan_jobs(options.inputs, options.output, hdr=options.hdr, overwrite=options.overwrite)
+    with open_inputs(options.inputs, recursive=options.recursive, output=options.output) as sources:
+        jobs = plan_jobs(sources, options.output, hdr=options.hdr, overwrite=options.overwrite)
+        return _correct_all(jobs, options)
+
+
+def _correct_all(jobs: Sequence[Job], options: argparse.Namespace) -> int:
+    """Correct pictures one after the other, and return the exit code; see `run`."""
+    from drht_plugin.engine.weigh import Correctors
+
     require_page(options, jobs)
     correctors = Correctors(options.model, options.device, options.threads, options.backend)
-    pixels = _count_pixels(options.inputs) if correctors.weighs else 0
+    pixels = _count_pixels([job.path for job in jobs]) if correctors.weighs else 0
     corrector = correctors.for_work(pixels, options.detail)
     _ = corrector.runner  # load now, so that a wrong model or device fails before any picture
     if options.detail == "network":
@@ -209,7 +231,7 @@ def run(options: argparse.Namespace) -> int:
     return FAILED if failures or output.failed else compared
 
 
-def _count_pixels(sources: Sequence[Path]) -> int:
+def _count_pixels(sources: Sequence[str]) -> int:
     """Estimate the pixels of all pictures by the first one that can be opened."""
     from drht_plugin.engine.weigh import count_pixels
     from drht_plugin.io import open_picture
@@ -223,7 +245,8 @@ def _count_pixels(sources: Sequence[Path]) -> int:
 def _require_output(options: argparse.Namespace) -> None:
     """Refuse a suffix that is not written, before any work."""
     output: Path | None = options.output
-    if output is None or not output.suffix or len(options.inputs) > 1 or output.is_dir():
+    several = len(options.inputs) > 1 or os.path.isdir(options.inputs[0])
+    if output is None or not output.suffix or several or output.is_dir():
         return
     from drht_plugin.io import writable_suffixes
 
@@ -239,8 +262,8 @@ def _correct_one(job: Job, corrector: Corrector, options: argparse.Namespace) ->
     if options.output is not None and not job.target.parent.exists():
         job.target.parent.mkdir(parents=True, exist_ok=True)
     with _progress_bar(job, options) as progress:
-        return correct_file(
-            job.source,
+        report = correct_file(
+            job.path,
             job.target,
             corrector=corrector,
             hdr=job.hdr,
@@ -256,6 +279,7 @@ def _correct_one(job: Job, corrector: Corrector, options: argparse.Namespace) ->
             damaged=options.damaged,
             progress=progress,
         )
+    return replace(report, source=job.source)
 
 
 @contextmanager

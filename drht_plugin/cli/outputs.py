@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from drht_plugin.cli.inputs import Input
 from drht_plugin.errors import FileError, InputError
 
 Identity = tuple[int, int]
@@ -18,12 +19,14 @@ class Job:
     """One picture of a batch.
 
     Attributes:
-        source: the picture's path, as given.
+        source: the picture's name, as given.
+        path: of the picture.
         target: path of the result.
         hdr: path of the HDR estimate; None if not requested.
     """
 
     source: str
+    path: str
     target: Path
     hdr: Path | None
 
@@ -34,12 +37,12 @@ class Job:
 
 
 def plan_jobs(
-    sources: Sequence[str], output: Path | None, *, hdr: bool, overwrite: bool
+    sources: Sequence[Input], output: Path | None, *, hdr: bool, overwrite: bool
 ) -> list[Job]:
     """Decide what is written for each picture.
 
     Args:
-        sources: paths of the pictures, as given.
+        sources: the pictures.
         output: file or folder of the results; None puts each beside its picture.
         hdr: whether HDR estimates are written, too.
         overwrite: whether existing files are replaced.
@@ -51,12 +54,15 @@ def plan_jobs(
         InputError: two outputs are one file, or an output is another picture of the batch.
     """
     jobs = []
+    alone = len(sources) == 1 and sources[0].named
+    taken = Counter(_plain_target(source, output, alone=alone) for source in sources)
     for source in sources:
-        target = _target(Path(source), output, alone=len(sources) == 1)
-        estimate = target.with_name(f"{Path(source).stem}-hdr.exr") if hdr else None
-        jobs.append(Job(source, target, estimate))
-    files = [job for job in jobs if not os.path.isdir(job.source)]
-    counts = Counter(os.path.realpath(path) for job in files for path in job.outputs)
+        target = _plain_target(source, output, alone=alone)
+        if taken[target] > 1 and target.suffix != source.place.suffix:
+            target = target.with_name(f"{source.place.stem}{source.place.suffix}{target.suffix}")
+        estimate = target.with_name(f"{source.place.stem}-hdr.exr") if hdr else None
+        jobs.append(Job(source.source, source.path, target, estimate))
+    counts = Counter(os.path.realpath(path) for job in jobs for path in job.outputs)
     doubles = sorted(path for path, count in counts.items() if count > 1)
     if doubles:
         raise InputError(f"several pictures would be written to {', '.join(doubles)}")
@@ -65,22 +71,26 @@ def plan_jobs(
     return jobs
 
 
-def _target(source: Path, output: Path | None, *, alone: bool) -> Path:
+def _plain_target(source: Input, output: Path | None, *, alone: bool) -> Path:
+    """Return where a result goes if no other has the same name."""
+    from drht_plugin.io import result_suffix
+
+    if output is not None and alone and output.suffix and not os.path.isdir(output):
+        return output
+    place = source.place.with_suffix(result_suffix(source.path))
     if output is None:
-        return source.parent / f"{source.stem}-corrected{source.suffix}"
-    if not alone or not output.suffix or os.path.isdir(output):
-        return output / (source.name or "unnamed")  # no picture: "." and "/"
-    return output
+        return Path(source.path).parent / f"{place.stem}-corrected{place.suffix}"
+    return output / place
 
 
 def _require_no_inputs(jobs: Sequence[Job]) -> None:
-    inputs = {_identity(Path(job.source)): job.source for job in jobs}
+    inputs = {_identity(Path(job.path)): job.source for job in jobs}
     for job in jobs:
         for path in job.outputs:
             read = _identity(path)
             if read is None or read not in inputs:
                 continue
-            if path != job.target or read != _identity(Path(job.source)):
+            if path != job.target or read != _identity(Path(job.path)):
                 raise InputError(f"{path} would be replaced, but it is {inputs[read]}, an input")
 
 
@@ -117,7 +127,7 @@ class Results:
             if found in self._written:
                 raise FileError(f"{path}: is the result of {self._written[found]}")
             if not self._overwrite:
-                same = found == _identity(Path(job.source))
+                same = found == _identity(Path(job.path))
                 why = "is the picture itself" if same else "already exists"
                 raise FileError(f"{path}: {why}; --overwrite replaces it")
 

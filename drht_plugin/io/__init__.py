@@ -6,6 +6,7 @@ is quick.
 
 from drht_plugin.io._conversion import Bits, Conversion, conversion_to, parse_ground
 from drht_plugin.io._formats import readable_suffixes, writable_suffixes
+from drht_plugin.io._naming import result_suffix
 from drht_plugin.io._picture import Picture
 from drht_plugin.io._reading import Damaged, PictureFile, open_picture, read_picture, upright
 from drht_plugin.io._stated import FileStatement, statement_of
@@ -37,6 +38,7 @@ __all__ = [
     "parse_ground",
     "read_picture",
     "readable_suffixes",
+    "result_suffix",
     "stated_profile",
     "statement_of",
     "upright",

@@ -15,7 +15,6 @@ from drht_plugin.errors import DependencyError, InputError, ReadError
 from drht_plugin.io._bytes import FileBytes, FileIdentity, identity_of
 from drht_plugin.io._errors import CodecError, UnsupportedError
 from drht_plugin.io._formats import (
-    FORMATS,
     HEADER_BYTES,
     Format,
     format_of_suffix,
@@ -24,6 +23,7 @@ from drht_plugin.io._formats import (
 )
 from drht_plugin.io._picture import Picture, name_of, reader_of
 from drht_plugin.io._pixels import turn_upright
+from drht_plugin.io._recognise import format_of
 from drht_plugin.io._rows import Reader, Shrinkable, tolerate
 from drht_plugin.io.metadata.claims import sanitise
 from drht_plugin.io.metadata.types import Carrier, orientation
@@ -167,7 +167,7 @@ def open_picture(path: str | PathLike[str], *, damaged: Damaged = "refuse") -> P
     with ExitStack() as alias:
         with _read_errors(path), FileBytes(path) as buffer:
             state = _State(buffer.identity, damaged)
-            row = _recognise(path, buffer[:HEADER_BYTES])
+            row = _recognise(path, buffer)
             opened = alias.enter_context(openable_file(path, row.suffixes))
             reader, carrier = reader_of(row).reader(opened, row.name, buffer)
         alias.callback(reader.close)
@@ -222,15 +222,16 @@ def read_picture(path: str | PathLike[str], *, damaged: Damaged = "refuse") -> P
     return Picture(pixels, file.transfer, file.carrier)
 
 
-def _recognise(path: Path, header: bytes) -> Format:
+def _recognise(path: Path, buffer: FileBytes) -> Format:
     """Return the format of a file by its content; its suffix only says what is expected."""
-    if not header:
+    if not len(buffer):
         raise ReadError(f"{name_of(path)}: is empty (0 bytes)")
-    named, found = format_of_suffix(path.suffix), sniff(header)
-    if found in FORMATS:
-        return FORMATS[found]
+    found = format_of(buffer)
     if found is not None:
-        raise ReadError(f"{name_of(path)}: is a {found} file, which is not read")
+        return found
+    other, named = sniff(buffer[:HEADER_BYTES]), format_of_suffix(path.suffix)
+    if other is not None:
+        raise ReadError(f"{name_of(path)}: is a {other} file, which is not read")
     if named is not None:
         raise ReadError(f"{name_of(path)}: is not a {named.label} picture")
     known = ", ".join(sorted(readable_suffixes()))

@@ -3,7 +3,12 @@
 from drht_plugin.storage.private import BusyError, PrivateFolder
 from drht_plugin.storage.replace import Together, kind_of, replacing, reserve
 from drht_plugin.storage.replace_folder import replacing_folder
-from drht_plugin.storage.scratch import make_locked_file, openable_file
+from drht_plugin.storage.scratch import (
+    make_locked_file,
+    openable_file,
+    scratch_folder,
+    temporary_folder,
+)
 from drht_plugin.storage.small_json import parse_json, read_json_object
 
 __all__ = [
@@ -18,4 +23,6 @@ __all__ = [
     "replacing",
     "replacing_folder",
     "reserve",
+    "scratch_folder",
+    "temporary_folder",
 ]

@@ -58,6 +58,11 @@ def scratch_folder(parent: Path) -> Iterator[Path]:
             os.close(lock)
 
 
+def temporary_folder() -> Path:
+    """Return the system's folder for temporary files."""
+    return Path(tempfile.gettempdir())
+
+
 @contextmanager
 def openable_file(path: Path, suffixes: Collection[str] = ()) -> Iterator[Path]:
     """Give a file a name that libraries for pictures can open, if its own will not do.
@@ -78,7 +83,7 @@ def openable_file(path: Path, suffixes: Collection[str] = ()) -> Iterator[Path]:
         yield path
         return
     suffix = path.suffix if known else next(iter(suffixes))
-    with scratch_folder(Path(tempfile.gettempdir())) as folder:
+    with scratch_folder(temporary_folder()) as folder:
         link = folder / f"file{suffix}"
         link.symlink_to(path.absolute())
         yield link

@@ -78,15 +78,14 @@ def test_bad_files_are_named_and_skipped(
     (tmp_path / "cut.jpg").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "empty.jpg").write_bytes(b"")
     (tmp_path / "text.jpg").write_bytes(b"this is no picture\n" * 20)
-    made.pillow(tmp_path / "really.png", made.values(3, "uint8"))
-    (tmp_path / "really.png").rename(tmp_path / "misnamed.jpg")
+    (tmp_path / "misnamed.jpg").write_bytes(b"%PDF-1.7\n")
     bad = ["cut.jpg", "empty.jpg", "text.jpg", "misnamed.jpg", "missing.jpg"]
     names = [str(tmp_path / name) for name in (bad[0], "good.jpg", *bad[1:])]
     assert main(["correct", *names, "--output", str(tmp_path / "out")]) == 1
     out, err = capsys.readouterr()
     for name in bad:
         assert f"{name}: " in err
-    assert "PNG" in err
+    assert "PDF" in err
     assert "5 of 6 pictures failed" in err
     assert "good.jpg" in out
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["good.jpg"]

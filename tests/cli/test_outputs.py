@@ -77,12 +77,12 @@ def test_an_input_is_no_output(link: Callable[[Path, Path], None] | None, tmp_pa
 def test_results_of_a_batch_do_not_replace_each_other(tmp_path: Path) -> None:
     """Where a disk takes two names for one, the second picture is refused, even to overwrite."""
     results = Results(overwrite=True)
-    first = Job("in/A.png", picture(tmp_path / "A.png"), None)
+    first = Job("in/A.png", "in/A.png", picture(tmp_path / "A.png"), None)
     results.require_free(first)
     results.add(first)
     (tmp_path / "a.png").symlink_to(tmp_path / "A.png")  # what a disk without cases shows
     with pytest.raises(FileError, match=r"a\.png: is the result of in/A\.png"):
-        results.require_free(Job("in/a.png", tmp_path / "a.png", None))
+        results.require_free(Job("in/a.png", "in/a.png", tmp_path / "a.png", None))
 
 
 @pytest.mark.parametrize("same", ["source", "target"])

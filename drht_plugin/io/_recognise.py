@@ -1,0 +1,13 @@
+"""Recognise the format of a file by its content."""
+
+from drht_plugin.io._formats import FORMATS, HEADER_BYTES, Format, sniff
+from drht_plugin.io.metadata.ifd import Buffer
+
+
+def format_of(buffer: Buffer) -> Format | None:
+    """Return the format of a file; None for one that is not read.
+
+    Args:
+        buffer: the file's bytes.
+    """
+    return FORMATS.get(sniff(buffer[:HEADER_BYTES]) or "")

@@ -48,6 +48,7 @@ examples:
   drht correct a.jpg --output b.png         write one file; its extension sets the format
   drht correct dark.jpg --shadows 0.6       lift the shadows less
   drht correct sky.png --hdr                also write the HDR estimate, sky-hdr.exr
+  drht correct *.jpg --compare page/        also write a page to look at them, before and after
   drht correct pano.tif --resume            correct a very large file; if it is interrupted, the
                                             same command continues where it stopped
 

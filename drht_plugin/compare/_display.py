@@ -89,14 +89,14 @@ def stored(path: Path, *, damaged: Damaged) -> Stored:
 
 
 @contextmanager
-def shown(path: Path, scratch: Path, *, damaged: Damaged, turn: int) -> Iterator[Shown]:
+def shown(path: Path, room: Path, *, damaged: Damaged, turn: int) -> Iterator[Shown]:
     """Open a picture file to show it.
 
     A profile that cannot be used is taken for sRGB, as a correction does.
 
     Args:
         path: of the file.
-        scratch: folder for a large picture that has to be turned.
+        room: name of a new file, for a large picture that has to be turned.
         damaged: see `open_picture`.
         turn: orientation of the stored pixels, 1 to 8.
 
@@ -108,7 +108,7 @@ def shown(path: Path, scratch: Path, *, damaged: Damaged, turn: int) -> Iterator
     """
     with open_picture(path, damaged=damaged) as picture:
         made = _light(picture) if picture.transfer == "linear" else _codes(picture)
-        turned = _upright(made.image, turn, scratch)
+        turned = _upright(made.image, turn, room)
         yield Shown(turned, made.light, made.wide)
 
 
@@ -192,16 +192,15 @@ def _rows(picture: PictureFile, header: Header, convert: Convert) -> pyvips.Imag
     return generate(header, render).sequential(tile_height=band)
 
 
-def _upright(image: pyvips.Image, turn: int, scratch: Path) -> pyvips.Image:
+def _upright(image: pyvips.Image, turn: int, room: Path) -> pyvips.Image:
     if turn == 1:
         return image
     # Rows come from top to bottom only, and turning needs them in another order.
     if image.width * image.height * image.bands <= _MAX_HELD_BYTES:
         held = run(image, image.copy_memory)
     else:
-        file = str(scratch / "turned.v")
-        run(image, lambda: image.write_to_file(file))
-        held = pyvips.Image.new_from_file(file)
+        run(image, lambda: image.vipssave(str(room)))
+        held = pyvips.Image.vipsload(str(room))
     turned = held.copy()
     turned.set_type(pyvips.GValue.gint_type, "orientation", turn)
     return turned.autorot()

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib.resources import as_file, files
@@ -159,7 +160,7 @@ def _fill(
         place = new / _PICTURES / f"{number}"
         place.mkdir(parents=True)
         try:
-            made = _write_parts(parts, place, damaged, partial(progress, pair.name))
+            made = _write_parts(parts, place, new.parent, damaged, partial(progress, pair.name))
         except (OSError, WriteError):  # the disk is full, say
             raise
         except Exception as error:
@@ -177,7 +178,11 @@ def _fill(
 
 
 def _write_parts(
-    parts: Sequence[_Part], place: Path, damaged: Damaged, progress: Callable[[float], None]
+    parts: Sequence[_Part],
+    place: Path,
+    scratch: Path,
+    damaged: Damaged,
+    progress: Callable[[float], None],
 ) -> dict[str, Any]:
     import pyvips
 
@@ -190,12 +195,14 @@ def _write_parts(
         def report(share: float, number: int = number) -> None:
             progress((number + share) / len(parts))
 
+        room = scratch / f"{place.name}-{part.name}.v"  # libvips remembers files by name
         try:
-            with shown(part.path, place, damaged=damaged, turn=part.turn) as picture:
+            with shown(part.path, room, damaged=damaged, turn=part.turn) as picture:
                 made[part.name] = write_pyramid(picture, place, part.name, report)
         except pyvips.Error as error:
             said = first_line(error.detail or str(error))
             raise WriteError(f"{part.path}: its tiles cannot be written: {said}") from error
-        (place / "turned.v").unlink(missing_ok=True)
+        with suppress(OSError):
+            room.unlink()
     progress(1.0)
     return made

@@ -22,7 +22,8 @@ def replacing_folder(target: Path) -> Iterator[Path]:
             it points to is meant.
 
     Yields:
-        The path of an empty folder, which the body is to fill.
+        The path of an empty folder, which the body is to fill. What it writes beside that folder is
+        removed.
 
     Raises:
         OSError: the folder cannot be stored.

@@ -85,6 +85,23 @@ def test_turned_pictures_are_compared_upright(tmp_path: Path) -> None:
     assert np.abs(seen(tmp_path / "page", "hdr") - smooth()).max() <= 0.003
 
 
+@pytest.mark.parametrize("held", [0, 1 << 30])
+def test_large_turned_pictures(held: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures that are too large to be turned in memory are turned on the disk, each its own."""
+    monkeypatch.setattr("drht_plugin.compare._display._MAX_HELD_BYTES", held)
+    codes = np.rint(smooth() * 255).astype(np.uint8)
+    for name, pixels in (("a.jpg", codes), ("b.jpg", 255 - codes)):
+        Image.fromarray(pixels).save(tmp_path / name, quality=98, exif=made.exif(6))
+    pair = Pair("a", tmp_path / "a.jpg", tmp_path / "b.jpg")
+    write_page([pair, pair], tmp_path / "page")
+    for number in (0, 1):
+        for part, pixels in (("before", codes), ("after", 255 - codes)):
+            shown = np.rot90(seen(tmp_path / "page", part, number))
+            assert np.abs(shown.astype(int) - pixels).max() <= 8
+    assert names(tmp_path) == {"a.jpg", "b.jpg", "page"}
+    assert not list((tmp_path / "page").rglob("*.v"))
+
+
 def test_an_unreadable_pair_is_left_out(pair: Pair, tmp_path: Path) -> None:
     """A damaged or missing picture is a failure of its own; the page shows the others."""
     whole = made.values(3, "uint8", 200, 300)

@@ -70,13 +70,13 @@ __all__ = [
 ]
 
 _HOMES = {
-    "drht_plugin.colour.cicp": ("Cicp",),
-    "drht_plugin.colour.spaces": ("Profile",),
-    "drht_plugin.engine.correct": (
+    "drht_plugin.calls": (
         "correct",
         "estimate_hdr",
         "survey",
     ),
+    "drht_plugin.colour.cicp": ("Cicp",),
+    "drht_plugin.colour.spaces": ("Profile",),
     "drht_plugin.engine.corrector": ("Corrector",),
     "drht_plugin.engine.pixels": ("ImageSpec",),
     "drht_plugin.engine.progress": ("ProgressCallback",),

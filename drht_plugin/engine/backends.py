@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from drht_plugin.engine.bands import BandRenderer, WindowRenderer
+from drht_plugin.engine.bands import BandRenderer, Image, WindowRenderer
 from drht_plugin.engine.kernels import SurveyKernels, numba_kernels, tensor_kernels
+from drht_plugin.engine.render.guided import render_radiance
 from drht_plugin.engine.render.guided_bands import GuidedBands, GuidedWindows, RadianceBands
 from drht_plugin.engine.render.network.network_bands import NetworkBands
 from drht_plugin.engine.render.network.windows import TILE, NetworkRenderer
 from drht_plugin.engine.scene import Scene
 from drht_plugin.engine.strength import Strength
 from drht_plugin.engine.survey.fit_grid import radiance_grid
+from drht_plugin.engine.tone_grid import ToneGrid
+from drht_plugin.geometry import Window
 
 if TYPE_CHECKING:
     import torch
@@ -74,6 +77,17 @@ class Backend(Protocol):
 
     def windows(self, networks: Networks, tile: int) -> WindowRenderer:
         """Return a renderer of windows; arguments as of `bands`."""
+        ...
+
+    def radiance_window(self, scene: Scene, grid: ToneGrid, pixels: Image, at: Window) -> Image:
+        """Return the HDR estimate of a window, R×C×K float32.
+
+        Args:
+            scene: The image's scene.
+            grid: See `survey.fit_grid.radiance_grid`.
+            pixels: The window's pixels, R×C×K.
+            at: Where they lie in the stored image.
+        """
         ...
 
 
@@ -140,6 +154,10 @@ class NumbaBackend:
         """See `Backend`."""
         return NetworkRenderer(networks[0], tile) if networks else GuidedWindows()
 
+    def radiance_window(self, scene: Scene, grid: ToneGrid, pixels: Image, at: Window) -> Image:
+        """See `Backend`."""
+        return render_radiance(scene, pixels, at, grid=grid)
+
 
 @dataclass(frozen=True)
 class TensorBackend:
@@ -201,3 +219,9 @@ class TensorBackend:
 
         residual = networks[0].residual if networks else None
         return TensorWindows(self.devices[0], residual, tile)
+
+    def radiance_window(self, scene: Scene, grid: ToneGrid, pixels: Image, at: Window) -> Image:
+        """See `Backend`."""
+        from drht_plugin.engine.render.tensors.bands import render_radiance_window
+
+        return render_radiance_window(scene, grid, pixels, at, self.devices[0])

@@ -74,14 +74,14 @@ class Corrector(LoadedNetworks):
         self._threads, self._backend_name = threads, backend
 
     @cached_property
-    def _backend(self) -> Backend:
+    def backend(self) -> Backend:
         """What computes each pixel, chosen on first use."""
         return choose_backend(self._backend_name, self._device)
 
     @property
     def compiles_kernels(self) -> bool:
         """Whether the next call has to compile numba's kernels first, for some seconds."""
-        return self._backend.is_cold
+        return self.backend.is_cold
 
     def window_renderer(self, detail: str = "auto", tile: int | None = None) -> WindowRenderer:
         """Return a renderer of windows.
@@ -95,7 +95,7 @@ class Corrector(LoadedNetworks):
             WeightsError: damaged weights.
         """
         networks = self.detail_runners if resolve_detail(detail) == "network" else ()
-        return self._backend.windows(networks, TILE if tile is None else tile)
+        return self.backend.windows(networks, TILE if tile is None else tile)
 
     def plan(
         self,
@@ -107,7 +107,7 @@ class Corrector(LoadedNetworks):
         tile: int | None = None,
     ) -> RenderPlan:
         """Plan the rendering of a source on these devices; see `plan.plan_stream`."""
-        largest = self._backend.largest_tile
+        largest = self.backend.largest_tile
         return plan_stream(
             spec, detail=detail, orientation=orientation, memory=memory, tile=tile, largest=largest
         )
@@ -115,7 +115,7 @@ class Corrector(LoadedNetworks):
     def _plan_array(
         self, spec: ImageSpec, detail: str, orientation: int, tile: int | None = None
     ) -> RenderPlan:
-        largest = self._backend.largest_tile
+        largest = self.backend.largest_tile
         return plan_array(spec, detail=detail, orientation=orientation, tile=tile, largest=largest)
 
     def choose_detail(
@@ -153,7 +153,7 @@ class Corrector(LoadedNetworks):
         Returns:
             The scene, from which any part of the image can be rendered.
         """
-        self._backend.prepare(image.dtype)
+        self.backend.prepare(image.dtype)
         with self._at_work(), ThreadPoolExecutor(1) as loader:
             # Load the networks while the image is read.
             networks = loader.submit(lambda: self.runner)
@@ -165,7 +165,7 @@ class Corrector(LoadedNetworks):
                 profile=profile,
                 wrap=wrap,
                 progress=by_rows(progress),
-                kernels=self._backend.kernels,
+                kernels=self.backend.kernels,
             )
 
     def render(
@@ -204,7 +204,7 @@ class Corrector(LoadedNetworks):
         spec = scene.spec
         radiance = np.empty((spec.height, spec.width, spec.colours), np.float32)
         with self._at_work():
-            renderer = self._backend.radiance(scene, spec.colours)
+            renderer = self.backend.radiance(scene, spec.colours)
             run_array(pixels, radiance, renderer, plan_radiance_array(spec), by_rows(progress))
         return radiance[..., 0] if len(pixels.shape) == 2 else radiance
 
@@ -277,7 +277,7 @@ class Corrector(LoadedNetworks):
         require_surveyed(scene, source)
         plan = plan_radiance(scene.spec, memory=memory)
         with self._at_work():
-            renderer = self._backend.radiance(scene, 3)
+            renderer = self.backend.radiance(scene, 3)
             run(source, sink, renderer, plan, by_rows(progress))
 
     def _render_array(
@@ -299,7 +299,7 @@ class Corrector(LoadedNetworks):
     ) -> BandRenderer:
         """Return the renderer of a plan."""
         networks = self.detail_runners if plan.detail == "network" else ()
-        return self._backend.bands(scene, strength, row_shape, networks, plan.tile)
+        return self.backend.bands(scene, strength, row_shape, networks, plan.tile)
 
     @contextmanager
     def _at_work(self) -> Iterator[None]:

@@ -231,7 +231,7 @@ def test_full_disk_leaves_nothing(tmp_path: Path) -> None:
     assert done.returncode == 1, done.stderr
     assert "b.png: " in done.stderr
     assert list((tmp_path / "out").iterdir()) == []
-    assert (cache / kept.name / "area_average.lock").exists()
+    assert (cache / kept.name / "_area_average.lock").exists()
     assert not list(cache.rglob("*area_average*.nbc"))
 
 

@@ -18,7 +18,7 @@ from drht_plugin.engine.survey.dequantise import dequantise
 from drht_plugin.engine.survey.fit_grid import fit_tone_grid
 from drht_plugin.engine.survey.network_view import to_network_space
 from drht_plugin.engine.survey.noise import NoiseMeter
-from drht_plugin.engine.survey.overview import overview, survey_copy
+from drht_plugin.engine.survey.overview import LightMeter, measure, survey_copy
 from drht_plugin.engine.survey.rules.apply import apply_rules
 from drht_plugin.engine.survey.sampling import read_windows
 from drht_plugin.orientation import require_orientation
@@ -73,16 +73,38 @@ def survey(
     space = space_of(profile, colours=spec.colours, linear=spec.linear)
     origin = panorama_origin(image, orientation, kernels) if wrap else 0
     meter = NoiseMeter(spec.upright(orientation), kernels)
-    ldr, weight = overview(
-        image if wrap else survey_copy(image, spec, orientation),
-        spec,
-        progress,
-        meter,
-        orientation=orientation,
-        origin=origin,
-        space=space,
-        kernels=kernels,
-    )
+    image = image if wrap else survey_copy(image, spec, orientation)
+    light = LightMeter(spec, image.shape, orientation, space, kernels)
+    measure(image, light, meter, progress, origin=origin)
+    return finish_survey(light, meter, networks, spec, space=space, wrap=wrap, origin=origin)
+
+
+def finish_survey(
+    light: LightMeter,
+    meter: NoiseMeter,
+    networks: Networks,
+    spec: ImageSpec,
+    *,
+    space: ColourSpace = SRGB,
+    wrap: bool = False,
+    origin: int = 0,
+) -> Scene:
+    """Make the scene from what was added up over a whole image.
+
+    Args:
+        light: the light of all windows.
+        meter: their noise.
+        networks: see `survey`.
+        spec: the stored image's spec.
+        space: colour space of the image's codes.
+        wrap: whether columns are periodic.
+        origin: column of the upright image that the scene's columns are counted from.
+
+    Returns:
+        The image's scene.
+    """
+    ldr, weight = light.overview()
+    orientation, kernels = light.orientation, light.kernels
     upright = spec.upright(orientation)
     enlarged = ldr.shape[0] > upright.height or ldr.shape[1] > upright.width
     overviews = estimate(ldr, weight, networks, spec, space=space, wrap=wrap, enlarged=enlarged)
@@ -208,9 +230,6 @@ def _run_networks(
 def panorama_origin(image: Any, orientation: int = 1, kernels: SurveyKernels | None = None) -> int:
     """Return a column that moves with the picture when a panorama is rotated.
 
-    It is the start of the lexicographically least rotation of the column sums (Booth 1980). The
-    sums are of whole numbers (the bits of floats), and so exact in any order.
-
     Args:
         image: sliced by rows.
         orientation: how the image is stored, 1 to 4 as in EXIF.
@@ -222,17 +241,55 @@ def panorama_origin(image: Any, orientation: int = 1, kernels: SurveyKernels | N
     Raises:
         InputError: NaN or infinity in what is read.
     """
-    height, width = image.shape[:2]
-    step = max(1, height // _ORIGIN_ROWS)
-    sums = np.zeros(width, np.uint64)
-    for window in read_windows(
-        image, range(0, height, step), orientation=orientation, kernels=kernels
-    ):
-        rows = window.pixels
-        if rows.dtype.kind == "f":
-            rows = np.ascontiguousarray(rows).view(f"u{rows.itemsize}")
-        for row in rows:
+    return origin_of(column_sums(image, orientation, kernels))
+
+
+def origin_rows(height: int) -> range:
+    """Return the rows of the upright image that a panorama's origin is computed from.
+
+    Args:
+        height: rows of the image.
+    """
+    return range(0, height, max(1, height // _ORIGIN_ROWS))
+
+
+def column_sums(
+    image: Any,
+    orientation: int = 1,
+    kernels: SurveyKernels | None = None,
+    span: range | None = None,
+) -> npt.NDArray[np.uint64]:
+    """Add up the columns of a panorama, in whole numbers: of floats, their bits.
+
+    Args:
+        image: sliced by rows.
+        orientation: how the image is stored, 1 to 4 as in EXIF.
+        kernels: what looks for NaN and infinity; numba's by default.
+        span: stored rows to read; None reads them all.
+
+    Returns:
+        The sum of each column of the upright image.
+
+    Raises:
+        InputError: NaN or infinity in what is read.
+    """
+    sums = np.zeros(image.shape[1], np.uint64)
+    rows = origin_rows(image.shape[0])
+    for window in read_windows(image, rows, orientation=orientation, kernels=kernels, span=span):
+        pixels = window.pixels
+        if pixels.dtype.kind == "f":
+            pixels = np.ascontiguousarray(pixels).view(f"u{pixels.itemsize}")
+        for row in pixels:
             sums += row.sum(-1, dtype=np.uint64)
+    return sums
+
+
+def origin_of(sums: npt.NDArray[np.uint64]) -> int:
+    """Return where the lexicographically least rotation of column sums begins (Booth 1980).
+
+    Args:
+        sums: see `column_sums`.
+    """
     return _least_rotation(sums.tolist())
 
 

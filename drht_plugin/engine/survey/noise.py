@@ -51,6 +51,10 @@ class NoiseMeter:
 
     Args:
         spec: the whole upright image. The windows may be those of a smaller copy.
+        kernels: what counts; numba's by default.
+
+    Attributes:
+        counts: distances×levels×bins int64; see `bridge.statistics.count_differences`.
     """
 
     def __init__(self, spec: ImageSpec, kernels: SurveyKernels | None = None) -> None:
@@ -59,7 +63,7 @@ class NoiseMeter:
         count = 256 if spec.dtype == np.uint8 else 65536
         codes = np.linspace(0, 1, count)
         self._display = (transfer.srgb_encode(codes) if spec.linear else codes).astype(np.float32)
-        self._counts = np.zeros((DISTANCES, BINS, _STEPS), np.int64)
+        self.counts = np.zeros((DISTANCES, BINS, _STEPS), np.int64)
         self._shrunk = 1.0
 
     def add(
@@ -94,7 +98,7 @@ class NoiseMeter:
             (DISTANCES + -left % step, step),
             self._display,
             _STEPS / _LARGEST,
-            self._counts,
+            self.counts,
         )
 
     def curve(self) -> FloatArray:
@@ -106,7 +110,7 @@ class NoiseMeter:
         Returns:
             `DISTANCES`×`BINS` float32, of display-encoded luma in 0..1.
         """
-        curves = [self._levels(counts) for counts in self._counts]
+        curves = [self._levels(counts) for counts in self.counts]
         return (np.array(curves) * self._shrunk).astype(np.float32)
 
     def _levels(self, counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:

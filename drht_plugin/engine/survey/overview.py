@@ -15,7 +15,7 @@ from drht_plugin.engine.kernels import SurveyKernels, numba_kernels
 from drht_plugin.engine.pixels import ImageSpec
 from drht_plugin.engine.source import Reducible, odd_step
 from drht_plugin.engine.survey.noise import OVERLAP, NoiseMeter
-from drht_plugin.engine.survey.sampling import read_windows, sampled_rows
+from drht_plugin.engine.survey.sampling import SampledWindow, read_windows, sampled_rows
 from drht_plugin.orientation import upright_size
 
 FloatArray = npt.NDArray[np.float32]
@@ -74,6 +74,18 @@ def row_step(height: int, cells: int) -> int:
         An odd number of rows, at least 1.
     """
     return odd_step(height // (cells * _SAMPLES))
+
+
+def survey_rows(spec: ImageSpec, orientation: int = 1) -> range:
+    """Return the rows of the upright image that a survey reads, if it reads no smaller copy.
+
+    Args:
+        spec: the stored image's spec.
+        orientation: how the image is stored, 1 to 8 as in EXIF.
+    """
+    upright = spec.upright(orientation)
+    rows, _ = overview_size(upright.height, upright.width)
+    return sampled_rows(upright.height, row_step(upright.height, rows))
 
 
 def survey_copy(image: Any, spec: ImageSpec, orientation: int = 1) -> Any:
@@ -136,41 +148,116 @@ def overview(
     Raises:
         InputError: NaN or infinity in what is read.
     """
-    kernels = kernels or numba_kernels()
-    height, width = upright_size(image.shape[0], image.shape[1], orientation)
-    upright = spec.upright(orientation)
-    size = overview_size(upright.height, upright.width)
-    sums = np.zeros((*size, spec.colours + 1), np.int64)
-    bits = _light_bits(height * width)
-    count = 256 if spec.dtype == np.uint8 else 65536
-    table = _light_table(count, spec.colours, spec.linear, bits, space)
-    step = row_step(height, size[0])
-    rows = sampled_rows(height, step)
-    for window in read_windows(
-        image, rows, orientation=orientation, origin=origin, overlap=OVERLAP, kernels=kernels
-    ):
-        codes, pitch = _codes(window.pixels, spec.alpha, kernels)
+    light = LightMeter(spec, image.shape, orientation, space, kernels)
+    measure(image, light, meter, progress, origin=origin)
+    return light.overview()
+
+
+class LightMeter:
+    """Sum of the light of an image's windows, which may come in any order and from any process.
+
+    Args:
+        spec: the whole stored image's spec.
+        shape: of the stored image that the windows are from, or of a smaller copy of it.
+        orientation: how the image is stored, 1 to 8 as in EXIF.
+        space: colour space of the codes.
+        kernels: what adds up the light; numba's by default.
+
+    Attributes:
+        sums: h×w×(colours + 1) int64; see `bridge.statistics.area_average`.
+        rows: rows of the upright image that are read.
+        orientation: as given.
+    """
+
+    def __init__(
+        self,
+        spec: ImageSpec,
+        shape: tuple[int, ...],
+        orientation: int = 1,
+        space: ColourSpace = SRGB,
+        kernels: SurveyKernels | None = None,
+    ) -> None:
+        self.kernels, self.orientation = kernels or numba_kernels(), orientation
+        self._spec, self._space = spec, space
+        self._height, self._width = upright_size(shape[0], shape[1], orientation)
+        upright = spec.upright(orientation)
+        size = overview_size(upright.height, upright.width)
+        self.sums = np.zeros((*size, spec.colours + 1), np.int64)
+        self._bits = _light_bits(self._height * self._width)
+        count = 256 if spec.dtype == np.uint8 else 65536
+        self._table = _light_table(count, spec.colours, spec.linear, self._bits, space)
+        self._step = row_step(self._height, size[0])
+        self.rows = sampled_rows(self._height, self._step)
+
+    def add(self, window: SampledWindow, meter: NoiseMeter | None = None) -> None:
+        """Add a window's light.
+
+        Args:
+            window: from `sampling.read_windows`.
+            meter: counts the noise in it.
+        """
+        codes, pitch = _codes(window.pixels, self._spec.alpha, self.kernels)
         columns, channels = window.pixels.shape[1:]
         if meter is not None:
-            meter.add(codes, pitch, columns, left=window.left, width=width, rows=len(rows))
+            meter.add(
+                codes, pitch, columns, left=window.left, width=self._width, rows=len(self.rows)
+            )
         new_columns = window.new_columns.stop - window.new_columns.start
         last = codes.size - (columns - window.new_columns.stop) * channels
-        kernels.area_average(
+        self.kernels.area_average(
             codes[window.new_columns.start * channels : last],
             pitch,
-            (new_columns, channels, spec.alpha),
-            table,
-            (window.first, step, height),
-            (window.left + window.new_columns.start, width),
-            sums,
+            (new_columns, channels, self._spec.alpha),
+            self._table,
+            (window.first, self._step, self._height),
+            (window.left + window.new_columns.start, self._width),
+            self.sums,
         )
+
+    def overview(self) -> tuple[FloatArray, FloatArray]:
+        """Return the overview and its weight; see `overview`."""
+        sums, size = self.sums, self.sums.shape[:2]
+        weight = (sums[..., -1] / (self._height * self._width)).astype(np.float32)
+        light = sums[..., :-1] / np.maximum(sums[..., -1:] * float(1 << self._bits), 1e-12)
+        light = _fill_holes(light, weight)
+        coded = self._space.encode(light.clip(0, 1)).astype(np.float32)
+        return np.ascontiguousarray(np.broadcast_to(coded, (*size, 3))), weight
+
+
+def measure(
+    image: Any,
+    light: LightMeter,
+    meter: NoiseMeter | None = None,
+    progress: Callable[[int, int], object] | None = None,
+    *,
+    origin: int = 0,
+    span: range | None = None,
+) -> None:
+    """Add up the light and the noise of an image, or of some of its rows.
+
+    Args:
+        image: sliced by rows, from top to bottom, once.
+        light: sums up the light.
+        meter: counts the noise in the same rows.
+        progress: called with rows done and rows in all.
+        origin: column of the upright image, a panorama, that becomes column 0.
+        span: stored rows to read; None reads them all.
+
+    Raises:
+        InputError: NaN or infinity in what is read.
+    """
+    for window in read_windows(
+        image,
+        light.rows,
+        orientation=light.orientation,
+        origin=origin,
+        overlap=OVERLAP,
+        kernels=light.kernels,
+        span=span,
+    ):
+        light.add(window, meter)
         if progress is not None:
             progress(*window.progress)
-    weight = (sums[..., -1] / (height * width)).astype(np.float32)
-    light = sums[..., :-1] / np.maximum(sums[..., -1:] * float(1 << bits), 1e-12)
-    light = _fill_holes(light, weight)
-    coded = space.encode(light.clip(0, 1)).astype(np.float32)
-    return np.ascontiguousarray(np.broadcast_to(coded, (*size, 3))), weight
 
 
 def _light_bits(pixels: int) -> int:

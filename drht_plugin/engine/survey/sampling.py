@@ -67,6 +67,7 @@ def read_windows(
     origin: int = 0,
     overlap: int = 0,
     kernels: SurveyKernels | None = None,
+    span: range | None = None,
 ) -> Iterator[SampledWindow]:
     """Read rows of the upright image, in windows that together hold all columns.
 
@@ -77,6 +78,8 @@ def read_windows(
         origin: column of the upright image, a panorama, that becomes column 0.
         overlap: columns that a window shares with the one before it.
         kernels: what looks for NaN and infinity; numba's by default.
+        span: stored rows to read; None reads them all. Columns that it shares with rows before it
+            are read again.
 
     Yields:
         The windows, in the order of the stored rows.
@@ -84,25 +87,43 @@ def read_windows(
     Raises:
         InputError: NaN or infinity in what is read.
     """
+    span = range(image.shape[0]) if span is None else span
     if transposes(orientation):
-        return _by_columns(image, rows, orientation, overlap, kernels)
-    return _by_rows(image, rows, orientation, origin, kernels)
+        return _by_columns(image, rows, orientation, overlap, kernels, span)
+    return _by_rows(image, rows, orientation, origin, kernels, span)
 
 
-def _stored_rows(rows: range, height: int, *, reverse: bool) -> range:
-    """Return where rows of the upright image lie in the stored one, in ascending order."""
-    if not reverse or not rows:
+def stored_rows(rows: range, count: int, orientation: int = 1, span: range | None = None) -> range:
+    """Return where rows of the upright image lie in the stored one, in ascending order.
+
+    Args:
+        rows: evenly spaced rows of the upright image.
+        count: stored rows; of an image that is stored on its side, stored columns.
+        orientation: how the image is stored, 1 to 8 as in EXIF.
+        span: only what lies in this span is returned; None for all.
+    """
+    if reverses_rows(orientation) and rows:
+        rows = range(count - 1 - rows[-1], count - rows[0], rows.step)
+    if span is None:
         return rows
-    return range(height - 1 - rows[-1], height - rows[0], rows.step)
+    before = max(0, -(-(span.start - rows.start) // rows.step)) if rows else 0
+    inside = rows[before:]
+    return inside[: max(0, -(-(span.stop - inside.start) // rows.step))] if inside else inside
 
 
 def _by_rows(
-    image: Any, rows: range, orientation: int, origin: int, kernels: SurveyKernels | None
+    image: Any,
+    rows: range,
+    orientation: int,
+    origin: int,
+    kernels: SurveyKernels | None,
+    span: range,
 ) -> Iterator[SampledWindow]:
     """Read windows of an image whose stored rows are rows of the upright image."""
     height, width = image.shape[:2]
     reverse = reverses_rows(orientation)
-    stored, count = _stored_rows(rows, height, reverse=reverse), len(rows)
+    stored = stored_rows(rows, height, orientation, span)
+    count = len(stored)
     band = max(1, _BAND_PIXELS // width)
     for start in range(0, count, band):
         part = stored[start : start + band]
@@ -111,22 +132,30 @@ def _by_rows(
         pixels = to_upright(pixels, orientation)
         if origin:
             pixels = np.roll(pixels, -origin, axis=1)
-        done = start + len(part)
-        first = count - done if reverse else start
-        yield SampledWindow(pixels, first, 0, slice(0, width), (done, count))
+        topmost = height - 1 - part[-1] if reverse else part.start
+        first = (topmost - rows.start) // rows.step
+        yield SampledWindow(pixels, first, 0, slice(0, width), (start + len(part), count))
 
 
 def _by_columns(
-    image: Any, rows: range, orientation: int, overlap: int, kernels: SurveyKernels | None
+    image: Any,
+    rows: range,
+    orientation: int,
+    overlap: int,
+    kernels: SurveyKernels | None,
+    span: range,
 ) -> Iterator[SampledWindow]:
     """Read windows of an image whose stored rows are columns of the upright image."""
     stored_height, stored_width = image.shape[:2]
     width = upright_size(stored_height, stored_width, orientation)[1]
-    columns = _stored_rows(rows, stored_width, reverse=reverses_rows(orientation))
+    columns = stored_rows(rows, stored_width, orientation)
     band = max(1, _BAND_PIXELS // stored_width)
     kept: Pixels | None = None
-    for top in range(0, stored_height, band):
-        bottom = min(top + band, stored_height)
+    if span.start and overlap:
+        before = as_channels(image[max(span.start - overlap, 0) : span.start])
+        kept = before[:, columns.start : columns.stop : columns.step]
+    for top in range(span.start, span.stop, band):
+        bottom = min(top + band, span.stop)
         pixels = as_channels(image[top:bottom])
         require_finite(pixels, top, kernels=kernels)
         pixels = pixels[:, columns.start : columns.stop : columns.step]
@@ -141,5 +170,5 @@ def _by_columns(
         else:
             left, new_columns = top - shared, slice(shared, shared + count)
         yield SampledWindow(
-            to_upright(pixels, orientation), 0, left, new_columns, (bottom, stored_height)
+            to_upright(pixels, orientation), 0, left, new_columns, (bottom, span.stop)
         )

@@ -21,7 +21,7 @@ from drht_plugin.engine.scene import Scene
 from drht_plugin.engine.strength import FULL, Strength
 from drht_plugin.engine.tone_grid import ToneGrid
 from drht_plugin.errors import DrhtWarning
-from drht_plugin.geometry import Region
+from drht_plugin.geometry import Region, Window
 from drht_plugin.model.device import device_errors
 
 Image = npt.NDArray[Any]
@@ -215,3 +215,25 @@ class TensorWindows:
         if known is None or known[0] is not scene:
             known = self._known = scene, DeviceScene(scene, self._device)
         return known[1]
+
+
+def render_radiance_window(
+    scene: Scene, grid: ToneGrid, pixels: Image, at: Window, device: torch.device
+) -> Image:
+    """Estimate the HDR of a window on a device: R×C×n float32.
+
+    Args:
+        scene: The survey of the whole image.
+        grid: See `survey.fit_grid.radiance_grid`.
+        pixels: The window's pixels, R×C×K.
+        at: Where they lie in the stored image.
+        device: Where the pixels are computed.
+    """
+    source = as_channels(pixels)
+    require_finite(source, at.top, left=at.left, kernels=tensor_kernels(device))
+    out = np.empty((*source.shape[:2], scene.spec.colours), np.float32)
+    with torch.inference_mode(), device_errors():
+        stored = upload(source, device)
+        window = Region(at.top, at.left, *source.shape[:2])
+        download(radiance_window(DeviceScene(scene, device, grid), stored, window))(out)
+    return out

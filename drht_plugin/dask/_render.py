@@ -1,0 +1,289 @@
+"""Correct blocks of an image that is being surveyed."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from drht_plugin.bridge.sharing import limit_threads
+from drht_plugin.colour.spaces import Profile
+from drht_plugin.dask._arrays import at_least, checked, import_dask, with_channels
+from drht_plugin.dask._settings import Settings
+from drht_plugin.dask._survey import survey
+from drht_plugin.engine.bands import WindowRenderer
+from drht_plugin.engine.corrector import Corrector
+from drht_plugin.engine.plan import resolve_detail
+from drht_plugin.engine.render.network.windows import TILE, NetworkRenderer
+from drht_plugin.engine.scene import Scene
+from drht_plugin.engine.strength import Strength
+from drht_plugin.engine.survey.fit_grid import radiance_grid
+from drht_plugin.engine.tone_grid import ToneGrid
+from drht_plugin.geometry import Region, Window
+
+if TYPE_CHECKING:
+    from dask.array import Array
+    from dask.delayed import Delayed
+
+Image = npt.NDArray[Any]
+
+_LEAST_BLOCK = 256
+"""Least height and width of a block in network detail, in pixels: a smaller one is mostly halo."""
+
+
+def correct(
+    image: Array,
+    *,
+    strength: float = 1.0,
+    shadows: float = 1.0,
+    highlights: float = 1.0,
+    detail: str = "auto",
+    transfer: str = "srgb",
+    orientation: int = 1,
+    profile: Profile | None = None,
+    wrap: bool = False,
+    tile: int | None = None,
+    model: str | Path = "default",
+    device: str = "auto",
+    backend: str = "auto",
+) -> Array:
+    """Correct a picture lazily; see `drht_plugin.correct`.
+
+    Args:
+        image: dask array H×W or H×W×C in any chunks, of the dtypes that `drht_plugin.correct`
+            takes. A chunk is read by the survey if it holds rows that the survey needs, and once
+            more by the rendering.
+        strength: see `drht_plugin.correct`.
+        shadows: see `drht_plugin.correct`.
+        highlights: see `drht_plugin.correct`.
+        detail: see `drht_plugin.correct`; "auto" is guided.
+        transfer: see `drht_plugin.correct`.
+        orientation: see `drht_plugin.correct`.
+        profile: see `drht_plugin.correct`.
+        wrap: see `drht_plugin.correct`.
+        tile: in network detail, side in pixels of the tiles that the network sees.
+        model: see `drht_plugin.correct`; a file must be there for every worker.
+        device: see `drht_plugin.correct`; of each worker.
+        backend: see `drht_plugin.correct`.
+
+    Returns:
+        The corrected picture, a dask array of the same shape and dtype. Its chunks are the image's,
+        but whole in channels, and of 256 pixels at least in network detail.
+
+    Raises:
+        InputError: an array or argument that is not accepted. NaN or infinity in the image is found
+            when the result is computed.
+        DependencyError: dask is not installed.
+    """
+    scene = survey(
+        image,
+        transfer=transfer,
+        orientation=orientation,
+        profile=profile,
+        wrap=wrap,
+        model=model,
+        device=device,
+        backend=backend,
+    )
+    return render(
+        scene,
+        image,
+        strength=Strength(strength, shadows, highlights),
+        detail=detail,
+        wrap=wrap,
+        tile=tile,
+        model=model,
+        device=device,
+        backend=backend,
+    )
+
+
+def estimate_hdr(
+    image: Array,
+    *,
+    transfer: str = "srgb",
+    orientation: int = 1,
+    profile: Profile | None = None,
+    wrap: bool = False,
+    model: str | Path = "default",
+    device: str = "auto",
+    backend: str = "auto",
+) -> Array:
+    """Estimate the scene's HDR radiance lazily; see `drht_plugin.estimate_hdr`.
+
+    Arguments and errors are those of `correct`.
+
+    Returns:
+        float32 dask array H×W×3, or H×W×1 or H×W for gray.
+    """
+    dask = import_dask()
+    array, spec = checked(image, transfer)
+    scene = survey(
+        image,
+        transfer=transfer,
+        orientation=orientation,
+        profile=profile,
+        wrap=wrap,
+        model=model,
+        device=device,
+        backend=backend,
+    )
+    how = Settings(str(model), device, backend)
+    grid = dask.delayed(_fit_radiance, pure=True)(scene, how)
+    source, scene = _after(scene, image)
+    blocks = with_channels(checked(source, transfer)[0])
+    chunks = (*array.chunks[:2], (spec.colours,))
+    made = dask.array.map_blocks(
+        _render_radiance,
+        blocks,
+        scene=scene,
+        grid=grid,
+        how=how,
+        dtype=np.float32,
+        chunks=chunks,
+        meta=np.empty((0, 0, 0), np.float32),
+    )
+    return made[..., 0] if image.ndim == 2 else made
+
+
+def render(
+    scene: Scene | Delayed,
+    image: Array,
+    *,
+    strength: Strength | None = None,
+    detail: str = "auto",
+    wrap: bool = False,
+    tile: int | None = None,
+    model: str | Path = "default",
+    device: str = "auto",
+    backend: str = "auto",
+) -> Array:
+    """Correct an image that has been surveyed, lazily.
+
+    Args:
+        scene: of `survey`, here or in `drht_plugin`.
+        image: the surveyed image; see `correct`.
+        strength: how much of the correction is applied; None for all of it.
+        detail: see `correct`.
+        wrap: whether the image is a panorama; as in `survey`.
+        tile: see `correct`.
+        model: see `correct`.
+        device: see `correct`.
+        backend: see `correct`.
+
+    Returns:
+        See `correct`. Where the scene is still to be computed, the image is read again after it.
+        But an image that was sliced or rechunked is kept from the survey on: compute the scene
+        first if it is larger than the memory.
+
+    Raises:
+        InputError: an array or argument that is not accepted.
+        DependencyError: dask is not installed.
+    """
+    dask = import_dask()
+    checked(image, "srgb")
+    detail = resolve_detail(detail)
+    source, scene = _after(scene, image)
+    array, _ = checked(source, "srgb")
+    halo = 0
+    if detail == "network":
+        halo = NetworkRenderer.halo
+        array = at_least(array, _LEAST_BLOCK)
+    blocks = with_channels(array)
+    if halo:
+        depth = {0: halo, 1: halo, 2: 0}
+        edges = {0: "none", 1: "periodic" if wrap else "none", 2: "none"}
+        blocks = dask.array.overlap.overlap(blocks, depth, edges, allow_rechunk=False)
+    made = dask.array.map_blocks(
+        _render_block,
+        blocks,
+        scene=scene,
+        strength=strength or Strength(),
+        detail=detail,
+        halo=halo,
+        tile=TILE if tile is None else tile,
+        wrap=wrap,
+        shape=array.shape,
+        how=Settings(str(model), device, backend, wrap=wrap),
+        dtype=array.dtype,
+        chunks=with_channels(array).chunks,
+        meta=np.empty((0, 0, 0), array.dtype),
+    )
+    return made[..., 0] if image.ndim == 2 else made
+
+
+def _after(scene: Any, image: Any) -> tuple[Any, Any]:
+    """Read an image anew once the scene is there, rather than keep what the survey has read.
+
+    Returns:
+        The image, and the scene as something that is computed.
+    """
+    dask = import_dask()
+    if isinstance(scene, Scene):
+        return image, dask.delayed(scene)
+    bound = dask.graph_manipulation.bind(image, scene)
+    return (bound if _is_whole(bound) else image), scene
+
+
+def _is_whole(array: Any) -> bool:
+    """Return whether all tasks that a graph names are in it.
+
+    Dask's `bind` loses some where an array was sliced or had its chunks changed.
+    """
+    graph = dict(array.__dask_graph__())
+    return all(
+        needed in graph for task in graph.values() for needed in getattr(task, "dependencies", ())
+    )
+
+
+def _fit_radiance(scene: Scene, how: Settings) -> ToneGrid:
+    return radiance_grid(scene, how.corrector(0).backend.kernels)
+
+
+def _place(block_info: Any) -> Region:
+    """Return where a block of the result lies."""
+    (top, bottom), (left, right) = block_info[None]["array-location"][:2]
+    return Region(int(top), int(left), int(bottom - top), int(right - left))
+
+
+def _render_block(
+    pixels: Image,
+    *,
+    scene: Scene,
+    strength: Strength,
+    detail: str,
+    halo: int,
+    tile: int,
+    wrap: bool,
+    shape: tuple[int, ...],
+    how: Settings,
+    block_info: Any = None,
+) -> Image:
+    """Render a block of the result from its pixels and their halo."""
+    window = _place(block_info)
+    top = max(window.top - halo, 0)
+    left = window.left - halo if wrap else max(window.left - halo, 0)
+    given = Region(top, left, *pixels.shape[:2])
+    corrector = how.corrector(window.height * window.width, detail)
+    renderer = _renderer(corrector, detail, tile)
+    with limit_threads(1):
+        return renderer.render(scene, np.asarray(pixels), window, given=given, strength=strength)
+
+
+@lru_cache(maxsize=4)
+def _renderer(corrector: Corrector, detail: str, tile: int) -> WindowRenderer:
+    return corrector.window_renderer(detail, tile)
+
+
+def _render_radiance(
+    pixels: Image, *, scene: Scene, grid: ToneGrid, how: Settings, block_info: Any = None
+) -> Image:
+    place = _place(block_info)
+    corrector = how.corrector(place.height * place.width)
+    with limit_threads(1):
+        return corrector.backend.radiance_window(
+            scene, grid, np.asarray(pixels), Window(place.top, place.left)
+        )

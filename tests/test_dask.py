@@ -1,0 +1,243 @@
+"""Dask arrays against numpy arrays."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections import Counter
+from functools import lru_cache
+from typing import Any, cast
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import DTYPES, Image, picture, seeds
+
+import drht_plugin
+from drht_plugin import Corrector, InputError, Strength
+
+da = pytest.importorskip("dask.array", reason="dask is not installed")
+
+import dask.base  # noqa: E402
+
+import drht_plugin.dask as lazy  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def _few_threads() -> Any:
+    with dask.config.set(scheduler="threads", num_workers=2):
+        yield
+
+
+@lru_cache(maxsize=2)
+def corrector(backend: str) -> Corrector:
+    return Corrector(device="cpu", backend=backend)
+
+
+def chunked(image: Image, rows: int, columns: int) -> Any:
+    chunks = (rows, columns, 1) if image.ndim == 3 else (rows, columns)
+    return da.from_array(image, chunks=chunks)
+
+
+@settings(max_examples=12)
+@given(
+    st.tuples(st.integers(1, 300), st.integers(1, 300)),
+    st.tuples(st.integers(7, 300), st.integers(7, 300)),
+    st.sampled_from([None, 1, 2, 3, 4]),
+    st.sampled_from(DTYPES),
+    st.sampled_from(["srgb", "linear"]),
+    st.booleans(),
+    st.integers(1, 8),
+    st.tuples(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1)),
+    st.sampled_from(["numba", "torch"]),
+    seeds,
+)
+def test_guided_detail_is_numpys(
+    size: tuple[int, int],
+    chunks: tuple[int, int],
+    channels: int | None,
+    dtype: str,
+    transfer: str,
+    wrap: bool,
+    orientation: int,
+    applied: tuple[float, float, float],
+    backend: str,
+    seed: int,
+) -> None:
+    """Scene, corrected pixels and HDR estimate are numpy's bit for bit, in any chunks."""
+    image = picture(*size, channels, dtype, seed)
+    how: dict[str, Any] = {
+        "transfer": transfer,
+        "orientation": orientation,
+        "wrap": wrap and orientation < 5,
+    }
+    where: dict[str, Any] = {"device": "cpu", "backend": backend}
+    one = corrector(backend)
+    scene = one.survey(image, **how)
+    array = chunked(image, *chunks)
+    assert lazy.survey(array, **how, **where).compute().digest == scene.digest
+    expected = one.render(scene, image, strength=Strength(*applied))
+    made = lazy.correct(
+        array,
+        strength=applied[0],
+        shadows=applied[1],
+        highlights=applied[2],
+        **how,
+        **where,
+    )
+    assert (made.shape, made.dtype) == (image.shape, image.dtype)
+    assert made.compute().tobytes() == expected.tobytes()
+    radiance = lazy.estimate_hdr(array, **how, **where)
+    expected = one.render_hdr(scene, image)
+    assert radiance.shape == expected.shape
+    assert radiance.compute().tobytes() == expected.tobytes()
+
+
+@settings(max_examples=6)
+@given(
+    st.tuples(st.integers(200, 500), st.integers(200, 500)),
+    st.tuples(st.integers(64, 400), st.integers(64, 400)),
+    st.sampled_from([None, 3, 4]),
+    st.sampled_from(["uint8", "uint16"]),
+    st.booleans(),
+    st.sampled_from([1, 3, 6]),
+    st.sampled_from(["numba", "torch"]),
+    seeds,
+)
+def test_network_detail_is_numpys(
+    size: tuple[int, int],
+    chunks: tuple[int, int],
+    channels: int | None,
+    dtype: str,
+    wrap: bool,
+    orientation: int,
+    backend: str,
+    seed: int,
+) -> None:
+    """Network detail is numpy's within a code of 8 bits, in any chunks, at their seams too."""
+    image = picture(*size, channels, dtype, seed)
+    how: dict[str, Any] = {"orientation": orientation, "wrap": wrap and orientation < 5}
+    expected = corrector(backend).correct(image, detail="network", tile=256, **how)
+    made = lazy.correct(
+        chunked(image, *chunks), detail="network", tile=256, device="cpu", backend=backend, **how
+    ).compute()
+    most = np.abs(made.astype(int) - expected.astype(int)).max()
+    assert most <= (1 if dtype == "uint8" else 257)
+
+
+def counted(image: Image, rows: int, columns: int) -> tuple[Any, Counter[tuple[int, int]]]:
+    """Return a dask array that counts how often each of its chunks is read."""
+    reads: Counter[tuple[int, int]] = Counter()
+
+    def load(block_info: Any = None) -> Image:
+        (top, bottom), (left, right) = block_info[None]["array-location"][:2]
+        reads[top // rows, left // columns] += 1
+        return image[top:bottom, left:right]
+
+    height, width, channels = image.shape
+    chunks = (
+        tuple(min(rows, height - top) for top in range(0, height, rows)),
+        tuple(min(columns, width - left) for left in range(0, width, columns)),
+        (channels,),
+    )
+    made = da.map_blocks(load, chunks=chunks, dtype=image.dtype, meta=image[:0, :0])
+    return made, reads
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6])
+def test_chunks_are_read_once(orientation: int) -> None:
+    """A survey reads the chunks that hold its rows, once, and no others; rendering each one once.
+
+    The same holds for a panorama, whose origin takes one more reading.
+    """
+    image = picture(8000, 24, 3, "uint8")
+    if orientation == 6:
+        image = np.ascontiguousarray(image.transpose(1, 0, 2))
+    rows, columns = (2, 16) if orientation != 6 else (16, 2)
+    array, reads = counted(image, rows, columns)
+    scene = lazy.survey(array, orientation=orientation, device="cpu").compute()
+    assert set(reads.values()) == {1}
+    whole = -(-image.shape[0] // rows) * -(-image.shape[1] // columns)
+    assert 0.6 * whole < len(reads) < 0.7 * whole  # every third row, in chunks of two
+    reads.clear()
+    lazy.render(scene, array, device="cpu").compute()
+    assert set(reads.values()) == {1}
+    assert len(reads) == whole
+
+
+def test_an_image_is_read_again_after_its_survey() -> None:
+    """Chunks are not kept from the survey to the rendering, which would take the whole image."""
+    image = picture(400, 300, 3, "uint8")
+    array, reads = counted(image, 100, 150)
+    made = lazy.correct(array, device="cpu").compute()
+    assert set(reads.values()) == {2}
+    assert np.array_equal(made, drht_plugin.correct(image))
+    sliced = lazy.correct(array[10:, 5:], device="cpu").compute()
+    assert np.array_equal(sliced, drht_plugin.correct(image[10:, 5:]))
+
+
+def test_network_detail_reads_once() -> None:
+    """In network detail a chunk is read once, though its neighbours need its edge."""
+    image = picture(900, 700, 3, "uint8")
+    array, reads = counted(image, 300, 350)
+    scene = corrector("numba").survey(image)
+    lazy.render(scene, array, detail="network", device="cpu").compute()
+    assert set(reads.values()) == {1}
+    assert len(reads) == 6
+
+
+def test_the_plain_calls_take_dask_arrays() -> None:
+    """`drht_plugin.correct`, `estimate_hdr` and `survey` stay lazy for dask arrays."""
+    image = picture(120, 90, 3, "uint8")
+    array, reads = counted(image, 50, 40)
+    made = [drht_plugin.correct(array), drht_plugin.estimate_hdr(array), drht_plugin.survey(array)]
+    assert not reads
+    results = dask.base.compute(*made)
+    assert np.array_equal(results[0], drht_plugin.correct(image))
+    assert np.array_equal(results[1], drht_plugin.estimate_hdr(image))
+    assert results[2].digest == drht_plugin.survey(image).digest
+
+
+def test_what_is_refused() -> None:
+    """Wrong arrays and arguments are refused when the call is made, NaN when it is computed."""
+    array = chunked(picture(40, 50, 3, "float32"), 20, 20)
+    with pytest.raises(InputError, match="ndarray; expected a dask array"):
+        lazy.correct(cast(Any, np.zeros((4, 4))))
+    with pytest.raises(InputError, match="compute_chunk_sizes"):
+        lazy.correct(array[array[:, 0, 0] > 0.5])
+    with pytest.raises(InputError, match="strength"):
+        lazy.correct(array, strength=7)
+    with pytest.raises(InputError, match="detail is 'fine'"):
+        lazy.correct(array, detail="fine")
+    with pytest.raises(InputError, match="orientation"):
+        lazy.correct(array, wrap=True, orientation=6)
+    with pytest.raises(InputError, match="out"):
+        drht_plugin.correct(array, out=np.zeros((40, 50, 3), np.float32))
+    wrong = picture(40, 50, 3, "float32")
+    wrong[7, 9] = np.nan
+    with pytest.raises(InputError, match="row 7"):
+        lazy.correct(chunked(wrong, 20, 20)).compute()
+
+
+def test_a_worker_that_dies_costs_nothing() -> None:
+    """On a cluster of processes, one of which is killed in mid job, the result is the same."""
+    distributed = pytest.importorskip("distributed", reason="distributed is not installed")
+    image = picture(900, 700, 3, "uint8")
+    array = chunked(image, 90, 100).rechunk((90, 100, 3))
+    expected = drht_plugin.correct(image, device="cpu")
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=None, memory_limit=0
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        processes = list(client.run(os.getpid).values())
+        assert os.getpid() not in processes
+        made = client.compute(lazy.correct(array, device="cpu"))
+        while not any(client.processing().values()):
+            time.sleep(0.01)
+        os.kill(processes[0], signal.SIGKILL)
+        assert np.array_equal(made.result(timeout=120), expected)
+        assert set(client.run(os.getpid).values()) != set(processes)

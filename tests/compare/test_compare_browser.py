@@ -302,6 +302,9 @@ def test_fingers(browser: Browser, page: Path) -> None:
 def test_one_to_one(density: float, browser: Browser, page: Path) -> None:
     """At 1:1 a pixel of the picture is a pixel of the screen: edges of blocks stay sharp."""
     opened(browser, page, density=density)
+    mouse(browser, "mouseMoved", 333, 217)
+    mouse(browser, "mouseWheel", 333, 217, deltaX=0, deltaY=-120)  # to an odd place
+    settle(browser)
     click(browser, "#one")
     assert zoom(browser) == 100
     left, top, width, height = (round(density * side) for side in box(browser, "#left"))
@@ -311,6 +314,7 @@ def test_one_to_one(density: float, browser: Browser, page: Path) -> None:
     [edges] = np.nonzero(jumps > 60)
     assert len(edges) >= 5
     assert set(np.diff(edges) % BLOCK) == {0}
+    assert jumps[edges].min() > 5 * max(jumps[edges - 1].max(), jumps[edges + 1].max())
 
 
 def test_colours_on_a_wide_screen(browser: Browser, tmp_path: Path) -> None:

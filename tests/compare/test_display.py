@@ -124,12 +124,14 @@ def test_light_that_is_no_number(tmp_path: Path) -> None:
     light = np.full((8, 8, 4), 0.5, np.float32)
     light[..., 3] = 1
     light[0, 0, :3], light[0, 1, :3], light[1, 0] = np.nan, np.inf, 0
+    light[2, 2] = 0.2, 0.2, 0.2, 0.5  # as OpenEXR stores it: half of 0.4
     path = tmp_path / "a.exr"
     made.openimageio(path, light)
     pixels = seen(page_of(path, tmp_path / "page"), "before")
     assert (pixels[0, 0] == 0).all()
     assert (pixels[0, 1] > 60000).all()
     assert (pixels[1, 0] == 0).all()
+    assert pixels[2, 2] == pytest.approx(0.2, rel=0.003)
     assert pixels[4, 4] == pytest.approx(0.5, rel=0.003)
 
 

@@ -166,6 +166,27 @@ def test_a_failed_page_leaves_the_old_one(
     assert names(tmp_path) == {"a.png", "b.png", "page"}
 
 
+def test_a_page_that_cannot_be_renamed_leaves_the_old_one(
+    pair: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the new folder cannot take its name, the old one takes it back."""
+    folder = tmp_path / "page"
+    write_page([pair], folder)
+    rename = os.rename
+
+    def fail(old: Path, new: Path) -> None:
+        if old.name == "new":
+            raise PermissionError(13, "Permission denied")
+        rename(old, new)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("drht_plugin.storage.replace_folder.os.rename", fail)
+        with pytest.raises(WriteError, match="page: cannot be written: Permission denied"):
+            write_page([Pair("new", pair.before, pair.after)], folder, overwrite=True)
+    assert [entry["name"] for entry in entries(folder)] == ["a.png"]
+    assert names(tmp_path) == {"a.png", "b.png", "page"}
+
+
 def test_an_interrupted_page_is_not_there(pair: Pair, tmp_path: Path) -> None:
     """Ctrl-C in mid page leaves nothing."""
 

@@ -126,7 +126,8 @@ def require_page(options: argparse.Namespace, jobs: Sequence[Job]) -> None:
     """Check, before any work, that the page of `drht correct --compare` can be written.
 
     Raises:
-        InputError: the folder is not free, or a result would go into it.
+        InputError: the folder is not free, a picture or a result is in it, or a result takes the
+            place of its picture.
     """
     if options.compare is None:
         return
@@ -135,6 +136,10 @@ def require_page(options: argparse.Namespace, jobs: Sequence[Job]) -> None:
     require_free(options.compare, overwrite=options.overwrite)
     page = Path(os.path.realpath(options.compare))
     for job in jobs:
+        if os.path.realpath(job.path) == os.path.realpath(job.target):
+            raise InputError(
+                f"{job.source}: --compare needs the picture before, which its result would replace"
+            )
         for path in (Path(job.path), *job.outputs):
             real = Path(os.path.realpath(path))
             if page in (real, *real.parents):

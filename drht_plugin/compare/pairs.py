@@ -38,7 +38,8 @@ def find_pairs(
     """Pair the pictures of two folders by their names, or take two files as a pair.
 
     In folders, subfolders included, a picture belongs to the one of the same name, or else to the
-    only one that has its name but for the suffix, or ``NAME-corrected``. Both may be one folder,
+    only one that has its name and another suffix, in addition or in its place, or
+    ``NAME-corrected``. Both may be one folder,
     with results beside their pictures. ``NAME-hdr.exr`` beside the picture after is the HDR
     estimate, in folders and of two files.
 
@@ -69,7 +70,8 @@ def find_pairs(
         by_stem[_stem(name, _CORRECTED)].append(name)
     pairs, left_out = [], {}
     for name, path in firsts.items():
-        found = [name] if name in seconds else by_stem[_stem(name)]
+        # `drht correct` writes a.gif and a.tif as a.gif.png and a.tif
+        found = [name] if name in seconds else by_stem[name] or by_stem[_stem(name)]
         if len(found) != 1:
             several = f"several counterparts in {after}: {', '.join(sorted(found))}"
             left_out[path] = f"has {several if found else f'no counterpart in {after}'}"

@@ -100,7 +100,27 @@ def test_a_page_that_cannot_be_written_is_found_first(
     assert main(["correct", str(picture), "-o", f"{into}/x.png", "--compare", into]) == 2
     assert "where the page goes" in capsys.readouterr().err
     assert main(["correct", str(picture), "--compare", str(tmp_path)]) == 2
+    page = str(tmp_path / "page")
+    itself = ["correct", str(picture), "-o", str(picture), "--overwrite", "--compare", page]
+    assert main(itself) == 2
+    assert "needs the picture before" in capsys.readouterr().err
     assert {path.name for path in tmp_path.iterdir()} == {"a.png", "taken"}
+
+
+def test_stdin_and_a_folder(tmp_path: Path) -> None:
+    """A picture from stdin, and those of a folder, are on the page."""
+    picture = dark(tmp_path / "a.png")
+    command = [*DRHT, "correct", "-", "-o", "b.png", "--compare", "page"]
+    done = subprocess.run(
+        command, input=picture.read_bytes(), cwd=tmp_path, capture_output=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert seen(tmp_path / "page", "before").shape == (96, 128, 3)
+    (tmp_path / "photos").mkdir()
+    dark(tmp_path / "photos" / "x.png")
+    folder = [str(tmp_path / "photos"), "-o", str(tmp_path / "out")]
+    assert main(["correct", *folder, "--compare", str(tmp_path / "all")]) == 0
+    assert [entry["name"] for entry in entries(tmp_path / "all")] == ["x.png"]
 
 
 def test_json_stays_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -38,6 +38,15 @@ def test_pictures_belong_together_by_name(tmp_path: Path) -> None:
     assert left_out == {}
 
 
+def test_suffixes_that_tell_results_apart(tmp_path: Path) -> None:
+    """`drht correct` gives a result a second suffix where another has its name."""
+    before = touch(tmp_path / "b", "a.pbm", "a.png")
+    after = touch(tmp_path / "a", "a.pbm.png", "a.png")
+    pairs, left_out = find_pairs(before, after)
+    assert [pair.after.name for pair in pairs] == ["a.pbm.png", "a.png"]
+    assert left_out == {}
+
+
 def test_pictures_without_a_counterpart_are_named(tmp_path: Path) -> None:
     """What is in one folder only, or fits several pictures, is left out with the reason."""
     before = touch(tmp_path / "b", "a.jpg", "both.tif", "gone.jpg")

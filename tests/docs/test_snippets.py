@@ -42,7 +42,8 @@ def folder(tmp_path: Path) -> Path:
     panorama = pyvips.Image.new_from_file(str(tmp_path / "panorama.jpg"))
     panorama.write_to_file(str(tmp_path / "panorama.tif"))
     small = pyvips.Image.new_from_file(str(tmp_path / "dark.jpg")).resize(0.15)
-    for name in ("small.jpg", "sky.png"):
+    (tmp_path / "photos").mkdir()
+    for name in ("small.jpg", "sky.png", "photos/evening.jpg"):
         small.write_to_file(str(tmp_path / name))
     return tmp_path
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from drht_plugin._version import __version__
 from drht_plugin.colour.spaces import Profile, space_of
 from drht_plugin.engine.corrector import Corrector
+from drht_plugin.engine.known_light import KnownLightSink
 from drht_plugin.engine.memory import format_bytes, parse_memory
 from drht_plugin.engine.pixels import ImageSpec, spec_of
 from drht_plugin.engine.progress import SURVEY_SHARE, ProgressCallback, split
@@ -224,6 +225,7 @@ def correct_file(
                         orientation=turn,
                         profile=_profile(picture, spec),
                         wrap=wrap,
+                        headroom=picture.carrier.headroom,
                         progress=first,
                     )
                     if finished:
@@ -242,7 +244,10 @@ def correct_file(
                 )
             if hdr is not None:
                 with _timed(seconds, "hdr"):
-                    corrector.render_hdr_into(scene, pixels, hdr_sink, memory=memory)
+                    estimate: Sink = hdr_sink
+                    if picture.carrier.headroom > 1:
+                        estimate = KnownLightSink(hdr_sink, pixels, picture.carrier.headroom)
+                    corrector.render_hdr_into(scene, pixels, estimate, memory=memory)
             with _timed(seconds, "write"):
                 if finished:
                     _copy_rows(finished, sink)

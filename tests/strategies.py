@@ -85,7 +85,7 @@ class StubNetworks:
     White comes out below white; gray stays gray.
     """
 
-    def __call__(self, ldr: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def __call__(self, ldr: FloatArray, _known: object = None) -> tuple[FloatArray, FloatArray]:
         """Overview h×w×3 to y and T."""
         around = blurred(ldr @ LUMA, 16)[..., None]
         y = ldr * (1 + np.float32(0.5) * ldr**8)
@@ -96,7 +96,7 @@ class StubNetworks:
 class PlainNetworks:
     """y is the input itself, and so is T."""
 
-    def __call__(self, ldr: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def __call__(self, ldr: FloatArray, _known: object = None) -> tuple[FloatArray, FloatArray]:
         """Overview h×w×3 to y and T."""
         return ldr.copy(), ldr.copy()
 

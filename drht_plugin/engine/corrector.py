@@ -16,6 +16,7 @@ from drht_plugin.bridge.sharing import limit_threads
 from drht_plugin.colour.spaces import Profile
 from drht_plugin.engine.backends import BACKENDS, Backend, choose_backend
 from drht_plugin.engine.bands import BandRenderer, WindowRenderer
+from drht_plugin.engine.known_light import with_known_light
 from drht_plugin.engine.loaded_networks import LoadedNetworks
 from drht_plugin.engine.pixels import ImageSpec, prepare_out, spec_of
 from drht_plugin.engine.plan import (
@@ -146,12 +147,12 @@ class Corrector(LoadedNetworks):
         orientation: int = 1,
         profile: Profile | None = None,
         wrap: bool = False,
+        headroom: float = 1.0,
         progress: ProgressCallback | None = None,
     ) -> Scene:
-        """Survey the whole image; arguments and errors are those of `drht_plugin.survey`.
+        """Survey the whole image, as `drht_plugin.survey` does.
 
-        Returns:
-            The scene, from which any part of the image can be rendered.
+        `headroom` is the largest light of a picture that is rolled off, see `io.Picture`.
         """
         self.backend.prepare(image.dtype)
         with self._at_work(), ThreadPoolExecutor(1) as loader:
@@ -159,7 +160,7 @@ class Corrector(LoadedNetworks):
             networks = loader.submit(lambda: self.runner)
             return survey(
                 image,
-                lambda ldr: networks.result()(ldr),
+                with_known_light(networks.result, headroom),
                 transfer=transfer,
                 orientation=orientation,
                 profile=profile,

@@ -41,7 +41,7 @@ class Format:
     name: str
     label: str
     suffixes: tuple[str, ...]
-    backend: Literal["vips", "oiio", "libheif"]
+    backend: Literal["vips", "oiio", "libheif", "raw"]
     dtypes: tuple[str, ...] = ()
     channels: tuple[int, ...] = ()
     transfer: Transfer = "srgb"
@@ -63,6 +63,13 @@ _INTEGERS = ("uint8", "uint16")
 _FLOATS = ("float16", "float32")
 _MOST: tuple[Beside, ...] = ("EXIF", "XMP", "resolution")
 _ALL: tuple[Beside, ...] = (*_MOST, "IPTC")
+
+RAW_SUFFIXES = (
+    *(".dng", ".nef", ".nrw", ".cr2", ".cr3", ".crw", ".arw", ".sr2", ".srf", ".raf", ".orf"),
+    *(".rw2", ".pef", ".srw", ".3fr", ".fff", ".iiq", ".erf", ".mrw", ".mos", ".kdc", ".dcr"),
+    *(".rwl", ".x3f", ".raw"),
+)
+"""Suffixes of camera raw, the common one first."""
 
 FORMATS = {
     row.name: row
@@ -216,6 +223,7 @@ FORMATS = {
         ),
         Format("bmp", "BMP", (".bmp", ".dib"), "oiio", alpha="straight", successor="png"),
         Format("gif", "GIF", (".gif",), "vips", alpha="straight", whole=True, successor="png"),
+        Format("raw", "camera raw", RAW_SUFFIXES, "raw", whole=True, successor="tiff"),
         Format(
             "psd",
             "Photoshop",
@@ -253,6 +261,14 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"GIF89a", "gif"),
     (b"BM", "bmp"),
     (b"8BPS", "psd"),
+    (b"IIRO", "raw"),
+    (b"IIRS", "raw"),
+    (b"MMOR", "raw"),
+    (b"IIU\0", "raw"),
+    (b"FUJIFILMCCD-RAW", "raw"),
+    (b"II\x1a\0\0\0HEAPCCDR", "raw"),
+    (b"\0MRM", "raw"),
+    (b"FOVb", "raw"),
     (b"%PDF", "PDF"),
 )
 
@@ -275,6 +291,8 @@ def sniff(header: bytes) -> str | None:
         return "pnm"
     if header[4:8] == b"ftyp":
         brands = {header[8:12], *(header[at : at + 4] for at in range(16, len(header) - 3, 4))}
+        if header[8:12] == b"crx ":
+            return "raw"
         if brands & {b"avif", b"avis"}:
             return "avif"
         if brands & {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}:

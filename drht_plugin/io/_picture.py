@@ -25,7 +25,10 @@ class Picture:
             the file: not turned by the orientation tag, not converted by the profile.
         transfer: "srgb" for display-encoded values, "linear" for scene-linear ones (OpenEXR,
             Radiance HDR, PFM).
-        carrier: metadata and coding, which `write_picture` carries over to the new file.
+        carrier: metadata and coding, which `write_picture` carries over to the new file. Its
+            `headroom` is the largest light that camera raw held, relative to where the first
+            channel clips. The pixels hold all of it: they are sRGB codes of light that is rolled
+            off, see `bridge.roll_off`.
     """
 
     pixels: NDArray[Any]
@@ -130,6 +133,10 @@ def reader_of(row: Format) -> ReadingBackend:
         from drht_plugin.io import _libheif
 
         return _libheif
+    if row.backend == "raw":
+        from drht_plugin.io import _raw
+
+        return _raw
     return backend_of(row)
 
 

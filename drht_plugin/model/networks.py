@@ -311,16 +311,20 @@ class Drht(nn.Module):
         self.hdr_estimation = AutoEncoder(architecture)
         self.ldr_correction = AutoEncoder(architecture)
 
-    def forward(self, ldr: Tensor) -> Estimate:
+    def forward(self, ldr: Tensor, known: tuple[Tensor, Tensor] | None = None) -> Estimate:
         """Estimate y and T.
 
         Args:
             ldr: B×3×H×W float32 display codes in 0..1; H and W are multiples of `NETWORK_STRIDE`.
+            known: the picture's true y, B×3×H×W, and how far it may be more than that,
+                B×1×H×W in 0..1; None where nothing is known.
 
         Returns:
             y and T, not clipped.
         """
         y = self.hdr_estimation(ldr).apply(ldr)
+        if known is not None:
+            y = known[0] + known[1] * (y - known[0]).clamp_min(0)
         bounded = y.clamp(0, transfer.Y_MAX)
         radiance = (bounded / transfer.ALPHA) ** (1 / transfer.GAMMA)
         log_radiance = torch.log(radiance + transfer.DELTA)

@@ -41,11 +41,15 @@ class Runner:
         self._network = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @outlives_fork
-    def __call__(self, ldr: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def __call__(
+        self, ldr: FloatArray, known: tuple[FloatArray, FloatArray] | None = None
+    ) -> tuple[FloatArray, FloatArray]:
         """Run both networks.
 
         Args:
             ldr: h×w×3 float32 display codes in 0..1; h and w are multiples of 32.
+            known: the picture's true y, h×w×3 float32, and how far it may be more than that,
+                h×w×1 float32 in 0..1; None where nothing is known.
 
         Returns:
             y and T, h×w×3 float32 each, finite, not clipped.
@@ -55,17 +59,21 @@ class Runner:
             ForkError: CUDA was in use before this process was forked.
         """
         require_device_after_fork(self.device)
-        planes = torch.from_numpy(np.ascontiguousarray(ldr.transpose(2, 0, 1)))[None]
+        given = [self._planes(each) for each in (ldr, *(known or ()))]
         with (
             fixed_threads(SURVEY, self.device),
             torch.inference_mode(),
             torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32),
         ):
-            estimate = self._network(planes.to(self.device, memory_format=torch.channels_last))
+            estimate = self._network(given[0], tuple(given[1:]) if known else None)
         y, corrected = _to_numpy(estimate.y), _to_numpy(estimate.corrected)
         if not (np.isfinite(y).all() and np.isfinite(corrected).all()):
             raise WeightsError(f"model {self._model!r} gives NaN or infinite values")
         return y, corrected
+
+    def _planes(self, picture: FloatArray) -> torch.Tensor:
+        planes = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))[None]
+        return planes.to(self.device, memory_format=torch.channels_last)
 
 
 def _to_numpy(planes: torch.Tensor) -> FloatArray:

@@ -103,7 +103,7 @@ def test_the_survey_is_that_of_srgb() -> None:
     shown: list[Array] = []
 
     class Watched(StubNetworks):
-        def __call__(self, ldr: Any) -> Any:
+        def __call__(self, ldr: Any, _known: object = None) -> Any:
             shown.append(ldr)
             return super().__call__(ldr)
 

@@ -99,7 +99,7 @@ def test_no_picture_files(tmp_path: Path) -> None:
     (tmp_path / "folder.png").mkdir()
     assert "is a folder" in refused(tmp_path / "folder.png")
     (tmp_path / "a.xyz").write_bytes(b"data")
-    assert "is not a picture that is read; these are: .avif" in refused(tmp_path / "a.xyz")
+    assert "is not a picture that is read; these are: .3fr" in refused(tmp_path / "a.xyz")
     (tmp_path / "page.png").write_bytes(b"%PDF-1.7\n")
     assert refused(tmp_path / "page.png") == "page.png: is a PDF file, which is not read"
 

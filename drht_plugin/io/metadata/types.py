@@ -62,6 +62,7 @@ class Carrier:
         coding: how the source was stored, in a type of its format; None for most formats.
         lossless: whether the source's pixels were stored exactly.
         bits: coded bits per channel of an AVIF or HEIC file; 0 for others.
+        headroom: largest light of camera raw, whose pixels are rolled off; 1 for others.
     """
 
     format: str
@@ -69,6 +70,7 @@ class Carrier:
     coding: object = None
     lossless: bool = True
     bits: int = 0
+    headroom: float = 1.0
 
 
 def orientation(metadata: Metadata) -> int:

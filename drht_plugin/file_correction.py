@@ -108,6 +108,7 @@ def correct_file(
     memory: int | str | None = None,
     resume: bool = False,
     damaged: Damaged = "refuse",
+    layer: str | None = None,
     progress: ProgressCallback | None = None,
 ) -> FileReport:
     """Correct one picture file into another, keeping its metadata.
@@ -145,6 +146,8 @@ def correct_file(
             result. This needs disk space for the picture's pixels, and time to write them twice.
         damaged: "refuse" raises an error for a source with damaged pixels; "keep" corrects what the
             decoder makes of them, and says so in the report and in a warning.
+        layer: name of the layer of an OpenEXR file to correct; None for the picture itself, or the
+            only layer.
         progress: see `drht_plugin.correct`.
 
     Returns:
@@ -169,7 +172,7 @@ def correct_file(
     corrector = corrector or Corrector()
     seconds: dict[str, float] = {}
     first, second = split(progress, SURVEY_SHARE)
-    with open_picture(source, damaged=damaged) as picture:
+    with open_picture(source, damaged=damaged, layer=layer) as picture:
         transfer = transfer or picture.transfer
         spec = spec_of(picture, transfer)
         turn = require_orientation(orientation(picture.carrier.metadata), wrap=wrap)
@@ -187,6 +190,7 @@ def correct_file(
                     "model": corrector.model_digest(),
                     "settings": [*astuple(applied), detail, transfer, wrap],
                     "damaged": damaged,
+                    "layer": layer,
                     "chooses network detail": detail == "auto" and corrector.on_accelerator,
                     "tile": plan.tile,
                     "memory": memory,  # decides the tile size of network detail

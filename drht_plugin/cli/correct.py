@@ -165,6 +165,11 @@ def add_command(commands: Any) -> None:
         "and go on with the next. keep: correct what can be read of it, and say so",
     )
     parser.add_argument(
+        "--layer",
+        metavar="NAME",
+        help="layer to correct of OpenEXR files that have several, such as diffuse",
+    )
+    parser.add_argument(
         "--json",
         action="store_true",
         help="print a line of JSON for each picture, with timings in seconds, or with its error",
@@ -278,6 +283,7 @@ def _correct_one(job: Job, corrector: Corrector, options: argparse.Namespace) ->
             memory=options.memory,
             resume=options.resume,
             damaged=options.damaged,
+            layer=options.layer,
             progress=progress,
         )
     return replace(report, source=job.source)

@@ -69,8 +69,10 @@ def with_dtype(coding: object, dtype: np.dtype[Any]) -> object:
     return SpecCoding(spec, dtype.name)
 
 
-def reader(path: Path, name: str, buffer: ifd.Buffer) -> tuple[Reader, Carrier]:
-    """Open a file; see `_picture.Backend`.
+def reader(
+    path: Path, name: str, buffer: ifd.Buffer, *, layer: str | None = None
+) -> tuple[Reader, Carrier]:
+    """Open a file, or one layer of an OpenEXR file; see `_picture.Backend`.
 
     Raises:
         CodecError: the file is damaged.
@@ -80,11 +82,12 @@ def reader(path: Path, name: str, buffer: ifd.Buffer) -> tuple[Reader, Carrier]:
         return _radiance_reader(path, buffer)
     if name == "exr":
         exr.require_sane(buffer)
-    source = OiioReader(path, name)
+    source = OiioReader(path, name, layer=layer)
     if name == "pfm":
         return source, Carrier(name)
     coding = SpecCoding(source.spec, source.dtype.name)
-    metadata = replace(_exr_metadata(source.spec), dropped=_dropped(source.spec, buffer))
+    dropped = (*_dropped(source.spec, buffer), *source.left_out)
+    metadata = replace(_exr_metadata(source.spec), dropped=dropped)
     return with_meaning(source, _PREMULTIPLIED), Carrier(name, metadata, coding)
 
 

@@ -14,6 +14,7 @@ import OpenImageIO as oiio
 from drht_plugin.errors import first_line
 from drht_plugin.forks import require_own_process
 from drht_plugin.io._errors import CodecError, UnsupportedError
+from drht_plugin.io._exr_layers import Layer, choose_layer
 from drht_plugin.io._formats import FORMATS
 from drht_plugin.io._pixels import Pixels
 from drht_plugin.io._rows import BlockReader, BlockWriter, Shape, Writer
@@ -22,7 +23,6 @@ OIIO_NAMES = {"uint8": "uint8", "uint16": "uint16", "float16": "half", "float32"
 """OpenImageIO's names of pixel types."""
 
 _DTYPES = {name: dtype for dtype, name in OIIO_NAMES.items()}
-_EXR_CHANNELS = (("Y",), ("Y", "A"), ("R", "G", "B"), ("R", "G", "B", "A"))
 _READ_ROWS = 32
 _LARGEST_STRIP = 16 << 20
 """Larger strips are decoded in pieces (bytes of pixels)."""
@@ -34,15 +34,28 @@ class OiioReader(BlockReader):
     """Reader of rows by OpenImageIO, as they are stored; see `_rows.Reader`."""
 
     def __init__(
-        self, path: Path, name: str, dtype: str | None = None, *, white_is_zero: bool = False
+        self,
+        path: Path,
+        name: str,
+        dtype: str | None = None,
+        *,
+        white_is_zero: bool = False,
+        layer: str | None = None,
     ) -> None:
         self._path, self._tolerant, self._lost = path, False, False
         self._held_whole = FORMATS[name].whole
         self._source = open_file(path)
         try:
-            self.spec = spec = self._source.spec()
+            self._layer: Layer | None = None
+            self.left_out: tuple[str, ...] = ()
+            if name == "exr":
+                self._layer, self.left_out = choose_layer(self._source, layer)
+                self._source.seek_subimage(self._layer.part, 0)
+                self.spec = spec = self._layer.spec(self._source.spec())
+            else:
+                self.spec = spec = self._source.spec()
             dtype = dtype or _DTYPES.get(str(spec.format), str(spec.format))
-            _require_supported(self._source, name, dtype)
+            _require_supported(self._source, name, spec, dtype)
         except BaseException:
             self._source.close()
             raise
@@ -100,19 +113,23 @@ class OiioReader(BlockReader):
         self._source = open_file(self._path)
 
     def _decode_part(self, top: int, bottom: int, left: int, right: int) -> Pixels:
-        spec, source = self.spec, self._source
+        spec, source, layer = self.spec, self._source, self._layer
+        part = layer.part if layer else 0
+        begin, end = layer.span if layer else (0, spec.nchannels)
         rows, columns = bottom - top, right - left
         top, bottom = spec.y + top, spec.y + bottom
         if spec.tile_width:
             left, right = spec.x + left, spec.x + right
             pixels = source.read_tiles(
-                0, 0, left, right, top, bottom, 0, 1, 0, spec.nchannels, self._type
+                part, 0, left, right, top, bottom, 0, 1, begin, end, self._type
             )
         else:
-            pixels = source.read_scanlines(0, 0, top, bottom, 0, 0, spec.nchannels, self._type)
+            pixels = source.read_scanlines(part, 0, top, bottom, 0, begin, end, self._type)
         if pixels is None or source.has_error:
             raise CodecError(first_line(source.geterror()))
-        pixels = pixels.reshape(rows, columns, self.shape[2])
+        pixels = pixels.reshape(rows, columns, end - begin)
+        if layer and layer.channels != tuple(range(begin, end)):
+            pixels = np.ascontiguousarray(pixels[..., [c - begin for c in layer.channels]])
         return ~pixels if self._inverted else pixels
 
     def close(self) -> None:
@@ -142,22 +159,17 @@ def open_file(path: Path) -> Any:
     return source
 
 
-def _require_supported(source: Any, name: str, dtype: str) -> None:
-    spec = source.spec()
-    names = tuple(spec.channelnames)
+def _require_supported(source: Any, name: str, spec: Any, dtype: str) -> None:
     if spec.deep:
         raise UnsupportedError("is a deep picture, which is not read")
-    if name == "exr" and names not in _EXR_CHANNELS:
-        raise UnsupportedError(f"has the channels {', '.join(names)}; only Y, RGB and A are read")
     if spec.nchannels > 4:
         raise UnsupportedError(f"has {spec.nchannels} channels; at most 4 are read")
     stored = {_DTYPES.get(str(kind), str(kind)) for kind in spec.channelformats} or {dtype}
     for kind in (dtype, *stored):
         if kind not in OIIO_NAMES:
             raise UnsupportedError(f"has {kind} samples, which are not read")
-    if name != "tiff" and source.seek_subimage(1, 0):
+    if name not in ("tiff", "exr") and source.seek_subimage(1, 0):
         raise UnsupportedError("has several parts or pages; only single pictures are read")
-    source.seek_subimage(0, 0)
 
 
 def spec_for(shape: Shape, dtype: np.dtype[Any]) -> Any:

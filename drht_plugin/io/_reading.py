@@ -145,7 +145,9 @@ class PictureFile:
         self.close()
 
 
-def open_picture(path: str | PathLike[str], *, damaged: Damaged = "refuse") -> PictureFile:
+def open_picture(
+    path: str | PathLike[str], *, damaged: Damaged = "refuse", layer: str | None = None
+) -> PictureFile:
     """Open a picture file to read it by rows.
 
     Args:
@@ -153,6 +155,8 @@ def open_picture(path: str | PathLike[str], *, damaged: Damaged = "refuse") -> P
             its name.
         damaged: "refuse" raises an error for damaged pixels; "keep" takes what the decoder makes of
             them, 0 where it makes nothing, and says so in `PictureFile.damage`.
+        layer: name of a layer of an OpenEXR file, by its channels' names or its part's; None for
+            the picture itself, or the only layer.
 
     Raises:
         InputError: `damaged` is neither.
@@ -169,11 +173,21 @@ def open_picture(path: str | PathLike[str], *, damaged: Damaged = "refuse") -> P
             state = _State(buffer.identity, damaged)
             row = _recognise(path, buffer)
             opened = alias.enter_context(openable_file(path, row.suffixes))
-            reader, carrier = reader_of(row).reader(opened, row.name, buffer)
+            reader, carrier = _open(row, opened, buffer, layer)
         alias.callback(reader.close)
         close = alias.pop_all().close
     carrier = replace(carrier, metadata=sanitise(carrier.metadata))
     return PictureFile(path, reader, row, carrier, state, close)
+
+
+def _open(row: Format, path: Path, buffer: FileBytes, layer: str | None) -> tuple[Reader, Carrier]:
+    if layer is None:
+        return reader_of(row).reader(path, row.name, buffer)
+    if row.name != "exr":
+        raise UnsupportedError(f"is a {row.label} picture, which has no layer {layer!r}")
+    from drht_plugin.io import _oiio_linear
+
+    return _oiio_linear.reader(path, row.name, buffer, layer=layer)
 
 
 @contextmanager
@@ -200,12 +214,15 @@ def _read_errors(path: Path, identity: FileIdentity | None = None) -> Iterator[N
         raise ReadError(f"{name_of(path)}: cannot be read: {error.strerror or error}") from error
 
 
-def read_picture(path: str | PathLike[str], *, damaged: Damaged = "refuse") -> Picture:
+def read_picture(
+    path: str | PathLike[str], *, damaged: Damaged = "refuse", layer: str | None = None
+) -> Picture:
     """Read a picture file as a whole.
 
     Args:
         path: see `open_picture`.
         damaged: see `open_picture`.
+        layer: see `open_picture`.
 
     Returns:
         Pixels as stored in the file, and their metadata. Palettes and 1, 2 and 4 bits become
@@ -216,7 +233,7 @@ def read_picture(path: str | PathLike[str], *, damaged: Damaged = "refuse") -> P
         ReadError: see `open_picture`; pixels are damaged or missing; or the file was changed while
             it was read.
     """
-    with open_picture(path, damaged=damaged) as file:
+    with open_picture(path, damaged=damaged, layer=layer) as file:
         pixels = np.ascontiguousarray(file[:])
         file.require_unchanged()
     return Picture(pixels, file.transfer, file.carrier)

@@ -25,14 +25,15 @@ def main() -> int:
     parser.add_argument("--faults", type=Path, default=Path("fuzz-faults"), help="where inputs go")
     options = parser.parse_args()
     counts: Counter[tuple[str, str]] = Counter()
-    slowest, start = 0.0, time.monotonic()
+    slowest, start = (0.0, "none"), time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         maker = inputs(options.seed, Path(folder))
         numbers = options.only or itertools.count(options.first)
         for result in run(maker, numbers, 60 * options.minutes):
             verdict = result.verdict
             counts[result.case.kind, verdict.name] += 1
-            slowest = max(slowest, verdict.seconds)
+            label = f"case {result.case.number}, {result.case.label}"
+            slowest = max(slowest, (verdict.seconds, label))
             if options.only or not result.good:
                 words = " ".join(verdict.why.split())[-300:]
                 print(
@@ -46,7 +47,7 @@ def main() -> int:
     print(table(counts))
     print(
         f"{counts.total()} inputs in {time.monotonic() - start:.0f} s, seed {options.seed}, "
-        f"the slowest {slowest:.1f} s; {faults} faults"
+        f"the slowest {slowest[0]:.1f} s ({slowest[1]}); {faults} faults"
     )
     return 1 if faults else 0
 

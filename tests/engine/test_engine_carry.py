@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import picture, seeds
 
-from drht_plugin.engine.survey.rules.carry import _box_mean, _noise_level, carry_detail
+from drht_plugin.engine.smoothing import box_mean
+from drht_plugin.engine.survey.rules.carry import _noise_level, carry_detail
 
 Float = npt.NDArray[np.float32]
 
@@ -96,7 +97,7 @@ def test_mean(wrap: bool) -> None:
     across = ((0, 0), (5, 5))
     padded = np.pad(padded, across, mode="wrap") if wrap else np.pad(padded, across, "symmetric")
     expected = np.lib.stride_tricks.sliding_window_view(padded, (11, 11)).mean((2, 3))
-    np.testing.assert_allclose(_box_mean(plane, 5, wrap), expected, atol=1e-12)
+    np.testing.assert_allclose(box_mean(plane, 5, wrap), expected, atol=1e-12)
 
 
 def test_a_side_of_the_least_length() -> None:

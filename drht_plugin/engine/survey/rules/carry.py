@@ -8,13 +8,12 @@ left in the overview is measured and not carried over.
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 import numpy.typing as npt
 
 from drht_plugin.engine.noise_curve import BLACK
 from drht_plugin.engine.pixels import LUMA
+from drht_plugin.engine.smoothing import box_mean, guided_filter
 from drht_plugin.engine.survey.noise import QUIET, QUIET_DEVIATIONS
 
 FloatArray = npt.NDArray[np.float32]
@@ -60,7 +59,7 @@ def carry_detail(ldr: FloatArray, corrected: FloatArray, *, wrap: bool) -> Float
     variance = (_noise_level(before, share > 0, wrap) / (before + BLACK)) ** 2
     clean = _denoise(dark, variance, wrap)
     gain = lifted - clean
-    smooth = _guided_filter(clean, gain, _RADIUS, _EDGE, wrap)
+    smooth = guided_filter(clean, gain, _RADIUS, _EDGE, wrap)
     wanted = (after + BLACK) * np.exp(share * (smooth - gain)) - BLACK
     factor = np.maximum(wanted, 0) / np.maximum(after, 1e-4)
     return (corrected * factor[..., None]).clip(0, 1).astype(np.float32)
@@ -84,31 +83,6 @@ def _noise_level(luma: Plane, where: npt.NDArray[np.bool_], wrap: bool) -> float
 
 def _denoise(plane: Plane, noise: Plane, wrap: bool) -> Plane:
     """Smooth a plane where its variance is no larger than that of its noise."""
-    return _guided_filter(
-        plane, plane, _FINE, _ABOVE_NOISE * _box_mean(noise, _FINE, wrap) + 1e-9, wrap
+    return guided_filter(
+        plane, plane, _FINE, _ABOVE_NOISE * box_mean(noise, _FINE, wrap) + 1e-9, wrap
     )
-
-
-def _guided_filter(
-    guide: Plane, plane: Plane, radius: int, edge: float | Plane, wrap: bool
-) -> Plane:
-    """Smooth a plane except at edges of the guide: where its variance exceeds `edge`."""
-    mean, wanted = _box_mean(guide, radius, wrap), _box_mean(plane, radius, wrap)
-    variance = np.maximum(_box_mean(guide * guide, radius, wrap) - mean**2, 0)
-    slope = (_box_mean(guide * plane, radius, wrap) - mean * wanted) / (variance + edge)
-    offset = wanted - slope * mean
-    return _box_mean(slope, radius, wrap) * guide + _box_mean(offset, radius, wrap)
-
-
-def _box_mean(plane: Plane, radius: int, wrap: bool) -> Plane:
-    """Return means over windows of 2·radius + 1 pixels each way, mirrored at edges or periodic."""
-    across: Literal["wrap", "symmetric"] = "wrap" if wrap else "symmetric"
-    width = 2 * radius + 1
-    for axis in (0, 1):
-        pads = [(0, 0), (0, 0)]
-        pads[axis] = (radius + 1, radius)
-        sums = np.pad(plane, pads, mode=across if axis else "symmetric").cumsum(axis)
-        count = plane.shape[axis]
-        last, first = np.arange(width, width + count), np.arange(count)
-        plane = (sums.take(last, axis) - sums.take(first, axis)) / width
-    return plane

@@ -24,6 +24,7 @@ from drht_plugin.engine.progress import SURVEY_SHARE, ProgressCallback, split
 from drht_plugin.engine.source import Sink, Source
 from drht_plugin.engine.strength import Strength
 from drht_plugin.errors import DrhtWarning, InputError, ReadError
+from drht_plugin.gain_map import Tee, gets_map, maker_for, not_kept
 from drht_plugin.io import (
     Bits,
     Conversion,
@@ -68,6 +69,7 @@ class FileReport:
             and flushing to the disk).
         dropped: what the source has beside its pixels that the target has not, as it is damaged,
             or shows or claims the picture as it was: thumbnails, layers, gain maps; in plain words.
+        headroom: stops above white that the target's gain map leads to; None for no gain map.
         damage: what is damaged in the source, in the decoder's words; None for nothing. Only with
             ``damaged="keep"``.
         converted: what the target's pixels are otherwise than the source's, as its format or the
@@ -86,6 +88,7 @@ class FileReport:
     left_alone: bool
     seconds: dict[str, float] = field(default_factory=dict)
     dropped: tuple[str, ...] = ()
+    headroom: float | None = None
     damage: str | None = None
     converted: tuple[str, ...] = ()
 
@@ -96,6 +99,7 @@ def correct_file(
     *,
     corrector: Corrector | None = None,
     hdr: str | os.PathLike[str] | None = None,
+    ultra_hdr: bool | None = None,
     strength: float = 1.0,
     shadows: float = 1.0,
     highlights: float = 1.0,
@@ -139,6 +143,9 @@ def correct_file(
             "white" (the default), "black", "gray" or "#rrggbb" of sRGB.
         hdr: also write the HDR estimate to this file, as half-float OpenEXR, linear, 1.0 at the
             clip point. Both files appear together or not at all.
+        ultra_hdr: write an Ultra HDR picture: a JPEG, with a gain map that leads to the HDR
+            estimate on screens that can show it. None does so for JPEG targets of sources that have
+            a gain map.
         quality: of lossy formats, 1..100; None keeps the source's where it is known.
         memory: for pixels in flight, see `Corrector.stream`.
         resume: store finished rows in a folder `.TARGET.drht-resume` beside the target until it is
@@ -176,9 +183,16 @@ def correct_file(
         transfer = transfer or picture.transfer
         spec = spec_of(picture, transfer)
         turn = require_orientation(orientation(picture.carrier.metadata), wrap=wrap)
+        shines = gets_map(picture, Path(target), ultra_hdr)
         conversion = conversion_to(
-            Path(target), picture, transfer=transfer, bits=bits, background=background
+            Path(target),
+            picture,
+            transfer=transfer,
+            bits=bits,
+            background=background,
+            to_rgb=shines,
         )
+        maker = maker_for(spec, conversion.form, wrap=wrap) if shines else None
         finer = spec.widened(conversion.given)
         plan = corrector.plan(finer, detail=detail, orientation=turn, memory=memory)
         with ExitStack() as targets:
@@ -212,8 +226,12 @@ def correct_file(
                     quality=quality,
                     folder=finished.folder if finished else None,
                     group=group,
+                    gain_map=maker,
                 )
             )
+            estimates: list[Sink] = [] if hdr is None else [hdr_sink]
+            if maker:
+                estimates.append(maker.radiance)
             with _timed(seconds, "load"):
                 _ = corrector.runner
             with _timed(seconds, "read"):
@@ -246,11 +264,13 @@ def correct_file(
                     strength=applied,
                     progress=second,
                 )
-            if hdr is not None:
+            if estimates:
                 with _timed(seconds, "hdr"):
-                    estimate: Sink = hdr_sink
+                    if maker and spec.alpha >= 0:
+                        maker.take_opacity(pixels)
+                    estimate: Sink = Tee(spec, *estimates)
                     if picture.carrier.headroom > 1:
-                        estimate = KnownLightSink(hdr_sink, pixels, picture.carrier.headroom)
+                        estimate = KnownLightSink(estimate, pixels, picture.carrier.headroom)
                     corrector.render_hdr_into(scene, pixels, estimate, memory=memory)
             with _timed(seconds, "write"):
                 if finished:
@@ -264,6 +284,7 @@ def correct_file(
     if picture.damage is not None:
         kept = f"{source}: is damaged ({picture.damage}); what could be read of it was taken"
         warnings.warn(kept, DrhtWarning, stacklevel=2)
+    labels = (*picture.carrier.metadata.dropped, *sink.dropped)
     return FileReport(
         source=str(source),
         target=str(target),
@@ -276,7 +297,8 @@ def correct_file(
         detail=plan.detail,
         left_alone=scene.left_alone,
         seconds=seconds,
-        dropped=(*picture.carrier.metadata.dropped, *sink.dropped),
+        dropped=not_kept(picture, labels) if maker else labels,
+        headroom=None if maker is None else round(maker.stops, 2),
         damage=picture.damage,
         converted=sink.converted,
     )

@@ -19,6 +19,7 @@ from drht_plugin.cli.limits import require_address_space
 from drht_plugin.cli.options import (
     add_backend_option,
     add_model_options,
+    add_ultra_hdr_option,
     fraction,
     quality,
 )
@@ -49,6 +50,7 @@ examples:
   drht correct dark.jpg --shadows 0.6       lift the shadows less
   drht correct sky.png --hdr                also write the HDR estimate, sky-hdr.exr
   drht correct *.jpg --compare page/        also write a page to look at them, before and after
+  drht correct sky.jpg --ultra-hdr          also shine on HDR screens, by a gain map in the JPEG
   drht correct pano.tif --resume            correct a very large file; if it is interrupted, the
                                             same command continues where it stopped
 
@@ -139,6 +141,7 @@ def add_command(commands: Any) -> None:
         "input clips)",
     )
     add_compare_option(parser)
+    add_ultra_hdr_option(parser)
     parser.add_argument(
         "--quality",
         type=quality,
@@ -200,7 +203,13 @@ def run(options: argparse.Namespace) -> int:
     parse_memory(options.memory)
     _require_output(options)
     with open_inputs(options.inputs, recursive=options.recursive, output=options.output) as sources:
-        jobs = plan_jobs(sources, options.output, hdr=options.hdr, overwrite=options.overwrite)
+        jobs = plan_jobs(
+            sources,
+            options.output,
+            hdr=options.hdr,
+            overwrite=options.overwrite,
+            ultra_hdr=bool(options.ultra_hdr),
+        )
         return _correct_all(jobs, options)
 
 
@@ -254,8 +263,10 @@ def _require_output(options: argparse.Namespace) -> None:
     several = len(options.inputs) > 1 or os.path.isdir(options.inputs[0])
     if output is None or not output.suffix or several or output.is_dir():
         return
-    from drht_plugin.io import writable_suffixes
+    from drht_plugin.io import is_jpeg_name, writable_suffixes
 
+    if options.ultra_hdr and not is_jpeg_name(output):
+        raise InputError(f"{output}: an Ultra HDR picture is a JPEG; expected NAME.jpg")
     if output.suffix.lower() not in writable_suffixes():
         known = ", ".join(sorted(writable_suffixes()))
         raise InputError(f"{output}: suffix '{output.suffix}' is not written; these are: {known}")
@@ -273,6 +284,7 @@ def _correct_one(job: Job, corrector: Corrector, options: argparse.Namespace) ->
             job.target,
             corrector=corrector,
             hdr=job.hdr,
+            ultra_hdr=options.ultra_hdr,
             strength=options.strength,
             shadows=options.shadows,
             highlights=options.highlights,
@@ -340,7 +352,8 @@ def _print_result(
     if report.dropped:
         print_note(f"{source}: not kept: {', '.join(report.dropped)}")
     unchanged = " (well exposed, left unchanged)" if report.left_alone else ""
-    output.line(f"{source} -> {printable(report.target)}{unchanged}")
+    shines = "" if report.headroom is None else f" (Ultra HDR, {report.headroom:.1f} stops)"
+    output.line(f"{source} -> {printable(report.target)}{unchanged}{shines}")
     lifted = options.strength * options.shadows * report.lifted_noise
     noisy = lifted >= NOISY and not report.left_alone
     guided = options.detail == "auto" and report.detail == "guided"

@@ -79,6 +79,21 @@ def add_backend_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_ultra_hdr_option(parser: argparse.ArgumentParser) -> None:
+    """Add --ultra-hdr and --no-ultra-hdr.
+
+    Args:
+        parser: the subcommand's parser.
+    """
+    parser.add_argument(
+        "--ultra-hdr",
+        action=argparse.BooleanOptionalAction,
+        help="write JPEG files with a gain map, by which HDR screens show the highlights; "
+        "other screens and programs show the corrected picture (default: for pictures that have a "
+        "gain map themselves)",
+    )
+
+
 def add_device_option(parser: argparse.ArgumentParser) -> None:
     """Add --device.
 

@@ -37,7 +37,12 @@ class Job:
 
 
 def plan_jobs(
-    sources: Sequence[Input], output: Path | None, *, hdr: bool, overwrite: bool
+    sources: Sequence[Input],
+    output: Path | None,
+    *,
+    hdr: bool,
+    overwrite: bool,
+    ultra_hdr: bool = False,
 ) -> list[Job]:
     """Decide what is written for each picture.
 
@@ -46,6 +51,7 @@ def plan_jobs(
         output: file or folder of the results; None puts each beside its picture.
         hdr: whether HDR estimates are written, too.
         overwrite: whether existing files are replaced.
+        ultra_hdr: whether results that no file is named for are JPEG files.
 
     Returns:
         A job for each source.
@@ -55,9 +61,9 @@ def plan_jobs(
     """
     jobs = []
     alone = len(sources) == 1 and sources[0].named
-    taken = Counter(_plain_target(source, output, alone=alone) for source in sources)
+    taken = Counter(_plain_target(source, output, ultra_hdr, alone=alone) for source in sources)
     for source in sources:
-        target = _plain_target(source, output, alone=alone)
+        target = _plain_target(source, output, ultra_hdr, alone=alone)
         if taken[target] > 1 and target.suffix != source.place.suffix:
             target = target.with_name(f"{source.place.stem}{source.place.suffix}{target.suffix}")
         estimate = target.with_name(f"{source.place.stem}-hdr.exr") if hdr else None
@@ -71,13 +77,15 @@ def plan_jobs(
     return jobs
 
 
-def _plain_target(source: Input, output: Path | None, *, alone: bool) -> Path:
+def _plain_target(source: Input, output: Path | None, jpeg: bool, *, alone: bool) -> Path:
     """Return where a result goes if no other has the same name."""
-    from drht_plugin.io import result_suffix
+    from drht_plugin.io import is_jpeg_name, result_suffix
 
     if output is not None and alone and output.suffix and not os.path.isdir(output):
         return output
     place = source.place.with_suffix(result_suffix(source.path))
+    if jpeg and not is_jpeg_name(place):
+        place = place.with_suffix(".jpg")
     if output is None:
         return Path(source.path).parent / f"{place.stem}-corrected{place.suffix}"
     return output / place

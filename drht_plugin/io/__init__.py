@@ -5,9 +5,9 @@ is quick.
 """
 
 from drht_plugin.io._conversion import Bits, Conversion, conversion_to, parse_ground
-from drht_plugin.io._formats import readable_suffixes, writable_suffixes
+from drht_plugin.io._formats import is_jpeg_name, readable_suffixes, writable_suffixes
 from drht_plugin.io._naming import result_suffix
-from drht_plugin.io._picture import Picture
+from drht_plugin.io._picture import Picture, PictureLike
 from drht_plugin.io._reading import Damaged, PictureFile, open_picture, read_picture, upright
 from drht_plugin.io._stated import FileStatement, statement_of
 from drht_plugin.io._writing import (
@@ -19,20 +19,26 @@ from drht_plugin.io._writing import (
     write_picture,
 )
 from drht_plugin.io.metadata.colour import stated_profile, with_profile
-from drht_plugin.io.metadata.types import orientation
+from drht_plugin.io.metadata.gain_map import GainMap, GainMapValues
+from drht_plugin.io.metadata.types import MAP_LABELS, orientation
 
 __all__ = [
+    "MAP_LABELS",
     "Bits",
     "Conversion",
     "Damaged",
     "FileStatement",
+    "GainMap",
+    "GainMapValues",
     "Picture",
     "PictureFile",
+    "PictureLike",
     "PictureSink",
     "conversion_to",
     "create_hdr",
     "create_picture",
     "create_together",
+    "is_jpeg_name",
     "open_picture",
     "orientation",
     "parse_ground",

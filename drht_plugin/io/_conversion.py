@@ -82,6 +82,7 @@ def conversion_to(
     transfer: str | None = None,
     bits: Bits | None = None,
     background: str | None = None,
+    to_rgb: bool = False,
 ) -> Conversion:
     """Decide how a picture is stored in a file.
 
@@ -97,6 +98,7 @@ def conversion_to(
             format holds.
         background: colour that transparent pixels are laid over where the format holds no alpha:
             "white" (the default), "black", "gray", or sRGB codes as "#rrggbb".
+        to_rgb: whether gray becomes RGB where the format holds both.
 
     Raises:
         InputError: the suffix names no format that is written, the format does not hold `bits`, or
@@ -112,6 +114,8 @@ def conversion_to(
     carrier, depth = _coded(like, row, dtype)
     given = _given(like.dtype, dtype, changes=changes)
     channels = _channels_for(row, like.shape[2])
+    if to_rgb and channels < 3:
+        channels += 2
     space = _space(carrier.metadata, like.shape[2])
     light, metadata = None, carrier.metadata
     if changes:

@@ -1,6 +1,7 @@
 """Table of file formats: names, suffixes, magic numbers, and what each can hold."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 Transfer = Literal["srgb", "linear"]
@@ -303,6 +304,12 @@ def sniff(header: bytes) -> str | None:
 def format_of_suffix(suffix: str) -> Format | None:
     """Return the format of a file name's suffix, dot included, in any case; None if unknown."""
     return _BY_SUFFIX.get(suffix.lower())
+
+
+def is_jpeg_name(path: Path) -> bool:
+    """Return whether a file's name says that it is a JPEG."""
+    row = format_of_suffix(path.suffix)
+    return row is not None and row.name == "jpeg"
 
 
 def readable_suffixes() -> frozenset[str]:

@@ -25,8 +25,10 @@ from drht_plugin.io._picture import Picture, name_of, reader_of
 from drht_plugin.io._pixels import turn_upright
 from drht_plugin.io._recognise import format_of
 from drht_plugin.io._rows import Reader, Shrinkable, tolerate
+from drht_plugin.io.metadata import ultra_hdr
 from drht_plugin.io.metadata.claims import sanitise
-from drht_plugin.io.metadata.types import Carrier, orientation
+from drht_plugin.io.metadata.gain_map import GainMap
+from drht_plugin.io.metadata.types import GAIN_MAP, Carrier, orientation
 from drht_plugin.storage import openable_file
 
 _CHANGED = "was changed while it was read"
@@ -58,6 +60,7 @@ class PictureFile:
         whole: whether the format is decoded as a whole, whatever rows are read: WebP, AVIF, HEIC,
             JPEG XL and JPEG 2000. (Interlaced PNG and progressive JPEG files are too, but their
             libraries hold them in a form of their own.)
+        gain_map: of an Ultra HDR picture; or why it cannot be used, in plain words; None for none.
     """
 
     def __init__(
@@ -68,8 +71,9 @@ class PictureFile:
         carrier: Carrier,
         state: _State,
         close: Callable[[], None] | None = None,
+        gain_map: GainMap | str | None = None,
     ) -> None:
-        self.path, self.carrier = path, carrier
+        self.path, self.carrier, self.gain_map = path, carrier, gain_map
         self.transfer, self.whole = row.transfer, row.whole
         self.shape, self.dtype = reader.shape, reader.dtype
         self._reader, self._row, self._state = reader, row, state
@@ -174,10 +178,22 @@ def open_picture(
             row = _recognise(path, buffer)
             opened = alias.enter_context(openable_file(path, row.suffixes))
             reader, carrier = _open(row, opened, buffer, layer)
+            gain_map = _gain_map(row, carrier, buffer)
         alias.callback(reader.close)
         close = alias.pop_all().close
     carrier = replace(carrier, metadata=sanitise(carrier.metadata))
-    return PictureFile(path, reader, row, carrier, state, close)
+    return PictureFile(path, reader, row, carrier, state, close, gain_map)
+
+
+def _gain_map(row: Format, carrier: Carrier, buffer: FileBytes) -> GainMap | str | None:
+    """Read the gain map of a JPEG whose metadata, as it was read, names one."""
+    if row.name != "jpeg" and GAIN_MAP in carrier.metadata.dropped:
+        return f"of {row.label}"
+    if row.name != "jpeg" or not ultra_hdr.is_claimed(carrier.metadata):
+        return None
+    from drht_plugin.io._ultra_hdr import read_gain_map
+
+    return read_gain_map(buffer)
 
 
 def _open(row: Format, path: Path, buffer: FileBytes, layer: str | None) -> tuple[Reader, Carrier]:

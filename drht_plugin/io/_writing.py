@@ -24,8 +24,10 @@ from drht_plugin.io._formats import (
 from drht_plugin.io._picture import Picture, PictureLike, backend_of, name_of, written_format
 from drht_plugin.io._pixels import Pixels, turn_upright
 from drht_plugin.io._rows import Shape, WholeWriter, Writer
+from drht_plugin.io.metadata import ultra_hdr
 from drht_plugin.io.metadata.claims import without_extension
 from drht_plugin.io.metadata.colour import with_profile
+from drht_plugin.io.metadata.gain_map import MapMaker
 from drht_plugin.io.metadata.types import Carrier, orientation
 from drht_plugin.io.metadata.types import turn_upright as upright
 from drht_plugin.storage import Together, replacing
@@ -42,6 +44,7 @@ def create_picture(
     quality: int | None = None,
     folder: Path | None = None,
     group: Together | None = None,
+    gain_map: MapMaker | None = None,
 ) -> Iterator["PictureSink"]:
     """Write a picture by rows, with the metadata of its source.
 
@@ -63,13 +66,15 @@ def create_picture(
         folder: where the unfinished file goes, on the target's disk; None puts it beside the
             target.
         group: files that appear together with this one, see `create_together`.
+        gain_map: makes the gain map of a JPEG, which is then an Ultra HDR picture; None for an
+            ordinary picture.
 
     Yields:
         A sink that takes rows: ``sink[top:bottom] = rows``, in order, of the source's dtype; of
         ``conversion.given`` where a conversion is given.
 
     Raises:
-        InputError: the format cannot hold such pixels, or not as many.
+        InputError: the format cannot hold such pixels, or not as many, or no gain map.
         WriteError: the file cannot be written. The message starts with the target's name.
     """
     path, source = Path(path), like
@@ -94,6 +99,10 @@ def create_picture(
         carrier = replace(carrier, metadata=upright(carrier.metadata))
 
     dropped = _not_held(row, carrier)
+    if gain_map is not None:
+        _require_ultra_hdr(path, row)
+        carrier, unfit = ultra_hdr.reserve(carrier)
+        dropped += unfit
     if row.name != "jpeg":
         metadata, extension = without_extension(carrier.metadata)
         carrier = replace(carrier, metadata=metadata)
@@ -117,9 +126,16 @@ def create_picture(
             finally:
                 writer.close()
 
+        writer: Writer
         if row.whole or turns:
-            return WholeWriter(like.shape, like.dtype, encode)
-        return backend.writer(temporary, row.name, like.shape, like.dtype, carrier, quality)
+            writer = WholeWriter(like.shape, like.dtype, encode)
+        else:
+            writer = backend.writer(temporary, row.name, like.shape, like.dtype, carrier, quality)
+        if gain_map is None:
+            return writer
+        from drht_plugin.io._ultra_hdr import UltraHdrWriter
+
+        return UltraHdrWriter(temporary, writer, gain_map, turn if turns else 1)
 
     with _replacing_file(path, start_writer, folder, group) as target:
         dtype, said = (conversion.given, conversion.said) if conversion else (source.dtype, ())
@@ -129,6 +145,13 @@ def create_picture(
         sink = PictureSink(path, target, source.shape, dtype, dropped, said, clipped)
         yield sink
         sink.require_all()
+
+
+def _require_ultra_hdr(path: Path, row: Format) -> None:
+    if row.name != "jpeg":
+        raise InputError(
+            f"{name_of(path)}: {row.label} files get no gain map; an Ultra HDR picture is a .jpg"
+        )
 
 
 def _not_held(row: Format, carrier: Carrier) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ _XMP = b"http://ns.adobe.com/xap/1.0/\0"
 _LONG_XMP = b"http://ns.adobe.com/xmp/extension/\0"
 _ICC = b"ICC_PROFILE\0"
 _PHOTOSHOP = b"Photoshop 3.0\0"
-APP0, _APP1, _APP2, _APP13, APP15, ADOBE = 0xE0, 0xE1, 0xE2, 0xED, 0xEF, 0xEE
+APP0, APP1, APP2, _APP13, APP15, ADOBE = 0xE0, 0xE1, 0xE2, 0xED, 0xEF, 0xEE
 COMMENT, _SCAN, _END = 0xFE, 0xDA, 0xD9
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _PAYLOAD = 0xFFFF - 2
@@ -127,15 +127,15 @@ def parse(buffer: Buffer) -> tuple[Metadata, JpegCoding]:
             density, aspect = _density(data)
             if data[12:14].strip(b"\0"):
                 dropped["JFIF thumbnail"] = None
-        elif marker == _APP1 and data.startswith(_EXIF):
+        elif marker == APP1 and data.startswith(_EXIF):
             found.setdefault("exif", data[len(_EXIF) :])
-        elif marker == _APP1 and data.startswith(_XMP):
+        elif marker == APP1 and data.startswith(_XMP):
             found.setdefault("xmp", data[len(_XMP) :])
-        elif marker == _APP2 and data.startswith(_ICC):
+        elif marker == APP2 and data.startswith(_ICC):
             profile.append(data[len(_ICC) :])
         elif marker == _APP13 and data.startswith(_PHOTOSHOP):
             found["photoshop"] = found.get("photoshop", b"") + data[len(_PHOTOSHOP) :]
-        elif marker == _APP1 and data.startswith(_LONG_XMP):
+        elif marker == APP1 and data.startswith(_LONG_XMP):
             extensions.append(data[len(_LONG_XMP) :])
         elif marker == COMMENT:
             private.append(segment(marker, data))
@@ -303,7 +303,7 @@ def embed(encoded: bytes, metadata: Metadata, *, same_format: bool) -> list[byte
     """
     parts = [encoded[:2], segment(APP0, _jfif(metadata.density, metadata.aspect))]
     for _, head, data in _blocks(metadata):
-        parts.append(segment(_APP1, head + data))
+        parts.append(segment(APP1, head + data))
     parts.extend(_extended(metadata))
     if same_format:
         parts.extend(metadata.private)
@@ -323,7 +323,7 @@ def _profile(icc: bytes) -> Iterator[bytes]:
     room = _PAYLOAD - len(_ICC) - 2
     pieces = [icc[at : at + room] for at in range(0, len(icc), room)]
     for number, piece in enumerate(pieces, 1):
-        yield segment(_APP2, _ICC + bytes((number, len(pieces))) + piece)
+        yield segment(APP2, _ICC + bytes((number, len(pieces))) + piece)
 
 
 def _extended(metadata: Metadata) -> Iterator[bytes]:
@@ -331,4 +331,4 @@ def _extended(metadata: Metadata) -> Iterator[bytes]:
     room = _PAYLOAD - len(_LONG_XMP) - _LONG_HEAD
     for at in range(0, len(data) if name else 0, room):
         head = _LONG_XMP + (name or b"") + struct.pack(">II", len(data), at)
-        yield segment(_APP1, head + data[at : at + room])
+        yield segment(APP1, head + data[at : at + room])

@@ -10,6 +10,13 @@ Chromaticities = tuple[tuple[float, float], ...]
 """x and y of red, green, blue and white."""
 
 
+GAIN_MAP = "gain map"
+"""What `Metadata.dropped` has for one."""
+
+MAP_LABELS = (GAIN_MAP, "list of further pictures", "further pictures (MPF)")
+"""What `Metadata.dropped` has for one and for what points to it."""
+
+
 @dataclass(frozen=True)
 class Metadata:
     """Metadata that more than one format can hold.

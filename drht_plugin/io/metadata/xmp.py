@@ -144,7 +144,7 @@ def without_claims(xmp: bytes, *, extended: bool = True) -> tuple[bytes, tuple[s
     Raises:
         ValueError: the packet is not well-formed.
     """
-    packet = _utf8(xmp.rstrip(b"\0"))
+    packet = as_utf8(xmp.rstrip(b"\0"))
     parser = expat.ParserCreate("utf-8")
     scan = _Scan(packet, parser, extended)
 
@@ -166,7 +166,7 @@ def without_claims(xmp: bytes, *, extended: bool = True) -> tuple[bytes, tuple[s
     return b"".join([*parts, packet[at:]]), tuple(scan.labels)
 
 
-def _utf8(packet: bytes) -> bytes:
+def as_utf8(packet: bytes) -> bytes:
     """Return a packet as UTF-8; JPEG demands that, other formats allow UTF-16 and UTF-32."""
     for mark, name in (
         (b"\xff\xfe\0\0", "utf-32"),

@@ -1,0 +1,6 @@
+"""Gain maps: from a corrected picture to its HDR estimate, and of the source."""
+
+from drht_plugin.gain_map.light import Tee
+from drht_plugin.gain_map.maker import GainMapMaker, gets_map, maker_for, not_kept
+
+__all__ = ["GainMapMaker", "Tee", "gets_map", "maker_for", "not_kept"]

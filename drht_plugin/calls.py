@@ -31,6 +31,7 @@ def _lazy_for_dask(function: Callable[..., Any]) -> Callable[..., Any]:
             )
         return made(image, **options)
 
+    call.__module__ = __name__  # where pickle finds it
     return call
 
 

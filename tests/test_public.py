@@ -78,7 +78,7 @@ for name in {names}:
 shadowed = [n for n in drht_plugin.__all__ if isinstance(getattr(drht_plugin, n), types.ModuleType)]
 print(shadowed, drht_plugin.correct.__module__)
 """
-    assert python(code) == "[] drht_plugin.engine.correct"
+    assert python(code) == "[] drht_plugin.calls"
 
 
 def test_errors_are_one_tree() -> None:

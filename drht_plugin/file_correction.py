@@ -24,7 +24,7 @@ from drht_plugin.engine.progress import SURVEY_SHARE, ProgressCallback, split
 from drht_plugin.engine.source import Sink, Source
 from drht_plugin.engine.strength import Strength
 from drht_plugin.errors import DrhtWarning, InputError, ReadError
-from drht_plugin.gain_map import Tee, gets_map, maker_for, not_kept
+from drht_plugin.gain_map import Tee, gets_map, maker_for, not_kept, source_light
 from drht_plugin.io import (
     Bits,
     Conversion,
@@ -183,6 +183,9 @@ def correct_file(
         transfer = transfer or picture.transfer
         spec = spec_of(picture, transfer)
         turn = require_orientation(orientation(picture.carrier.metadata), wrap=wrap)
+        profile = _profile(picture, spec)
+        space = space_of(profile, colours=spec.colours, linear=spec.linear)
+        told = source_light(picture.gain_map, spec, space, turn)
         shines = gets_map(picture, Path(target), ultra_hdr)
         conversion = conversion_to(
             Path(target),
@@ -192,7 +195,10 @@ def correct_file(
             background=background,
             to_rgb=shines,
         )
-        maker = maker_for(spec, conversion.form, wrap=wrap) if shines else None
+        maker = None
+        if shines:
+            limit = told.headroom if told else None
+            maker = maker_for(spec, conversion.form, wrap=wrap, known=limit)
         finer = spec.widened(conversion.given)
         plan = corrector.plan(finer, detail=detail, orientation=turn, memory=memory)
         with ExitStack() as targets:
@@ -245,9 +251,10 @@ def correct_file(
                         pixels,
                         transfer=transfer,
                         orientation=turn,
-                        profile=_profile(picture, spec),
+                        profile=profile,
                         wrap=wrap,
                         headroom=picture.carrier.headroom,
+                        known=told.of_overview if told and not wrap else None,
                         progress=first,
                     )
                     if finished:
@@ -269,9 +276,12 @@ def correct_file(
                     if maker and spec.alpha >= 0:
                         maker.take_opacity(pixels)
                     estimate: Sink = Tee(spec, *estimates)
-                    if picture.carrier.headroom > 1:
-                        estimate = KnownLightSink(estimate, pixels, picture.carrier.headroom)
-                    corrector.render_hdr_into(scene, pixels, estimate, memory=memory)
+                    if told:
+                        told.stream(pixels, estimate)
+                    else:
+                        if picture.carrier.headroom > 1:
+                            estimate = KnownLightSink(estimate, pixels, picture.carrier.headroom)
+                        corrector.render_hdr_into(scene, pixels, estimate, memory=memory)
             with _timed(seconds, "write"):
                 if finished:
                     _copy_rows(finished, sink)

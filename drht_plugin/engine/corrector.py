@@ -16,7 +16,7 @@ from drht_plugin.bridge.sharing import limit_threads
 from drht_plugin.colour.spaces import Profile
 from drht_plugin.engine.backends import BACKENDS, Backend, choose_backend
 from drht_plugin.engine.bands import BandRenderer, WindowRenderer
-from drht_plugin.engine.known_light import with_known_light
+from drht_plugin.engine.known_light import KnownY, with_known_light
 from drht_plugin.engine.loaded_networks import LoadedNetworks
 from drht_plugin.engine.pixels import ImageSpec, prepare_out, spec_of
 from drht_plugin.engine.plan import (
@@ -148,11 +148,13 @@ class Corrector(LoadedNetworks):
         profile: Profile | None = None,
         wrap: bool = False,
         headroom: float = 1.0,
+        known: KnownY | None = None,
         progress: ProgressCallback | None = None,
     ) -> Scene:
         """Survey the whole image, as `drht_plugin.survey` does.
 
-        `headroom` is the largest light of a picture that is rolled off, see `io.Picture`.
+        `headroom` is the largest light of a picture that is rolled off, see `io.Picture`. `known`
+        is what is known of its y beside that.
         """
         self.backend.prepare(image.dtype)
         with self._at_work(), ThreadPoolExecutor(1) as loader:
@@ -160,7 +162,7 @@ class Corrector(LoadedNetworks):
             networks = loader.submit(lambda: self.runner)
             return survey(
                 image,
-                with_known_light(networks.result, headroom),
+                with_known_light(networks.result, headroom, known),
                 transfer=transfer,
                 orientation=orientation,
                 profile=profile,

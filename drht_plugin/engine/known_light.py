@@ -24,17 +24,25 @@ KnowingNetworks = Callable[..., tuple[FloatArray, FloatArray]]
 `model.runner.Runner`."""
 
 
+KnownY = Callable[[FloatArray], tuple[FloatArray, FloatArray]]
+"""Function from an overview, h×w×3 float32 sRGB codes, to its true y, h×w×3 float32, and how far
+that may be more, h×w×1 float32 in 0..1."""
+
+
 def with_known_light(
-    load: Callable[[], KnowingNetworks], headroom: float
+    load: Callable[[], KnowingNetworks], headroom: float, known: KnownY | None = None
 ) -> Callable[[FloatArray], tuple[FloatArray, FloatArray]]:
     """Return networks that take pictures with light above the clip point.
 
     Args:
         load: returns networks that take pictures clipped at H = 1.
         headroom: largest light that the pictures hold; 1 where that is the clip point.
+        known: what else is known of their y; None for nothing.
     """
 
     def run(ldr: FloatArray) -> tuple[FloatArray, FloatArray]:
+        if known is not None:
+            return load()(ldr, known(ldr))
         if headroom <= 1:
             return load()(ldr)
         light = known_light(ldr, headroom)

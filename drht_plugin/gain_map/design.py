@@ -65,15 +65,16 @@ def exposure(base: Plane, radiance: Plane) -> float:
     return float(_BELOW * 2 ** np.median(logs))
 
 
-def gain(base: Plane, radiance: Plane) -> FloatArray:
+def gain(base: Plane, radiance: Plane, most: float = MOST_HEADROOM) -> FloatArray:
     """Return the gain that leads from the corrected picture to its HDR rendition.
 
     Args:
         base: luminance of the corrected picture, h×w; white is 1.
         radiance: luminance of the HDR estimate, h×w.
+        most: largest gain in stops.
 
     Returns:
-        h×w float32, in stops, 0 to `MOST_HEADROOM`.
+        h×w float32, in stops, 0 to `most`.
     """
     wanted = radiance * np.float32(exposure(base, radiance))
     full = np.log2((wanted + _OFFSET) / (base + _OFFSET))
@@ -81,7 +82,7 @@ def gain(base: Plane, radiance: Plane) -> FloatArray:
     raised = np.maximum(full, rising)
     first, last = _LIGHT
     light = ((np.sqrt(base.clip(0, 1)) - first) / (last - first)).clip(0, 1)
-    return (raised * (light * light * (3 - 2 * light))).clip(0, MOST_HEADROOM).astype(np.float32)
+    return (raised * (light * light * (3 - 2 * light))).clip(0, most).astype(np.float32)
 
 
 def smooth(stops: Plane, base: Plane, *, wrap: bool = False) -> FloatArray:
@@ -104,7 +105,12 @@ def smooth(stops: Plane, base: Plane, *, wrap: bool = False) -> FloatArray:
 
 
 def design(
-    base: Plane, radiance: Plane, share: Plane | np.float32, *, wrap: bool = False
+    base: Plane,
+    radiance: Plane,
+    share: Plane | np.float32,
+    *,
+    wrap: bool = False,
+    known: float | None = None,
 ) -> GainMap:
     """Return the gain map of a corrected picture.
 
@@ -113,9 +119,15 @@ def design(
         radiance: see `gain`.
         share: of the gain that is applied, h×w or one number, 0..1.
         wrap: whether columns are periodic.
+        known: where the radiance is no estimate but known, its largest gain in stops. It is then
+            neither smoothed nor cut off at `MOST_HEADROOM`.
     """
-    stops = smooth(gain(base, radiance), base, wrap=wrap) * share
-    shining = float(np.percentile(stops, _SHINING))
-    headroom = min(max(shining, LEAST_HEADROOM), MOST_HEADROOM)
+    if known is None:
+        stops = smooth(gain(base, radiance), base, wrap=wrap) * share
+        shining = float(np.percentile(stops, _SHINING))
+    else:
+        stops = gain(base, radiance, max(known, MOST_HEADROOM)) * share
+        shining = float(stops.max())
+    headroom = max(shining, LEAST_HEADROOM)
     codes = np.rint(stops * np.float32(255 / headroom)).clip(0, 255).astype(np.uint8)
     return GainMap(codes[..., None], GainMapValues.up_to(headroom))

@@ -42,6 +42,8 @@ class GainMapMaker:
         base: spec of the picture that is written, uint8.
         space: colour space of its codes.
         wrap: whether columns are periodic.
+        known: largest gain in stops of the light that is given, where it is known; None for an
+            estimate.
 
     Attributes:
         radiance: sink of the HDR estimate's rows, R×W×3 float32, scene-linear.
@@ -49,10 +51,16 @@ class GainMapMaker:
     """
 
     def __init__(
-        self, source: ImageSpec, base: ImageSpec, space: ColourSpace, *, wrap: bool = False
+        self,
+        source: ImageSpec,
+        base: ImageSpec,
+        space: ColourSpace,
+        *,
+        wrap: bool = False,
+        known: float | None = None,
     ) -> None:
         size = source.height, source.width
-        self._wrap = wrap
+        self._wrap, self._known = wrap, known
         self._source, self._base = source, MeanLuminance(*size, luminance_of(base, space))
         self._opacity: MeanLuminance | None = None
         self.radiance = MeanLuminance(*size, radiance_luminance)
@@ -74,7 +82,8 @@ class GainMapMaker:
     def make(self) -> GainMap:
         """Return the gain map, when all rows have been taken."""
         share = self._opacity.mean() if self._opacity else np.float32(1)
-        made = design(self._base.mean(), self.radiance.mean(), share, wrap=self._wrap)
+        light = self._base.mean(), self.radiance.mean()
+        made = design(*light, share, wrap=self._wrap, known=self._known)
         self.stops = made.values.most_headroom
         return made
 
@@ -98,13 +107,16 @@ def gets_map(picture: PictureFile, target: Path, ultra_hdr: bool | None) -> bool
     return ultra_hdr
 
 
-def maker_for(spec: ImageSpec, base: PictureLike, *, wrap: bool) -> GainMapMaker:
+def maker_for(
+    spec: ImageSpec, base: PictureLike, *, wrap: bool, known: float | None
+) -> GainMapMaker:
     """Return what makes the gain map of a picture.
 
     Args:
         spec: the source's spec.
         base: what the new file holds.
         wrap: whether columns are periodic.
+        known: see `GainMapMaker`.
     """
     stored = spec_of(base)
     try:
@@ -112,7 +124,7 @@ def maker_for(spec: ImageSpec, base: PictureLike, *, wrap: bool) -> GainMapMaker
         space = space_of(profile, colours=stored.colours)
     except InputError:  # of which `correct_file` warns
         space = SRGB
-    return GainMapMaker(spec, stored, space, wrap=wrap)
+    return GainMapMaker(spec, stored, space, wrap=wrap, known=known)
 
 
 def not_kept(picture: PictureFile, labels: tuple[str, ...]) -> tuple[str, ...]:

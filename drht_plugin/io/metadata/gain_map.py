@@ -72,23 +72,25 @@ class GainMapValues:
         if min(self.gamma) <= 0 or any(a > b for a, b in zip(self.least, self.most, strict=True)):
             raise ValueError("a value of the gain map is out of range")
 
-    def stops(self, codes: npt.NDArray[np.uint8]) -> FloatArray:
+    def stops(self, share: FloatArray) -> FloatArray:
         """Return log2 of the gain of stored codes.
 
         Args:
-            codes: h×w×C uint8, of one channel or three.
+            share: h×w×C float32, codes in 0..1, of one channel or three.
 
         Returns:
             h×w×C float32, or h×w×3 where the channels of a gray map mean different gains.
         """
-        same = len({*zip(self.least, self.most, self.gamma, strict=True)}) == 1
-        channels = 1 if same and codes.shape[2] == 1 else 3
-        share = np.arange(256) / 255
-        planes = []
-        for c in range(channels):
-            table = self.least[c] + (self.most[c] - self.least[c]) * share ** (1 / self.gamma[c])
-            planes.append(table.astype(np.float32)[codes[..., min(c, codes.shape[2] - 1)]])
-        return np.stack(planes, -1)
+        fields = (self.least, self.most, self.gamma)
+        least, most, gamma = (np.array(field, np.float32) for field in fields)
+        if (
+            share.shape[-1] == 1
+            and len({*zip(self.least, self.most, self.gamma, strict=True)}) == 1
+        ):
+            least, most, gamma = least[:1], most[:1], gamma[:1]
+        if (gamma != 1).any():
+            share = np.power(share, 1 / gamma)
+        return (least + (most - least) * share).astype(np.float32)
 
 
 @dataclass(frozen=True)

@@ -87,17 +87,24 @@ def neighbour_rows(position: Any, count: Any) -> Any:
 
 
 @inline
-def applied_share(change: Any, strength: Any, shadows: Any, highlights: Any) -> Any:
+def applied_share(change: Any, luma: Any, strength: Any, shadows: Any, highlights: Any) -> Any:
     """Return the share of a correction that is applied.
+
+    What `strength` has above 1 counts by the room that T leaves: to white where luma rises, and to
+    black where it falls. So the result stays between them, and bright pixels keep their order.
 
     Args:
         change: change of luma; the share fades from `highlights` to `shadows` over ±1/32.
-        strength: share of the whole correction, 0..1.
+        luma: luma of T, 0..1.
+        strength: share of the whole correction, 0..2.
         shadows: share where luma rises, 0..1.
         highlights: share where luma falls, 0..1.
     """
-    lifts = clamp(fma(change, _f32(16), _f32(0.5)), _f32(0), _f32(1))
-    return strength * fma(lifts, shadows - highlights, highlights)
+    one = _f32(1)
+    lifts = clamp(fma(change, _f32(16), _f32(0.5)), _f32(0), one)
+    room = fma(lifts, one - (luma + luma), luma)
+    applied = fma(max(strength - one, _f32(0)), room, min(strength, one))
+    return applied * fma(lifts, shadows - highlights, highlights)
 
 
 @inline

@@ -497,11 +497,13 @@ def _mix_rgb(planes: Any, count: Any, settings: Any) -> None:
     zero, one = _f32(0), _f32(1)
     for j in range(count):
         v0, v1, v2 = planes[j], planes[_PLANE + j], planes[2 * _PLANE + j]
-        d0 = clamp(planes[9 * _PLANE + j], zero, ceiling) - clamp(v0, zero, one)
-        d1 = clamp(planes[10 * _PLANE + j], zero, ceiling) - clamp(v1, zero, one)
-        d2 = clamp(planes[11 * _PLANE + j], zero, ceiling) - clamp(v2, zero, one)
+        t0 = clamp(planes[9 * _PLANE + j], zero, ceiling)
+        t1 = clamp(planes[10 * _PLANE + j], zero, ceiling)
+        t2 = clamp(planes[11 * _PLANE + j], zero, ceiling)
+        d0, d1, d2 = t0 - clamp(v0, zero, one), t1 - clamp(v1, zero, one), t2 - clamp(v2, zero, one)
         change = fma(LUMA_B, d2, fma(LUMA_G, d1, LUMA_R * d0))
-        share = applied_share(change, strength, shadows, highlights)
+        luma = fma(LUMA_B, t2, fma(LUMA_G, t1, LUMA_R * t0))
+        share = applied_share(change, luma, strength, shadows, highlights)
         planes[9 * _PLANE + j] = fma(share, d0, v0)
         planes[10 * _PLANE + j] = fma(share, d1, v1)
         planes[11 * _PLANE + j] = fma(share, d2, v2)
@@ -514,8 +516,9 @@ def _mix_gray(planes: Any, count: Any, settings: Any) -> None:
     shadows, highlights = settings[4], settings[5]
     zero, one = _f32(0), _f32(1)
     for j in range(count):
-        change = clamp(planes[9 * _PLANE + j], zero, ceiling) - clamp(planes[j], zero, one)
-        share = applied_share(change, strength, shadows, highlights)
+        tone = clamp(planes[9 * _PLANE + j], zero, ceiling)
+        change = tone - clamp(planes[j], zero, one)
+        share = applied_share(change, tone, strength, shadows, highlights)
         planes[9 * _PLANE + j] = fma(share, change, planes[j])
 
 

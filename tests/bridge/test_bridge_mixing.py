@@ -13,7 +13,7 @@ from drht_plugin.bridge.slicing import mix_and_encode
 @given(
     st.sampled_from([1, 2, 3, 4]),
     st.sampled_from(["uint8", "uint16", "float32"]),
-    st.tuples(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1)),
+    st.tuples(st.floats(0, 2), st.floats(0, 1), st.floats(0, 1)),
     st.tuples(st.integers(0, 600), st.integers(1, 100)),
     seeds,
 )
@@ -41,7 +41,10 @@ def test_finish(
     change = target.clip(0, 1) - x.clip(0, 1)
     strength, shadows, highlights = applied
     lifts = ((change @ weights) * 16 + 0.5).clip(0, 1)[..., None]
-    expected = x + strength * (highlights + lifts * (shadows - highlights)) * change
+    luma = (target.clip(0, 1) @ weights)[..., None]
+    room = lifts * (1 - luma) + (1 - lifts) * luma
+    share = min(strength, 1) + max(strength - 1, 0) * room
+    expected = x + share * (highlights + lifts * (shadows - highlights)) * change
     if dtype[0] == "u":
         error = np.abs(out[..., :colours] - expected.clip(0, 1) * white).max()
         assert error < 0.5 + 1e-5 * white

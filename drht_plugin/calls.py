@@ -9,6 +9,7 @@ from inspect import signature
 from typing import Any
 
 from drht_plugin.engine import correct as engine
+from drht_plugin.engine.strength import Controls
 from drht_plugin.errors import InputError
 
 
@@ -23,7 +24,8 @@ def _lazy_for_dask(function: Callable[..., Any]) -> Callable[..., Any]:
         from drht_plugin import dask as lazy
 
         made = getattr(lazy, function.__name__)
-        unknown = sorted(options.keys() - signature(made).parameters.keys())
+        known = {*signature(made).parameters, *Controls.__annotations__}
+        unknown = sorted(options.keys() - known)
         if unknown:
             raise InputError(
                 f"{', '.join(unknown)} is given with a dask array, whose result is lazy; expected "

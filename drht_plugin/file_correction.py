@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import astuple, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from numpy.typing import NDArray
 
@@ -22,7 +22,7 @@ from drht_plugin.engine.memory import format_bytes, parse_memory
 from drht_plugin.engine.pixels import ImageSpec, spec_of
 from drht_plugin.engine.progress import SURVEY_SHARE, ProgressCallback, split
 from drht_plugin.engine.source import Sink, Source
-from drht_plugin.engine.strength import Strength
+from drht_plugin.engine.strength import Controls, Strength
 from drht_plugin.errors import DrhtWarning, InputError, ReadError
 from drht_plugin.gain_map import Tee, gets_map, maker_for, not_kept, source_light
 from drht_plugin.io import (
@@ -63,7 +63,8 @@ class FileReport:
         lifted_noise: standard deviation of the noise that guided detail leaves in lifted shadows,
             in codes of 255; see `Scene.lifted_noise`.
         detail: what was rendered: "guided" or "network".
-        left_alone: whether nothing was wrong with the exposure, so that the picture is unchanged.
+        left_alone: whether nothing was wrong with the exposure, so that the picture is unchanged
+            but for exposure, temperature and tint that are asked for.
         seconds: time of each step: load (networks), read (where the picture is loaded as a whole),
             survey, render (with reading and writing of rows), hdr, write (encoding what remains,
             and flushing to the disk).
@@ -100,9 +101,6 @@ def correct_file(
     corrector: Corrector | None = None,
     hdr: str | os.PathLike[str] | None = None,
     ultra_hdr: bool | None = None,
-    strength: float = 1.0,
-    shadows: float = 1.0,
-    highlights: float = 1.0,
     detail: str = "auto",
     transfer: str | None = None,
     wrap: bool = False,
@@ -114,6 +112,7 @@ def correct_file(
     damaged: Damaged = "refuse",
     layer: str | None = None,
     progress: ProgressCallback | None = None,
+    **controls: Unpack[Controls],
 ) -> FileReport:
     """Correct one picture file into another, keeping its metadata.
 
@@ -130,9 +129,6 @@ def correct_file(
         target: file to write; its suffix names the format. It appears only when it is complete.
             Pixels that the format does not hold are converted, see `FileReport.converted`.
         corrector: loaded networks; None loads the default ones.
-        strength: see `drht_plugin.correct`.
-        shadows: see `drht_plugin.correct`.
-        highlights: see `drht_plugin.correct`.
         detail: see `drht_plugin.correct`.
         transfer: "srgb" or "linear"; None goes by the format: OpenEXR, Radiance HDR and PFM are
             linear.
@@ -156,6 +152,8 @@ def correct_file(
         layer: name of the layer of an OpenEXR file to correct; None for the picture itself, or the
             only layer.
         progress: see `drht_plugin.correct`.
+        controls: strength, shadows, highlights, exposure, temperature, tint, denoise and preset, as
+            in `drht_plugin.correct`.
 
     Returns:
         What was done, and how long each step took.
@@ -173,7 +171,7 @@ def correct_file(
         DrhtWarning: the file's profile cannot be used, so sRGB is assumed; or pixels are damaged,
             and kept.
     """
-    applied = Strength(strength, shadows, highlights)
+    applied = Strength.of(**controls)
     if hdr is not None:
         _require_hdr_name(Path(hdr), {"source": Path(source), "target": Path(target)})
     corrector = corrector or Corrector()

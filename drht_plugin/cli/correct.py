@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from drht_plugin.cli.compare import add_compare_option, require_page, write_compared
+from drht_plugin.cli.controls import add_control_options, control_values, strength_of
 from drht_plugin.cli.exits import FAILED, describe, print_note, printable
 from drht_plugin.cli.inputs import open_inputs
 from drht_plugin.cli.limits import require_address_space
@@ -20,7 +21,6 @@ from drht_plugin.cli.options import (
     add_backend_option,
     add_model_options,
     add_ultra_hdr_option,
-    fraction,
     quality,
 )
 from drht_plugin.cli.outputs import Job, Results, plan_jobs
@@ -48,6 +48,8 @@ examples:
                                             all pictures of a folder and of those in it
   drht correct a.jpg --output b.png         write one file; its extension sets the format
   drht correct dark.jpg --shadows 0.6       lift the shadows less
+  drht correct dark.jpg --exposure 0.5 --temperature 15
+                                            then make it brighter by half a stop, and warmer
   drht correct sky.png --hdr                also write the HDR estimate, sky-hdr.exr
   drht correct *.jpg --compare page/        also write a page to look at them, before and after
   drht correct sky.jpg --ultra-hdr          also shine on HDR screens, by a gain map in the JPEG
@@ -97,24 +99,7 @@ def add_command(commands: Any) -> None:
     parser.add_argument(
         "--overwrite", action="store_true", help="replace results that already exist"
     )
-    parser.add_argument(
-        "--strength",
-        type=fraction,
-        default=1.0,
-        help="share of the correction to apply, from 0 (none) to 1 (all, the default)",
-    )
-    parser.add_argument(
-        "--shadows",
-        type=fraction,
-        default=1.0,
-        help="share to apply where the picture gets brighter, 0 to 1 (default: 1)",
-    )
-    parser.add_argument(
-        "--highlights",
-        type=fraction,
-        default=1.0,
-        help="share to apply where the picture gets darker, 0 to 1 (default: 1)",
-    )
+    add_control_options(parser)
     parser.add_argument(
         "--detail",
         choices=("auto", "guided", "network"),
@@ -285,9 +270,7 @@ def _correct_one(job: Job, corrector: Corrector, options: argparse.Namespace) ->
             corrector=corrector,
             hdr=job.hdr,
             ultra_hdr=options.ultra_hdr,
-            strength=options.strength,
-            shadows=options.shadows,
-            highlights=options.highlights,
+            **control_values(options),
             detail=options.detail,
             transfer=options.transfer,
             wrap=options.wrap,
@@ -351,10 +334,13 @@ def _print_result(
     source = printable(job.source)
     if report.dropped:
         print_note(f"{source}: not kept: {', '.join(report.dropped)}")
-    unchanged = " (well exposed, left unchanged)" if report.left_alone else ""
+    applied = strength_of(options)
+    unchanged = ""
+    if report.left_alone:
+        unchanged = f" (well exposed, {'not corrected' if applied.touches else 'left unchanged'})"
     shines = "" if report.headroom is None else f" (Ultra HDR, {report.headroom:.1f} stops)"
     output.line(f"{source} -> {printable(report.target)}{unchanged}{shines}")
-    lifted = options.strength * options.shadows * report.lifted_noise
+    lifted = applied.strength * applied.shadows * report.lifted_noise
     noisy = lifted >= NOISY and not report.left_alone
     guided = options.detail == "auto" and report.detail == "guided"
     if guided and noisy and network:

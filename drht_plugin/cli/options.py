@@ -12,27 +12,6 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 
-def fraction(text: str) -> float:
-    """Parse a number from 0 to 1.
-
-    Args:
-        text: the argument as typed.
-
-    Returns:
-        The number.
-
-    Raises:
-        argparse.ArgumentTypeError: it is not a number from 0 to 1.
-    """
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
-    return value
-
-
 def quality(text: str) -> int:
     """Parse the quality of a lossy format.
 

@@ -62,5 +62,6 @@ def run(options: argparse.Namespace) -> int:
                 corrector.render(scene, image, detail=detail)
         corrector.estimate_hdr(image)
         corrector.correct(image, transfer="linear")
+        corrector.correct(image, exposure=1)
         print(f"{dtype}: {time.perf_counter() - start:.1f} s", flush=True)
     return OK

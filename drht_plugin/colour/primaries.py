@@ -31,8 +31,8 @@ def _xyz(place: tuple[float, float]) -> Matrix:
     return np.array([x / y, 1.0, (1 - x - y) / y])
 
 
-def to_d50(places: Chromaticities) -> Matrix:
-    """Return the matrix from linear RGB to XYZ, white adapted to D50 (Bradford).
+def to_xyz(places: Chromaticities) -> Matrix:
+    """Return the matrix from linear RGB to XYZ, with white at luminance 1.
 
     Args:
         places: chromaticities of red, green, blue and white.
@@ -42,9 +42,23 @@ def to_d50(places: Chromaticities) -> Matrix:
     """
     *colours, white = (_xyz(place) for place in places)
     columns = np.stack(colours, 1)
-    own = columns * np.linalg.solve(columns, white)
-    cones, wanted = _BRADFORD @ white, _BRADFORD @ D50_XYZ
-    adapted: Matrix = np.linalg.inv(_BRADFORD) @ np.diag(wanted / cones) @ _BRADFORD @ own
+    made: Matrix = columns * np.linalg.solve(columns, white)
+    return made
+
+
+def to_d50(places: Chromaticities) -> Matrix:
+    """Return the matrix from linear RGB to XYZ, white adapted to D50 (Bradford).
+
+    Args:
+        places: chromaticities of red, green, blue and white.
+
+    Returns:
+        3×3 float64.
+    """
+    cones, wanted = _BRADFORD @ _xyz(places[3]), _BRADFORD @ D50_XYZ
+    adapted: Matrix = (
+        np.linalg.inv(_BRADFORD) @ np.diag(wanted / cones) @ _BRADFORD @ to_xyz(places)
+    )
     return adapted
 
 

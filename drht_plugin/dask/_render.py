@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ from drht_plugin.engine.corrector import Corrector
 from drht_plugin.engine.plan import resolve_detail
 from drht_plugin.engine.render.network.windows import TILE, NetworkRenderer
 from drht_plugin.engine.scene import Scene
-from drht_plugin.engine.strength import Strength
+from drht_plugin.engine.strength import Controls, Strength
 from drht_plugin.engine.survey.fit_grid import radiance_grid
 from drht_plugin.engine.tone_grid import ToneGrid
 from drht_plugin.geometry import Region, Window
@@ -37,9 +37,6 @@ _LEAST_BLOCK = 256
 def correct(
     image: Array,
     *,
-    strength: float = 1.0,
-    shadows: float = 1.0,
-    highlights: float = 1.0,
     detail: str = "auto",
     transfer: str = "srgb",
     orientation: int = 1,
@@ -49,6 +46,7 @@ def correct(
     model: str | Path = "default",
     device: str = "auto",
     backend: str = "auto",
+    **controls: Unpack[Controls],
 ) -> Array:
     """Correct a picture lazily; see `drht_plugin.correct`.
 
@@ -56,9 +54,6 @@ def correct(
         image: dask array H×W or H×W×C in any chunks, of the dtypes that `drht_plugin.correct`
             takes. A chunk is read by the survey if it holds rows that the survey needs, and once
             more by the rendering.
-        strength: see `drht_plugin.correct`.
-        shadows: see `drht_plugin.correct`.
-        highlights: see `drht_plugin.correct`.
         detail: see `drht_plugin.correct`; "auto" is guided.
         transfer: see `drht_plugin.correct`.
         orientation: see `drht_plugin.correct`.
@@ -68,6 +63,8 @@ def correct(
         model: see `drht_plugin.correct`; a file must be there for every worker.
         device: see `drht_plugin.correct`; of each worker.
         backend: see `drht_plugin.correct`.
+        controls: strength, shadows, highlights, exposure, temperature, tint, denoise and preset, as
+            in `drht_plugin.correct`.
 
     Returns:
         The corrected picture, a dask array of the same shape and dtype. Its chunks are the image's,
@@ -91,7 +88,7 @@ def correct(
     return render(
         scene,
         image,
-        strength=Strength(strength, shadows, highlights),
+        strength=Strength.of(**controls),
         detail=detail,
         wrap=wrap,
         tile=tile,

@@ -242,7 +242,7 @@ def _finish(totals: tuple[Image, Image], spec: ImageSpec, how: Settings, origin:
             meter,
             how.corrector(spec.height * spec.width).runner,
             spec,
-            space=space_of(how.profile, colours=spec.colours, linear=spec.linear),
+            profile=how.profile,
             wrap=how.wrap,
             origin=origin,
         )

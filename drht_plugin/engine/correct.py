@@ -19,9 +19,14 @@ Image = npt.NDArray[Any]
 def correct(
     image: Any,
     *,
-    strength: float = 1.0,
-    shadows: float = 1.0,
-    highlights: float = 1.0,
+    strength: float | None = None,
+    shadows: float | None = None,
+    highlights: float | None = None,
+    exposure: float | None = None,
+    temperature: float | None = None,
+    tint: float | None = None,
+    denoise: float | None = None,
+    preset: str | None = None,
     detail: str = "auto",
     transfer: str = "srgb",
     orientation: int = 1,
@@ -42,9 +47,20 @@ def correct(
             1…4), of uint8, uint16, float16 or float32. Values are display-encoded unless `transfer`
             says otherwise; white is the integer's maximum, or 1.0. What lies above white in a float
             picture is added to what white becomes, so that highlights keep their order.
-        strength: share of the correction that is applied, 0..1; 0 returns the input bit for bit.
-        shadows: share of it that is applied where the picture gets brighter, 0..1.
-        highlights: share of it that is applied where the picture gets darker, 0..1.
+        strength: share of the correction that is applied, 0..2, 1 by default; 0 returns the input
+            bit for bit. What is above 1 counts by the room that is left to white or black.
+        shadows: share of it that is applied where the picture gets brighter, 0..1, 1 by default.
+        highlights: share of it that is applied where the picture gets darker, 0..1, 1 by default.
+        exposure: EV that the result is made brighter by, −3..3, 0 by default; in linear light, of
+            the profile's curve or sRGB's. Integers are compressed towards white rather than
+            clipped; floats keep what lies above white.
+        temperature: how much warmer the result is made, in mired, −100..100, 0 by default; below 0
+            cooler. Gray keeps its luminance, and gray pictures stay gray.
+        tint: how much more magenta the result is made, −100..100, 0 by default; below 0 greener.
+        denoise: factor of the noise that the detail network is told, 0..2, 1 by default: more
+            removes more noise and more fine detail. Only in network detail.
+        preset: values of the above by name: "natural" is strength 0.7, "strong" is strength 1.5,
+            "shadows-only" is highlights 0. A value that is given counts instead of the preset's.
         detail: "guided" takes detail from the input and tone from the networks. "network" runs a
             network at full resolution, which removes lifted noise, code steps and compression
             losses at about fifty times the cost; it is worth its time where lifted noise shows, see
@@ -84,6 +100,11 @@ def correct(
         strength=strength,
         shadows=shadows,
         highlights=highlights,
+        exposure=exposure,
+        temperature=temperature,
+        tint=tint,
+        denoise=denoise,
+        preset=preset,
         detail=detail,
         transfer=transfer,
         orientation=orientation,

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -32,7 +32,7 @@ from drht_plugin.engine.render.network.windows import TILE
 from drht_plugin.engine.scene import Scene, require_surveyed
 from drht_plugin.engine.source import Sink, Source, require_sink
 from drht_plugin.engine.stream import run, run_array
-from drht_plugin.engine.strength import FULL, Strength
+from drht_plugin.engine.strength import FULL, Controls, Strength
 from drht_plugin.engine.survey.make import survey
 from drht_plugin.errors import InputError
 from drht_plugin.orientation import require_orientation
@@ -156,7 +156,7 @@ class Corrector(LoadedNetworks):
         `headroom` is the largest light of a picture that is rolled off, see `io.Picture`. `known`
         is what is known of its y beside that.
         """
-        self.backend.prepare(image.dtype)
+        self.backend.prepare(spec_of(image, transfer).dtype)
         with self._at_work(), ThreadPoolExecutor(1) as loader:
             # Load the networks while the image is read.
             networks = loader.submit(lambda: self.runner)
@@ -317,9 +317,6 @@ class Corrector(LoadedNetworks):
         source: Source,
         sink: Sink,
         *,
-        strength: float = 1.0,
-        shadows: float = 1.0,
-        highlights: float = 1.0,
         detail: str = "auto",
         transfer: str = "srgb",
         orientation: int = 1,
@@ -328,6 +325,7 @@ class Corrector(LoadedNetworks):
         memory: int | str | None = None,
         tile: int | None = None,
         progress: ProgressCallback | None = None,
+        **controls: Unpack[Controls],
     ) -> Scene:
         """Correct an image of any size from a source into a sink, in bounded memory.
 
@@ -341,9 +339,6 @@ class Corrector(LoadedNetworks):
                 more for a panorama.
             sink: anything that takes `sink[top:bottom] = rows`, in order; if it has a shape and
                 dtype, they are the source's.
-            strength: see `drht_plugin.correct`.
-            shadows: see `drht_plugin.correct`.
-            highlights: see `drht_plugin.correct`.
             detail: see `drht_plugin.correct`.
             transfer: see `drht_plugin.correct`.
             orientation: see `drht_plugin.correct`.
@@ -356,6 +351,8 @@ class Corrector(LoadedNetworks):
                 pixels of the tiles that the network sees. None takes what the memory allows.
             progress: called from the calling thread with the share that is done, 0..1; an exception
                 that it raises stops the work.
+            controls: strength, shadows, highlights, exposure, temperature, tint, denoise and
+                preset, as in `drht_plugin.correct`.
 
         Returns:
             The scene, which `render_into` can render again with another strength.
@@ -366,7 +363,7 @@ class Corrector(LoadedNetworks):
                 source and the sink are passed on.
             WeightsError: damaged weights.
         """
-        applied = Strength(strength, shadows, highlights)
+        applied = Strength.of(**controls)
         spec = spec_of(source, transfer)
         require_sink(source, sink)
         orientation = require_orientation(orientation, wrap=wrap)
@@ -390,9 +387,6 @@ class Corrector(LoadedNetworks):
         self,
         image: Any,
         *,
-        strength: float = 1.0,
-        shadows: float = 1.0,
-        highlights: float = 1.0,
         detail: str = "auto",
         transfer: str = "srgb",
         orientation: int = 1,
@@ -401,13 +395,14 @@ class Corrector(LoadedNetworks):
         tile: int | None = None,
         out: Image | None = None,
         progress: ProgressCallback | None = None,
+        **controls: Unpack[Controls],
     ) -> Image:
         """Correct a picture; arguments and errors are those of `drht_plugin.correct`.
 
         Returns:
             The corrected picture, with the shape and dtype of the image; alpha is copied.
         """
-        applied = Strength(strength, shadows, highlights)
+        applied = Strength.of(**controls)
         orientation = require_orientation(orientation, wrap=wrap)
         spec = spec_of(image, transfer)
         plan = self._plan_array(spec, detail, orientation, tile)

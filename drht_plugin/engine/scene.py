@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
@@ -16,6 +17,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from drht_plugin.bridge.sizes import LEVELS
+from drht_plugin.colour.cicp import Cicp
+from drht_plugin.colour.spaces import Profile
 from drht_plugin.engine.noise_curve import BINS, DISTANCES, lifted_noise, noise_map
 from drht_plugin.engine.pixels import ImageSpec, spec_of
 from drht_plugin.engine.tone_grid import ToneGrid
@@ -27,6 +30,9 @@ FloatArray = npt.NDArray[np.float32]
 
 VERSION = 4
 """Version of the stored form and of what its arrays mean to render."""
+
+NOISE_AT = 9
+"""First plane of `Scene.conditions` that is noise."""
 
 _KEY = "drht_scene"
 """Key of the metadata in a scene's safetensors file."""
@@ -52,6 +58,8 @@ class Scene:
         origin: column of the upright image that the scene's columns are counted from; 0 unless
             `wrap`.
         orientation: how the image is stored, 1 to 8 as in EXIF.
+        profile: the image's own colour space, which exposure and white balance are applied in; None
+            is sRGB.
     """
 
     spec: ImageSpec
@@ -64,6 +72,7 @@ class Scene:
     tone: ToneGrid = field(repr=False)
     origin: int = 0
     orientation: int = 1
+    profile: Profile | None = field(default=None, repr=False)
 
     @cached_property
     def upright(self) -> Scene:
@@ -77,6 +86,14 @@ class Scene:
         """What the detail network is told: h×w×11 float32 of x, T, y, noise at each distance."""
         noise = noise_map(self.ldr, self.noise)
         return np.concatenate([self.ldr, self.corrected, self.y, noise], -1)
+
+    def conditions_at(self, denoise: float) -> FloatArray:
+        """Return `conditions` with the noise scaled by a factor."""
+        if denoise == 1:
+            return self.conditions
+        scaled = self.conditions.copy()
+        scaled[..., NOISE_AT:] *= np.float32(denoise)
+        return scaled
 
     @cached_property
     def lifted_noise(self) -> float:
@@ -125,6 +142,7 @@ class Scene:
             "wrap": self.wrap,
             "origin": self.origin,
             "orientation": self.orientation,
+            **_profile_facts(self.profile),
         }
         arrays = {name: np.ascontiguousarray(array) for name, array in self._arrays().items()}
         return save(arrays, {_KEY: json.dumps(facts)})
@@ -190,6 +208,7 @@ class Scene:
             tone=tone,
             origin=facts["origin"],
             orientation=require_orientation(facts["orientation"], wrap=facts["wrap"]),
+            profile=_profile_of(facts),
         )
         scene._require_consistent()
         return scene
@@ -209,6 +228,21 @@ class Scene:
         )
         if not fitting:
             raise ValueError("its arrays do not fit together")
+
+
+def _profile_facts(profile: Profile | None) -> dict[str, Any]:
+    """Return what says the profile in a scene's file; nothing for sRGB."""
+    if profile is None:
+        return {}
+    if isinstance(profile, Cicp):
+        return {"code points": [profile.primaries, profile.transfer]}
+    return {"profile": base64.b64encode(profile).decode()}
+
+
+def _profile_of(facts: dict[str, Any]) -> Profile | None:
+    if "code points" in facts:
+        return Cicp(*facts["code points"])
+    return base64.b64decode(facts["profile"], validate=True) if "profile" in facts else None
 
 
 def require_surveyed(scene: Scene, image: Any) -> None:

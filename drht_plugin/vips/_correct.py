@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import pyvips
 
 from drht_plugin.engine.pixels import spec_of
 from drht_plugin.engine.plan import require_detail, resolve_detail
 from drht_plugin.engine.scene import Scene
-from drht_plugin.engine.strength import Strength
+from drht_plugin.engine.strength import RANGES, Controls, Strength
 from drht_plugin.engine.weigh import shared_correctors
 from drht_plugin.errors import InputError
 from drht_plugin.libvips.lazy import link_kill_flag
@@ -31,9 +31,6 @@ from drht_plugin.vips._survey import (
 def correct(
     image: pyvips.Image,
     *,
-    strength: float = 1.0,
-    shadows: float = 1.0,
-    highlights: float = 1.0,
     detail: str = "auto",
     transfer: str | None = None,
     wrap: bool = False,
@@ -42,6 +39,7 @@ def correct(
     backend: str = "auto",
     scene: Scene | None = None,
     observe: Observer | None = None,
+    **controls: Unpack[Controls],
 ) -> pyvips.Image:
     """Return a lazy image that is corrected when its pixels are asked for.
 
@@ -60,9 +58,6 @@ def correct(
             in scRGB and converted back. A sequential image must be a file that has just been
             opened, which is then read twice. The networks see the image upright and in sRGB,
             according to its fields `orientation` and `icc-profile-data`.
-        strength: see `drht_plugin.correct`.
-        shadows: see `drht_plugin.correct`.
-        highlights: see `drht_plugin.correct`.
         detail: see `drht_plugin.correct`. In network detail, pixels may differ from it by one
             code, as the tiles lie elsewhere.
         transfer: "srgb" or "linear"; None means linear for scRGB, and display-encoded otherwise.
@@ -74,6 +69,8 @@ def correct(
         scene: of this image, from `survey`. Its transfer, wrap, model and device replace the
             arguments.
         observe: called with each region when it has been rendered, on the thread that rendered it.
+        controls: strength, shadows, highlights, exposure, temperature, tint, denoise and preset, as
+            in `drht_plugin.correct`.
 
     Returns:
         An image of the same size, bands, format, interpretation and metadata, without what shows
@@ -86,7 +83,7 @@ def correct(
     Warns:
         DrhtWarning: the image's profile cannot be used, so sRGB is assumed.
     """
-    applied = Strength(strength, shadows, highlights)
+    applied = Strength.of(**controls)
     detail = resolve_detail(detail)
     rgb, back = as_rgb(_require_image(image))
     coding = coding_of(rgb, _transfer_of(scene, transfer))
@@ -102,7 +99,7 @@ def correct(
         def get_scene() -> Scene:
             return scene
 
-    if applied.strength == 0:
+    if applied.keeps_all:
         return without_old_picture(with_stated_profile(image)).copy()
     has_detail = corrector.has_detail  # raises for an unknown model, before any pixel is computed
     if detail == "guided":
@@ -172,27 +169,24 @@ def survey(
 def require_settings(
     image: pyvips.Image,
     *,
-    strength: float = 1.0,
-    shadows: float = 1.0,
-    highlights: float = 1.0,
+    preset: str | None = None,
     detail: str = "auto",
     transfer: str | None = None,
-    **_others: Any,
+    **others: Any,
 ) -> None:
     """Check an image and settings as `correct` does, without making an image.
 
     Args:
         image: see `correct`.
-        strength: see `correct`.
-        shadows: see `correct`.
-        highlights: see `correct`.
+        preset: see `correct`.
         detail: see `correct`.
         transfer: see `correct`.
+        others: further arguments of `correct`, of which the controls of `Strength` are checked.
 
     Raises:
         InputError: the image or a setting is not accepted.
     """
-    Strength(strength, shadows, highlights)
+    Strength.of(preset, **{name: others.get(name) for name in RANGES})
     require_detail(detail)
     coding_of(as_rgb(image)[0], transfer)
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pyvips
 
+from drht_plugin.engine.strength import FULL
 from drht_plugin.errors import DependencyError, DrhtWarning
 from drht_plugin.libvips.c import adopt, ffi, library, require_size, to_c
 from drht_plugin.libvips.lazy import link_kill_flag
@@ -55,8 +56,8 @@ typedef struct {
 typedef struct {
     VipsOperation parent_instance;
     void *in, *out;
-    double strength, shadows, highlights;
-    char *detail, *transfer, *model, *device, *backend;
+    double strength, shadows, highlights, exposure, temperature, tint, denoise;
+    char *preset, *detail, *transfer, *model, *device, *backend;
     gboolean wrap;
 } VipsDrhtCorrect;
 typedef struct {
@@ -88,6 +89,7 @@ void vips_object_class_install_argument(
 void vips_object_set_property(void *, unsigned int, const void *, void *);
 void vips_object_get_property(void *, unsigned int, void *, void *);
 int vips_image_write(void *, void *);
+gboolean vips_object_argument_isset(VipsObject *, const char *);
 """)
 
 _READWRITE = 3
@@ -96,11 +98,16 @@ _SEQUENTIAL, _NOCACHE = 1, 4
 _UNBOUNDED = 1e300  # GObject silently clips to a property's range, so that `correct` must check it
 
 _STRENGTHS = {
-    "strength": "how much of the correction is applied, 0 to 1",
+    "strength": "how much of the correction is applied, 0 to 2",
     "shadows": "how much of the lift is applied where the picture gets brighter, 0 to 1",
     "highlights": "how much of the recovery is applied where it gets darker, 0 to 1",
+    "exposure": "EV that the result is made brighter by, -3 to 3",
+    "temperature": "mired that the result is made warmer by, -100 to 100",
+    "tint": "how much more magenta the result is made, -100 to 100",
+    "denoise": "factor of the noise that is removed in network detail, 0 to 2",
 }
 _TEXTS = {
+    "preset": ("", "natural, strong or shadows-only: values of the above that are not given"),
     "detail": ("auto", "where detail comes from: auto, guided or network"),
     "transfer": ("", "srgb or linear; by the interpretation if not given"),
     "model": ("default", "default, or a .safetensors file with its .json beside it"),
@@ -119,8 +126,8 @@ def register() -> None:
     """Register the operation `drht_correct` in libvips, and add it to pyvips images as a method.
 
     ``image.drht_correct(strength=0.8)`` and ``pyvips.Operation.call("drht_correct", image)`` take
-    the options strength, shadows, highlights, detail, transfer, wrap, model and device, as
-    `drht_plugin.vips.correct` does. May be called more than once.
+    the options of `drht_plugin.vips.correct`, but for scene and observe. May be called more than
+    once.
 
     Warns:
         DrhtWarning: this libvips has structs of another layout; only the method is added.
@@ -208,11 +215,13 @@ def _class_init(operation: Any, _data: Any) -> None:
         ),
     }
     for name, blurb in _STRENGTHS.items():
-        bounds = (-_UNBOUNDED, _UNBOUNDED, 1.0)
+        bounds = (-_UNBOUNDED, _UNBOUNDED, getattr(FULL, name))
         specs[name] = (_OPTIONAL_INPUT, lib.g_param_spec_double, blurb, bounds)
     for name, (default, blurb) in _TEXTS.items():
         specs[name] = (_OPTIONAL_INPUT, lib.g_param_spec_string, blurb, (_c_string(default),))
-    order = ("in", "out", *_STRENGTHS, "detail", "transfer", "wrap", "model", "device", "backend")
+    texts = list(_TEXTS)
+    texts.insert(texts.index("model"), "wrap")
+    order = ("in", "out", *_STRENGTHS, *texts)
     for priority, name in enumerate(order):
         flags, make, blurb, rest = specs[name]
         spec = make(
@@ -226,7 +235,7 @@ def _class_init(operation: Any, _data: Any) -> None:
 @ffi.callback("void(VipsDrhtCorrect *, void *)")
 def _instance_init(correction: Any, _class: Any) -> None:
     for name in _STRENGTHS:
-        setattr(correction, name, 1.0)
+        setattr(correction, name, getattr(FULL, name))
 
 
 @ffi.callback("int(void *)", error=-1)
@@ -241,7 +250,11 @@ def _build(pointer: Any) -> int:
         lib.g_object_set(pointer, b"out", ffi.cast("void *", out), ffi.NULL)  # takes the reference
         if ffi.cast("VipsObjectClass *", parent).build(pointer):
             return -1
-        options = {name: getattr(correction, name) for name in _STRENGTHS}
+        options: dict[str, Any] = {
+            name: getattr(correction, name)
+            for name in _STRENGTHS
+            if lib.vips_object_argument_isset(ffi.cast("VipsObject *", pointer), name.encode())
+        }
         for name in _TEXTS:
             if value := getattr(correction, name):
                 options[name] = ffi.string(value).decode()

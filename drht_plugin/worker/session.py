@@ -174,9 +174,10 @@ class Session:
         highlights: Any,
         detail: Any,
         progress: Callable[[float], None],
+        **touches: Any,
     ) -> Message:
         shared = self._pictures[picture]
-        applied = Strength(strength, shadows, highlights)
+        applied = Strength(strength, shadows, highlights, **touches)
         require_detail(detail)
         if self._scene is None:
             raise InputError("no picture has been surveyed; expected a survey before render")
@@ -224,8 +225,11 @@ _FIELDS = {
     "render": ("picture", "strength", "shadows", "highlights", "detail"),
 }
 
-_OPTIONAL = {"survey": ("orientation", "profile")}
-"""Fields that may be left out, as clients of the first release do not send them."""
+_OPTIONAL = {
+    "survey": ("orientation", "profile"),
+    "render": ("exposure", "temperature", "tint", "denoise"),
+}
+"""Fields that may be left out, as clients of earlier releases do not send them."""
 
 
 def _decode_profile(profile: Any) -> bytes | None:

@@ -116,7 +116,9 @@ def test_the_picture_itself_is_never_the_target(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--strength", "1.5"], "0 to 1"),
+        (["--strength", "2.1"], "0 to 2"),
+        (["--exposure", "-4"], "-3 to 3"),
+        (["--preset", "vivid"], "natural"),
         (["--shadows", "x"], "0 to 1"),
         (["--detail", "magic"], "guided"),
         (["--model", "no-such-model"], "default"),

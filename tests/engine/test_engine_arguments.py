@@ -17,6 +17,7 @@ from strategies import (
 import drht_plugin
 from drht_plugin import InputError, Strength
 from drht_plugin.engine import plan as plan_module
+from drht_plugin.engine.strength import RANGES
 from drht_plugin.engine.survey import overview as overview_module
 from drht_plugin.engine.survey import sampling as sampling_module
 
@@ -113,10 +114,12 @@ READ_ONLY.flags.writeable = False
         ({"transfer": None}, "transfer is None; expected"),
         ({"detail": "fast"}, "detail is 'fast'; expected one of auto, guided"),
         *(
-            ({name: value}, f"{name} is .*; expected a number from 0 to 1")
-            for name in ("strength", "shadows", "highlights")
-            for value in (-0.1, 1.01, float("nan"), "1", None)
+            ({name: value}, f"{name} is .*; expected a number from {least} to {most}$")
+            for name, (least, most) in RANGES.items()
+            for value in (least - 0.1, most + 0.01, float("nan"), "1")
         ),
+        ({"preset": "vivid"}, "preset is 'vivid'; expected one of natural, strong, shadows-only"),
+        ({"preset": ["strong"]}, r"preset is \['strong'\]; expected one of natural"),
         ({"out": np.zeros((4, 6), np.uint8)}, r"out is uint8 \(4, 6\); .* uint8 \(4, 6, 3\)"),
         ({"out": np.zeros((4, 6, 3), np.int8)}, r"out is int8 .*expected an array of uint8"),
         ({"out": [1]}, "out is list; expected an array"),

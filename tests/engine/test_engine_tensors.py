@@ -38,7 +38,7 @@ def difference(a: Image, b: Image) -> float:
     st.sampled_from(["srgb", "linear"]),
     st.booleans(),
     st.sampled_from([1, 2, 3, 6, 8]),
-    st.tuples(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1)),
+    st.tuples(st.floats(0, 2), st.floats(0, 1), st.floats(0, 1)),
     seeds,
 )
 def test_guided_detail(

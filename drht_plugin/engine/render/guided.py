@@ -17,12 +17,16 @@ from drht_plugin.engine.pixels import ImageSpec, as_channels, prepare_out, requi
 from drht_plugin.engine.scene import Scene
 from drht_plugin.engine.strength import FULL, Strength
 from drht_plugin.engine.tone_grid import ToneGrid
+from drht_plugin.engine.touch import Touch, touch_alone, touch_of
 from drht_plugin.errors import InputError
 from drht_plugin.geometry import ORIGIN, Window
 from drht_plugin.orientation import to_stored, to_upright, transposes, upright_corner
 
 Image = npt.NDArray[Any]
 FloatArray = npt.NDArray[np.float32]
+
+_COPIED_PIXELS = 1 << 19
+"""Pixels that are copied to floats at once for a last touch, which no plan counts."""
 
 
 def render(
@@ -58,8 +62,7 @@ def render(
     _require_inside(spec, spec_of(pixels), window)
     out = prepare_out(pixels, out)
     require_finite(as_channels(pixels), window.top, left=window.left)
-    if strength.strength == 0:
-        out[...] = pixels
+    if not_corrected(scene, as_channels(pixels), strength, as_channels(out)):
         return out
     _render(scene, as_channels(pixels), window, strength, as_channels(out))
     return out
@@ -70,15 +73,54 @@ def _render(scene: Scene, source: Image, window: Window, strength: Strength, tar
     if scene.orientation != 1:
         source, target = (to_upright(each, scene.orientation) for each in (source, target))
         window, scene = _upright_window(scene, window, source), scene.upright
-    spec = scene.spec
-    if _needs_float_copy(spec):
+    touch = touch_of(scene, strength)
+    rows = len(source) if touch is None else max(1, _COPIED_PIXELS // source.shape[1])
+    for top in range(0, len(source), rows):
+        part, place = slice(top, top + rows), Window(window.top + top, window.left)
+        _render_upright(scene, source[part], place, strength, touch, target[part])
+
+
+def _render_upright(
+    scene: Scene,
+    source: Image,
+    window: Window,
+    strength: Strength,
+    touch: Touch | None,
+    target: Image,
+) -> None:
+    """Render pixels R×C×K of an image that is stored upright."""
+    spec, codes = scene.spec, _codes_to_smooth(scene)
+    if touch is not None or _needs_float_copy(spec):
         display = to_display(source, spec)
         result = np.empty_like(display)
-        _slice(scene, scene.tone, display, window, _settings(1.0, 0.0, 1.0, strength), result)
-        _from_display(result, source, spec, target)
+        settings = _settings(1.0, 0.0, 1.0, strength, codes)
+        _slice(scene, scene.tone, display, window, settings, result)
+        _from_display(result, source, spec, target, touch)
     else:
-        settings = _code_settings(spec, strength, _codes_to_smooth(scene))
+        settings = _code_settings(spec, strength, codes)
         _slice(scene, scene.tone, source, window, settings, target)
+
+
+def not_corrected(scene: Scene, source: Image, strength: Strength, out: Image) -> bool:
+    """Write what becomes of pixels at strength 0, where they need no rendering.
+
+    Args:
+        scene: the image's scene.
+        source: R×C×K pixels of the image's dtype.
+        strength: what is done to the image.
+        out: R×C×K array of the image's dtype; untouched at another strength.
+
+    Returns:
+        Whether the strength is 0.
+    """
+    if strength.strength != 0:
+        return False
+    touch = touch_of(scene, strength)
+    if touch is None:
+        out[...] = source
+    else:
+        _store(touch_alone(scene.spec, source, touch), source, scene.spec, out, bounded=True)
+    return True
 
 
 def _upright_window(scene: Scene, window: Window, upright: Image) -> Window:
@@ -107,7 +149,7 @@ def guided_tone(scene: Scene, display: FloatArray, window: Window) -> FloatArray
 
 
 def mix_with_input(
-    spec: ImageSpec,
+    scene: Scene,
     source: Image,
     corrected: FloatArray,
     strength: Strength,
@@ -116,7 +158,7 @@ def mix_with_input(
     """Mix T with the input by strength, and encode it like the image.
 
     Args:
-        spec: the image's spec.
+        scene: the image's scene.
         source: R×C×K input pixels of the image's dtype.
         corrected: T, R×C×3 float32 in 0..1, display-encoded.
         strength: how much of the correction is applied.
@@ -124,11 +166,12 @@ def mix_with_input(
     """
     from drht_plugin.bridge.slicing import mix_and_encode
 
-    if _needs_float_copy(spec):
+    spec, touch = scene.spec, touch_of(scene, strength)
+    if touch is not None or _needs_float_copy(spec):
         display = to_display(source, spec)
         result = np.empty_like(display)
         mix_and_encode(display, corrected, _settings(1.0, 0.0, 1.0, strength), result)
-        _from_display(result, source, spec, out)
+        _from_display(result, source, spec, out, touch)
     else:
         mix_and_encode(source, corrected, _code_settings(spec, strength), out)
 
@@ -256,15 +299,29 @@ def to_display(source: Image, spec: ImageSpec) -> FloatArray:
     return wide
 
 
-def _from_display(display: FloatArray, source: Image, spec: ImageSpec, target: Image) -> None:
+def _from_display(
+    display: FloatArray, source: Image, spec: ImageSpec, target: Image, touch: Touch | None = None
+) -> None:
     """Convert display-encoded float32 to the image's own values, with alpha from the source."""
     from drht_plugin.bridge import curves
 
     if spec.linear:
         curves.decode_srgb(display.reshape(-1), display.reshape(-1))
+    if touch is not None:
+        touch.apply(display)
+    _store(display, source, spec, target, bounded=touch is not None)
+
+
+def _store(
+    values: FloatArray, source: Image, spec: ImageSpec, target: Image, *, bounded: bool
+) -> None:
+    """Store values as the image's dtype; `bounded` keeps floats finite, which a gain may not."""
     if spec.dtype.kind == "u":
-        np.rint(display * np.float32(spec.white), out=display)
-        display.clip(0, spec.white, out=display)
-    target[...] = display.astype(spec.dtype)
+        np.rint(values * np.float32(spec.white), out=values)
+        values.clip(0, spec.white, out=values)
+    elif bounded:
+        most = np.finfo(spec.dtype).max
+        values.clip(-most, most, out=values)
+    target[...] = values.astype(spec.dtype)
     if spec.alpha >= 0:
         target[..., spec.alpha] = source[..., spec.alpha]

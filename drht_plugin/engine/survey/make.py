@@ -76,7 +76,7 @@ def survey(
     image = image if wrap else survey_copy(image, spec, orientation)
     light = LightMeter(spec, image.shape, orientation, space, kernels)
     measure(image, light, meter, progress, origin=origin)
-    return finish_survey(light, meter, networks, spec, space=space, wrap=wrap, origin=origin)
+    return finish_survey(light, meter, networks, spec, profile=profile, wrap=wrap, origin=origin)
 
 
 def finish_survey(
@@ -85,7 +85,7 @@ def finish_survey(
     networks: Networks,
     spec: ImageSpec,
     *,
-    space: ColourSpace = SRGB,
+    profile: Profile | None = None,
     wrap: bool = False,
     origin: int = 0,
 ) -> Scene:
@@ -96,13 +96,14 @@ def finish_survey(
         meter: their noise.
         networks: see `survey`.
         spec: the stored image's spec.
-        space: colour space of the image's codes.
+        profile: see `survey`.
         wrap: whether columns are periodic.
         origin: column of the upright image that the scene's columns are counted from.
 
     Returns:
         The image's scene.
     """
+    space = space_of(profile, colours=spec.colours, linear=spec.linear)
     ldr, weight = light.overview()
     orientation, kernels = light.orientation, light.kernels
     upright = spec.upright(orientation)
@@ -115,6 +116,7 @@ def finish_survey(
         wrap=wrap,
         origin=origin,
         orientation=orientation,
+        profile=None if space == SRGB else profile,
         kernels=kernels,
     )
 
@@ -184,6 +186,7 @@ def make_scene(
     wrap: bool = False,
     origin: int = 0,
     orientation: int = 1,
+    profile: Profile | None = None,
     kernels: SurveyKernels | None = None,
 ) -> Scene:
     """Fit the tone grid and build the scene, which takes over the arrays.
@@ -195,6 +198,7 @@ def make_scene(
         wrap: whether columns are periodic.
         origin: column of the upright image that the scene's columns are counted from.
         orientation: how the image is stored, 1 to 8 as in EXIF.
+        profile: the image's colour space; None is sRGB.
         kernels: what adds up the moments of the tone grid; numba's by default.
 
     Returns:
@@ -212,7 +216,7 @@ def make_scene(
     tone = fit_tone_grid(
         ldr, corrected, weight, gray=gray, wrap=wrap, codes=spec.coarse_codes, kernels=kernels
     )
-    return Scene(spec, wrap, ldr, y, corrected, weight, noise, tone, origin, orientation)
+    return Scene(spec, wrap, ldr, y, corrected, weight, noise, tone, origin, orientation, profile)
 
 
 def _run_networks(

@@ -36,6 +36,7 @@ class Tile(NamedTuple):
         columns: C column coordinates, counted from the scene's origin.
         hidden: R×C mask of the transparent pixels, whose colours are ignored; empty if there are
             none.
+        denoise: factor of the noise that the network is told.
     """
 
     scene: Scene
@@ -44,6 +45,7 @@ class Tile(NamedTuple):
     rows: Indices
     columns: Indices
     hidden: Mask = NONE_HIDDEN
+    denoise: float = 1.0
 
     def part(self, axis: int, span: slice) -> Tile:
         """Return a copy of some rows or columns.
@@ -55,7 +57,13 @@ class Tile(NamedTuple):
         down, across = (span, slice(None)) if axis == 0 else (slice(None), span)
         display, guided = (np.ascontiguousarray(p[down, across]) for p in self[1:3])
         hidden = np.ascontiguousarray(self.hidden[down, across])
-        return Tile(self.scene, display, guided, self.rows[down], self.columns[across], hidden)
+        return self._replace(
+            display=display,
+            guided=guided,
+            rows=self.rows[down],
+            columns=self.columns[across],
+            hidden=hidden,
+        )
 
 
 class Network(Protocol):
@@ -169,8 +177,8 @@ def network_planes(tile: Tile, planes: FloatArray) -> FloatArray:
     from drht_plugin.bridge.detail_planes import detail_planes, fill_hidden
 
     scene, display, guided = tile.scene, tile.display, tile.guided
-    spec = scene.spec
-    place = tile.rows, tile.columns, scene.conditions, spec.height, spec.width, scene.wrap
+    spec, conditions = scene.spec, scene.conditions_at(tile.denoise)
+    place = tile.rows, tile.columns, conditions, spec.height, spec.width, scene.wrap
     if tile.hidden.size:
         display, guided = display.copy(), guided.copy()
         fill_hidden(tile.hidden, *place, display, guided)

@@ -10,7 +10,12 @@ import numpy.typing as npt
 
 from drht_plugin.bridge.sizes import CELL, DETAIL_STRIDE, HALO
 from drht_plugin.engine.pixels import ImageSpec, as_channels, require_finite
-from drht_plugin.engine.render.guided import guided_tone, mix_with_input, to_display
+from drht_plugin.engine.render.guided import (
+    guided_tone,
+    mix_with_input,
+    not_corrected,
+    to_display,
+)
 from drht_plugin.engine.render.network.tile import (
     NONE_HIDDEN,
     Mask,
@@ -87,16 +92,18 @@ class _TileSource(NamedTuple):
     """Input pixels that tiles are made from.
 
     Attributes:
-        scene: scene of an image that is stored upright.
+        scene: scene of the image.
         source: R×C×K input pixels of the image's dtype.
         given: region of the image that they are.
-        cut: how the image is cut into tiles.
+        cut: how the image is cut into tiles, as it is upright.
+        denoise: see `Strength`.
     """
 
     scene: Scene
     source: npt.NDArray[Any]
     given: Region
     cut: Tiling
+    denoise: float
 
     def holds(self, down: Piece, across: Piece) -> bool:
         """Return whether it contains all pixels that the network needs for these pieces."""
@@ -225,20 +232,20 @@ class NetworkRenderer:
         if out is None:
             shape = (window.height, window.width, *pixels.shape[2:])
             out = np.empty(shape, pixels.dtype)
-        if strength.strength == 0:
-            as_channels(out)[...] = window_pixels
+        if not_corrected(scene, window_pixels, strength, as_channels(out)):
             return out
+        cut = self.tiling(scene.upright.spec, wrap=scene.wrap)
+        tiles = _TileSource(scene, source, given, cut, strength.denoise)
         if scene.orientation == 1:
-            corrected = self._blend_tiles(scene, source, given, window)
+            corrected = self._blend_tiles(tiles, window)
         else:
-            corrected = self._blend_turned(scene, source, given, window)
-        mix_with_input(scene.spec, window_pixels, corrected, strength, as_channels(out))
+            corrected = self._blend_turned(tiles, window)
+        mix_with_input(scene, window_pixels, corrected, strength, as_channels(out))
         return out
 
-    def _blend_turned(
-        self, scene: Scene, source: npt.NDArray[Any], given: Region, window: Region
-    ) -> FloatArray:
+    def _blend_turned(self, tiles: _TileSource, window: Region) -> FloatArray:
         """Blend the tiles of an image that is stored turned, since the network sees it upright."""
+        scene = tiles.scene
 
         def upright(region: Region) -> Region:
             corner, size = (region.top, region.left), (region.height, region.width)
@@ -246,19 +253,17 @@ class NetworkRenderer:
             top, left = upright_corner(corner, size, whole, scene.orientation)
             return Region(top, left, *upright_size(*size, scene.orientation))
 
-        pixels = to_upright(source, scene.orientation)
-        made = self._blend_tiles(scene.upright, pixels, upright(given), upright(window))
+        pixels = to_upright(tiles.source, scene.orientation)
+        turned = tiles._replace(scene=scene.upright, source=pixels, given=upright(tiles.given))
+        made = self._blend_tiles(turned, upright(window))
         return np.ascontiguousarray(to_stored(made, scene.orientation))
 
-    def _blend_tiles(
-        self, scene: Scene, source: npt.NDArray[Any], given: Region, window: Region
-    ) -> FloatArray:
+    def _blend_tiles(self, tiles: _TileSource, window: Region) -> FloatArray:
         """Return T of a window: the weighted sum of its tiles."""
         from drht_plugin.bridge.detail_planes import add_tile
 
-        cut = self.tiling(scene.spec, wrap=scene.wrap)
-        tiles = _TileSource(scene, source, given, cut)
-        left = window.left - scene.origin
+        cut = tiles.cut
+        left = window.left - tiles.scene.origin
         total = np.zeros((window.height, window.width, 3), np.float32)
         for down in cut.rows.pieces(window.top, window.bottom):
             for across in cut.columns.pieces(left, left + window.width):
@@ -287,7 +292,7 @@ class NetworkRenderer:
 
     def _begin(self, tiles: _TileSource, down: Piece, across: Piece) -> _PendingPatch:
         """Start the network on the pieces of a tile and the pixels that it needs around them."""
-        scene, source, given, cut = tiles
+        scene, source, given, cut, denoise = tiles
         rows, columns, top, left = tile_pixels(
             cut, (down.start, down.stop), (across.start, across.stop)
         )
@@ -310,7 +315,7 @@ class NetworkRenderer:
         )
         hidden = _transparent(block, scene.spec, down_block, across_block)
         residual = self._tile_network.begin(
-            Tile(scene, tile_display, tile_guided, rows, columns, hidden)
+            Tile(scene, tile_display, tile_guided, rows, columns, hidden, denoise)
         )
         return _PendingPatch(tile_guided, residual, top, left)
 

@@ -12,9 +12,12 @@ from torch import Tensor
 
 from drht_plugin.engine.bands import Finish
 from drht_plugin.engine.pixels import as_channels
+from drht_plugin.engine.render.tensors import pixelwise
 from drht_plugin.engine.render.tensors.pixelwise import Coordinates, grid_tables
-from drht_plugin.engine.scene import Scene
+from drht_plugin.engine.scene import NOISE_AT, Scene
+from drht_plugin.engine.strength import Strength
 from drht_plugin.engine.tone_grid import ToneGrid
+from drht_plugin.engine.touch import Touch, touch_of
 from drht_plugin.geometry import Region
 from drht_plugin.orientation import (
     reverses_columns,
@@ -51,11 +54,29 @@ class DeviceScene:
         self.size = spec.height, spec.width
         smooth = grid is None and scene.tone.has_slopes
         self.steps = spec.coarse_codes if smooth else 0.0
+        self._touch: tuple[Touch, pixelwise.DeviceTouch] | None = None
 
     @cached_property
-    def conditions(self) -> Tensor:
+    def _conditions(self) -> Tensor:
         """The scene's `conditions`, copied when network detail first needs them."""
         return torch.from_numpy(self.scene.conditions).to(self.device)
+
+    def conditions(self, denoise: float) -> Tensor:
+        """Return the scene's `conditions`, with the noise scaled by a factor."""
+        if denoise == 1:
+            return self._conditions
+        given = self._conditions
+        return torch.cat([given[..., :NOISE_AT], given[..., NOISE_AT:] * denoise], -1)
+
+    def touch(self, strength: Strength) -> pixelwise.DeviceTouch | None:
+        """Return the last touch, on the device; None if there is none. The last one is kept."""
+        touch = touch_of(self.scene, strength)
+        if touch is None:
+            return None
+        known = self._touch
+        if known is None or known[0] is not touch:
+            known = self._touch = touch, pixelwise.device_touch(touch, self.device)
+        return known[1]
 
     def columns(self, left: int, count: int) -> Coordinates:
         """Return the scene's coordinates of columns of the upright image."""

@@ -27,6 +27,7 @@ from drht_plugin.bridge.transfer import (
 from drht_plugin.engine.pixels import ImageSpec
 from drht_plugin.engine.strength import Strength
 from drht_plugin.engine.tone_grid import ToneGrid
+from drht_plugin.engine.touch import Touch
 
 Coordinates = npt.NDArray[np.int64]
 
@@ -78,9 +79,54 @@ def to_display(stored: Tensor, spec: ImageSpec) -> Tensor:
     return srgb_encode(values) if spec.linear else values
 
 
-def from_display(display: Tensor, stored: Tensor, spec: ImageSpec) -> Tensor:
+@dataclass(frozen=True)
+class DeviceTouch:
+    """A last touch on a device; see `engine.touch.Touch`."""
+
+    gains: Tensor
+    curves: Tensor | None
+
+    def apply(self, values: Tensor) -> Tensor:
+        """Return the touched values R×C×n; see `bridge.touching.apply_curves`."""
+        if self.curves is None:
+            return values * self.gains
+        parts, magnitude = self.curves.shape[1] - 2, values.abs()
+        place = magnitude.clamp(max=1) * parts
+        whole = place.to(torch.int64)
+        share = torch.where(whole < parts, place - whole, magnitude - 1)
+        made = torch.empty_like(values)
+        for channel, curve in enumerate(self.curves):
+            low, high = curve[whole[..., channel]], curve[whole[..., channel] + 1]
+            made[..., channel] = low + share[..., channel] * (high - low)
+        return torch.copysign(made, values)
+
+
+def device_touch(touch: Touch, device: torch.device) -> DeviceTouch:
+    """Copy a last touch to a device."""
+    curves = None if touch.curves is None else torch.from_numpy(touch.curves.copy()).to(device)
+    return DeviceTouch(torch.from_numpy(touch.gains.copy()).to(device), curves)
+
+
+def touch_alone(stored: Tensor, spec: ImageSpec, touch: DeviceTouch) -> Tensor:
+    """Apply a last touch to stored pixels that are not corrected; the result is stored alike."""
+    return _store(touch.apply(to_float(stored[..., : spec.colours], spec)), stored, spec, True)
+
+
+def from_display(
+    display: Tensor, stored: Tensor, spec: ImageSpec, touch: DeviceTouch | None = None
+) -> Tensor:
     """Encode display colours R×C×n as the image is stored, with the alpha of `stored`."""
     values = srgb_decode(display) if spec.linear else display
+    if touch is not None:
+        values = touch.apply(values)
+    return _store(values, stored, spec, touch is not None)
+
+
+def _store(values: Tensor, stored: Tensor, spec: ImageSpec, bounded: bool) -> Tensor:
+    """Store values as the image's dtype; `bounded` keeps floats finite, which a gain may not."""
+    if bounded and spec.dtype.kind == "f":
+        most = float(np.finfo(spec.dtype).max)
+        values = values.clamp(-most, most)
     if spec.dtype.kind == "u":
         values = (values * spec.white + 0.5).clamp(0, spec.white).to(torch.int32)
     result = torch.empty_like(stored)
@@ -211,11 +257,20 @@ def mix(display: Tensor, tone: Tensor, strength: Strength, ceiling: float = 1.0)
         strength: How much of the change is applied.
         ceiling: Largest value of T.
     """
-    change = tone.clamp(0, ceiling) - display.clamp(0, 1)
-    luma = weighted_luma(change)[..., None] if change.shape[-1] == 3 else change
-    lifts = (luma * 16 + 0.5).clamp(0, 1)
+    tone = tone.clamp(0, ceiling)
+    change = tone - display.clamp(0, 1)
+    lifts = (_luma(change) * 16 + 0.5).clamp(0, 1)
     share = lifts * (strength.shadows - strength.highlights) + strength.highlights
-    return display + strength.strength * share * change
+    applied: float | Tensor = min(strength.strength, 1.0)
+    if strength.strength > 1:
+        luma = _luma(tone)
+        applied = 1 + (strength.strength - 1) * (lifts * (1 - 2 * luma) + luma)
+    return display + applied * share * change
+
+
+def _luma(colours: Tensor) -> Tensor:
+    """Return the luma of R×C×n colours, R×C×1."""
+    return weighted_luma(colours)[..., None] if colours.shape[-1] == 3 else colours
 
 
 def weighted_luma(picture: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -36,13 +37,20 @@ def guided_window(
     """
     own = _part(stored, given, window)
     if strength.strength == 0:
-        return own
+        return _not_corrected(tables, own, strength)
     upright = to_upright(own, tables.orientation)
     spec = tables.scene.spec
     display = pixelwise.to_display(upright, spec)
     tone = _tone(tables, display, tables.upright(window))
-    made = pixelwise.from_display(pixelwise.mix(display, tone, strength), upright, spec)
+    mixed = pixelwise.mix(display, tone, strength)
+    made = pixelwise.from_display(mixed, upright, spec, tables.touch(strength))
     return to_stored(made, tables.orientation)
+
+
+def _not_corrected(tables: DeviceScene, own: Tensor, strength: Strength) -> Tensor:
+    """Return what becomes of stored pixels at strength 0."""
+    touch = tables.touch(strength)
+    return own if touch is None else pixelwise.touch_alone(own, tables.scene.spec, touch)
 
 
 def radiance_window(tables: DeviceScene, stored: Tensor, window: Region) -> Tensor:
@@ -111,6 +119,24 @@ def _name(down: Piece, across: Piece) -> tuple[int, ...]:
     return down.tile, across.tile, across.start, across.stop, across.shift
 
 
+class _TileSource(NamedTuple):
+    """Stored pixels, turned upright, that tiles are made from.
+
+    Attributes:
+        tables: The scene on the device.
+        source: R×C×K stored pixels of `given`.
+        given: Where they lie in the upright image.
+        cut: How the image is cut into tiles.
+        denoise: See `Strength`.
+    """
+
+    tables: DeviceScene
+    source: Tensor
+    given: Region
+    cut: Tiling
+    denoise: float
+
+
 class NetworkWindows:
     """Renders windows in network detail on a device.
 
@@ -140,7 +166,7 @@ class NetworkWindows:
         """
         own = _part(stored, given, window)
         if strength.strength == 0:
-            return own
+            return _not_corrected(tables, own, strength)
         if self._strips is None:
             return self._render(tables, stored, given, window, strength)
         with self._strips.all_or_none():
@@ -156,18 +182,21 @@ class NetworkWindows:
     ) -> Tensor:
         own = _part(stored, given, window)
         source = to_upright(stored, tables.orientation)
-        tone = self._tone(tables, source, tables.upright(given), tables.upright(window))
+        scene = tables.scene
+        cut = NetworkRenderer.tiling_of(scene.spec, self.tile, wrap=scene.wrap)
+        tiles = _TileSource(tables, source, tables.upright(given), cut, strength.denoise)
+        tone = self._tone(tiles, tables.upright(window))
         spec, upright = tables.scene.spec, to_upright(own, tables.orientation)
         display = pixelwise.to_display(upright, spec)
         if spec.colours == 1:
             tone = pixelwise.weighted_luma(tone)[..., None]
-        made = pixelwise.from_display(pixelwise.mix(display, tone, strength), upright, spec)
+        mixed = pixelwise.mix(display, tone, strength)
+        made = pixelwise.from_display(mixed, upright, spec, tables.touch(strength))
         return to_stored(made, tables.orientation)
 
-    def _tone(self, tables: DeviceScene, source: Tensor, given: Region, window: Region) -> Tensor:
+    def _tone(self, tiles: _TileSource, window: Region) -> Tensor:
         """Blend the tiles that show in an upright window: T, height×width×3."""
-        scene, device = tables.scene, tables.device
-        cut = NetworkRenderer.tiling_of(scene.spec, self.tile, wrap=scene.wrap)
+        scene, device, cut = tiles.tables.scene, tiles.tables.device, tiles.cut
         left = window.left - scene.origin
         total = torch.zeros((window.height, window.width, 3), device=device)
         pieces = [
@@ -180,51 +209,36 @@ class NetworkWindows:
             # What another device still works on is waited for after all that is to do here.
             for piece in pieces:
                 if self._strips.find(*piece) is None:
-                    made[piece] = self._shown(tables, source, given, cut, *piece)
+                    made[piece] = self._shown(tiles, *piece)
         for down, across in pieces:
             tile = made.pop((down, across), None)
             if tile is None:
-                tile = self._shown(tables, source, given, cut, down, across)
+                tile = self._shown(tiles, down, across)
             weights = _weights(cut, down, across, device)
             first, begin = down.start + down.shift - window.top, across.start + across.shift - left
             place = total[first : first + len(tile), begin : begin + tile.shape[1]]
             place += weights * tile
         return total
 
-    def _shown(
-        self,
-        tables: DeviceScene,
-        source: Tensor,
-        given: Region,
-        cut: Tiling,
-        down: Piece,
-        across: Piece,
-    ) -> Tensor:
+    def _shown(self, tiles: _TileSource, down: Piece, across: Piece) -> Tensor:
         """Return T of a tile's piece; what the tile shows below the piece is kept."""
-        strips = self._strips
+        strips, tables, given, cut = self._strips, tiles.tables, tiles.given, tiles.cut
         if strips is None:
-            return self._tile(tables, source, given, cut, (down.start, down.stop), across)
+            return self._tile(tiles, (down.start, down.stop), across)
         kept = strips.find(down, across)
         if kept is not None:
             return kept.to(tables.device, non_blocking=True)
         bottom = cut.rows.support(down.tile)[1]
         there = bottom + NetworkRenderer.halo <= given.bottom or given.bottom == tables.size[0]
         stop = bottom if there and tables.orientation == 1 else down.stop
-        tile = self._tile(tables, source, given, cut, (down.start, stop), across)
+        tile = self._tile(tiles, (down.start, stop), across)
         if stop > down.stop:
             strips.keep(down, across, tile[down.stop - down.start :])
         return tile[: down.stop - down.start]
 
-    def _tile(
-        self,
-        tables: DeviceScene,
-        source: Tensor,
-        given: Region,
-        cut: Tiling,
-        down: tuple[int, int],
-        across: Piece,
-    ) -> Tensor:
+    def _tile(self, tiles: _TileSource, down: tuple[int, int], across: Piece) -> Tensor:
         """Compute T of rows `down` and columns of a piece: rows×columns×3 float32."""
+        tables, source, given, cut, denoise = tiles
         scene, spec = tables.scene, tables.scene.spec
         sight = tile_pixels(cut, down, (across.start, across.stop))
         rows, columns = sight.rows, sight.columns
@@ -247,7 +261,14 @@ class NetworkWindows:
         if spec.colours == 1:
             display, guided = (each.expand(-1, -1, 3) for each in (display, guided))
         tile = TensorTile(
-            display, guided, tables.conditions, rows, columns, tables.size, scene.wrap, hidden
+            display,
+            guided,
+            tables.conditions(denoise),
+            rows,
+            columns,
+            tables.size,
+            scene.wrap,
+            hidden,
         )
         tone = guided + self._network(tile)
         top, left = down[0] - sight.top, across.start - sight.left

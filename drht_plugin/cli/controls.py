@@ -9,14 +9,14 @@ from typing import cast
 from drht_plugin.engine.strength import PRESETS, RANGES, Controls, Strength
 
 _HELP = {
-    "strength": "share of the correction to apply, from 0 (none) to 2 (default: 1, all of it; more "
-    "goes on in the same direction, as far as there is room to white or black)",
+    "strength": "share of the correction to apply, from 0 to 2 (default: 1; more goes on in the "
+    "same direction, as far as there is room to white or black)",
     "shadows": "share to apply where the picture gets brighter, 0 to 1 (default: 1)",
     "highlights": "share to apply where the picture gets darker, 0 to 1 (default: 1)",
     "exposure": "make the result brighter by so many EV, -3 to 3 (default: 0)",
     "temperature": "make the result warmer, or cooler below 0, -100 to 100 mired (default: 0)",
     "tint": "make the result more magenta, or greener below 0, -100 to 100 (default: 0)",
-    "denoise": "with --detail network: how much noise to remove, from 0 to 2 (default: 1)",
+    "denoise": "how much noise to remove in network detail, from 0 to 2 (default: 1)",
 }
 
 

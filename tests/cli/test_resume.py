@@ -211,6 +211,8 @@ def test_damaged_scratch(damage: str, source: Path, tmp_path: Path) -> None:
     ("change", "word"),
     [
         ({"strength": 0.5}, "settings"),
+        ({"exposure": 0.5}, "settings"),
+        ({"preset": "strong"}, "settings"),
         ({"wrap": True}, "settings"),
         ({"memory": "2M"}, "memory"),
         ({}, "source"),

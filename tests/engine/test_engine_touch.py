@@ -251,11 +251,11 @@ def test_white_moves_as_mired_say() -> None:
 @pytest.mark.parametrize("transfer_", ["srgb", "linear"])
 def test_own_primaries(dtype: str, transfer_: str) -> None:
     """In a wide gamut, the same light is multiplied as in sRGB: gray looks the same."""
-    balance: Controls = {"temperature": 40, "tint": 15}
+    balance: Controls = {"strength": 0, "temperature": 40, "tint": 15}
     gray = np.full((8, 8, 3), 0.4)
     white = np.iinfo(dtype).max if dtype[0] == "u" else 1
     image = (gray * white).astype(dtype)
-    wide = STUB.correct(image, strength=0, profile=WIDE, transfer=transfer_, **balance)
+    wide = STUB.correct(image, profile=WIDE, transfer=transfer_, **balance)
     space = space_of(WIDE, colours=3, linear=transfer_ == "linear")
     codes = display(wide)
     light = codes if transfer_ == "linear" else space.decode(codes)

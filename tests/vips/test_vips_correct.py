@@ -308,7 +308,7 @@ def test_refused_images(given: Callable[[], Any], words: str) -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"strength": 1.5}, "strength is 1.5"),
+        ({"strength": 2.5}, "strength is 2.5"),
         ({"shadows": "much"}, "shadows is 'much'"),
         ({"detail": "fine"}, "detail is 'fine'"),
         ({"transfer": "gamma"}, "transfer is 'gamma'"),

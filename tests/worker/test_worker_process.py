@@ -112,7 +112,9 @@ def test_a_picture_is_corrected() -> None:
             assert not Path(place["path"]).exists()
             settings: Any
             details = [{"detail": each} for each in status["details"]]
-            for settings in (*details, {"shadows": 0.3}, {"strength": 0.0}):
+            touch = {"exposure": 0.5, "temperature": -20, "tint": 7.5, "denoise": 0.5}
+            strengths = {"shadows": 0.3}, {"strength": 0.0}, {"strength": 2}
+            for settings in (*details, *strengths, touch, {"strength": 0, "exposure": -1}):
                 assert worker.render(**settings)["type"] == "done"
                 file.seek(place["result"])
                 result = np.frombuffer(file.read(), image.dtype).reshape(image.shape)

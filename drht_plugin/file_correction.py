@@ -257,6 +257,8 @@ def correct_file(
                     )
                     if finished:
                         finished.store_scene(scene)
+            if maker:
+                maker.well_exposed = scene.left_alone
             settled = corrector.choose_detail(detail, scene, applied)
             if settled != plan.detail:
                 plan = corrector.plan(finer, detail=settled, orientation=turn, memory=memory)

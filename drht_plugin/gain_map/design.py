@@ -41,6 +41,13 @@ _SHOULDER = 0.5
 _LIGHT = (0.0, 0.35)
 """Square root of the corrected luminance from which on a gain sets in, and is complete."""
 
+_SMALL, _LARGE = 0.25, 0.5
+"""Share of a well-exposed picture that is white: up to the first it may shine, from the second on
+it is taken for paper or a white ground, and nothing does."""
+
+_WHITE = 0.7
+"""Luminance from which a pixel of the corrected picture counts as white."""
+
 _WINDOWS = 64
 """Square root of the map's area in radii of the windows in which the gain is smoothed."""
 
@@ -111,6 +118,7 @@ def design(
     *,
     wrap: bool = False,
     known: float | None = None,
+    well_exposed: bool = False,
 ) -> GainMap:
     """Return the gain map of a corrected picture.
 
@@ -121,9 +129,14 @@ def design(
         wrap: whether columns are periodic.
         known: where the radiance is no estimate but known, its largest gain in stops. It is then
             neither smoothed nor cut off at `MOST_HEADROOM`.
+        well_exposed: whether the picture was left alone. An estimate of large white areas in it
+            then does not count.
     """
     if known is None:
         stops = smooth(gain(base, radiance), base, wrap=wrap) * share
+        if well_exposed:
+            white = float((base > _WHITE).mean())
+            stops *= np.float32(np.clip((_LARGE - white) / (_LARGE - _SMALL), 0, 1))
         shining = float(np.percentile(stops, _SHINING))
     else:
         stops = gain(base, radiance, max(known, MOST_HEADROOM)) * share

@@ -47,6 +47,7 @@ class GainMapMaker:
 
     Attributes:
         radiance: sink of the HDR estimate's rows, R×W×3 float32, scene-linear.
+        well_exposed: whether the picture is left alone, to be set before the map is made.
         stops: the headroom that the map needs, once it is made.
     """
 
@@ -64,6 +65,7 @@ class GainMapMaker:
         self._source, self._base = source, MeanLuminance(*size, luminance_of(base, space))
         self._opacity: MeanLuminance | None = None
         self.radiance = MeanLuminance(*size, radiance_luminance)
+        self.well_exposed = False
         self.stops = 0.0
 
     def take(self, top: int, rows: npt.NDArray[Any]) -> None:
@@ -83,7 +85,9 @@ class GainMapMaker:
         """Return the gain map, when all rows have been taken."""
         share = self._opacity.mean() if self._opacity else np.float32(1)
         light = self._base.mean(), self.radiance.mean()
-        made = design(*light, share, wrap=self._wrap, known=self._known)
+        made = design(
+            *light, share, wrap=self._wrap, known=self._known, well_exposed=self.well_exposed
+        )
         self.stops = made.values.most_headroom
         return made
 

@@ -157,6 +157,20 @@ def test_alpha_does_not_shine(tmp_path: Path, corrector: Corrector) -> None:
     assert decoded.share[70:120, 210:225].max() > 0.2
 
 
+def test_white_paper_does_not_shine(tmp_path: Path, corrector: Corrector) -> None:
+    """A page, and a product on white, stay as they are on an HDR screen."""
+    page = np.full((320, 240, 3), 255, np.uint8)
+    for row in range(20, 300, 12):
+        page[row : row + 4, 30 : 210 - row % 50] = 30
+    product = np.full((240, 320, 3), 255, np.uint8)
+    product[80:160, 110:210] = backlit()[:80, :100] // 2 + 60
+    for name, pixels in (("page", page), ("product", product)):
+        target = tmp_path / f"{name}.jpg"
+        source = photograph(tmp_path / f"{name}.png", pixels)
+        correct_file(source, target, corrector=corrector, ultra_hdr=True)
+        assert by_pillow(target).shown(8.0).max() < 1.1
+
+
 def test_no_banding_on_a_sky(tmp_path: Path, corrector: Corrector) -> None:
     """From one pixel to the next, an HDR sky changes by little more than the base does."""
     columns = np.linspace(0.55, 1.25, 1200)

@@ -42,6 +42,7 @@ _LONGEST = 1 << 16
 _LONGEST_PROFILE = 45000  # bytes; encoded in Base64 it must fit into a message
 _BAND_BYTES = 4 << 20
 _PREVIEW_SIDE = 640
+_CHOICES_WIDTH = 460
 _HELLO_SECONDS = 120
 _SHARES = {"load": (0.0, 0.1), "survey": (0.1, 0.4), "render": (0.4, 0.9), "store": (0.9, 1.0)}
 _INSTALL = (
@@ -50,6 +51,44 @@ _INSTALL = (
 
 _DTYPES = {"u8": "uint8", "u16": "uint16", "half": "float16", "float": "float32"}
 _BYTES = {"uint8": 1, "uint16": 2, "float16": 2, "float32": 4}
+
+_CONTROLS = {
+    # label, text, least, most, default
+    "strength": (
+        "Stren_gth",
+        "Share of the correction to apply, 0 to 2; above 1 it goes on in the same direction",
+        0.0,
+        2.0,
+        1.0,
+    ),
+    "shadows": ("Sha_dows", "Share to apply where the picture gets brighter", 0.0, 1.0, 1.0),
+    "highlights": ("_Highlights", "Share to apply where the picture gets darker", 0.0, 1.0, 1.0),
+    "exposure": ("E_xposure", "EV that the result is made brighter by", -3.0, 3.0, 0.0),
+    "temperature": (
+        "Te_mperature",
+        "How much warmer the result is made, in mired; below 0 cooler",
+        -100.0,
+        100.0,
+        0.0,
+    ),
+    "tint": (
+        "T_int",
+        "How much more magenta the result is made; below 0 greener",
+        -100.0,
+        100.0,
+        0.0,
+    ),
+    "denoise": ("Denoi_se", "How much noise network detail removes", 0.0, 2.0, 1.0),
+}
+_FIRST_CONTROLS = ("strength", "shadows", "highlights")
+"""Controls that every worker knows; those of 0.2.0 do not know the others."""
+
+NO_PRESET = "none"
+_PRESETS = {
+    "natural": {"strength": 0.7},
+    "strong": {"strength": 1.5},
+    "shadows-only": {"highlights": 0.0},
+}
 
 _DETAIL_LABELS = {
     "auto": "Automatic",
@@ -461,35 +500,41 @@ class Correction:
             settings: the user's choices.
             detail: kind of detail; None for the user's choice.
         """
+        controls = {
+            name: value
+            for name, value in settings.controls.items()
+            if name in _FIRST_CONTROLS or value != _CONTROLS[name][-1]
+        }
         yield from self.worker.ask(
-            "render",
-            picture=picture.number,
-            strength=settings.strength,
-            shadows=settings.shadows,
-            highlights=settings.highlights,
-            detail=detail or settings.detail,
+            "render", picture=picture.number, detail=detail or settings.detail, **controls
         )
 
 
 class Settings:
     """The user's choices as plain values.
 
+    A preset gives the controls that are left at their defaults.
+
     Args:
         config: GIMP's configuration of the procedure.
     """
 
     def __init__(self, config):
-        self.strength = config.get_property("strength")
-        self.shadows = config.get_property("shadows")
-        self.highlights = config.get_property("highlights")
+        self.controls = {name: config.get_property(name) for name in _CONTROLS}
+        for name, value in _PRESETS.get(config.get_property("preset"), {}).items():
+            if self.controls[name] == _CONTROLS[name][-1]:
+                self.controls[name] = value
         self.detail = config.get_property("detail")
         self.output = config.get_property("output")
         self.wrap = config.get_property("wrap")
 
     def same_look(self, other):
         """Return whether the preview looks the same with other settings, which may be None."""
-        names = ("strength", "shadows", "highlights", "wrap")
-        return other is not None and all(getattr(self, n) == getattr(other, n) for n in names)
+        return other is not None and self._look() == other._look()
+
+    def _look(self):
+        # The preview is in guided detail, where nothing is denoised.
+        return self.wrap, {n: value for n, value in self.controls.items() if n != "denoise"}
 
 
 def correct(image, correction, settings):
@@ -626,10 +671,45 @@ class Dialog:
         box.show_all()
 
         self._dialog = GimpUi.ProcedureDialog.new(procedure, config, TITLE)
-        self._dialog.get_content_area().pack_start(box, True, True, 0)
-        for name in ("strength", "shadows", "highlights"):
+        for name in _CONTROLS:
             self._dialog.get_scale_entry(name, 1.0)
-        self._dialog.fill(["strength", "shadows", "highlights", "detail", "output", "wrap"])
+        names = ["preset", *_CONTROLS, "detail", "output", "wrap"]
+        # Beside the preview, as below it they would not fit on a laptop's screen.
+        choices = self._dialog.fill_box("choices", names)
+        choices.set_size_request(_CHOICES_WIDTH, -1)
+        choices.set_valign(Gtk.Align.START)
+        sides = Gtk.Box(orientation=Gtk.Orientation.HORIZONTAL, spacing=6)
+        sides.pack_start(box, True, True, 0)
+        sides.pack_start(choices, False, False, 0)
+        choices.show_all()
+        sides.show()
+        self._dialog.get_content_area().pack_start(sides, True, True, 0)
+        self._link_preset(config)
+
+    def _link_preset(self, config):
+        """Let a preset move the sliders, and a moved slider end the preset."""
+        moving = False
+
+        def choose(*_):
+            nonlocal moving
+            preset = config.get_property("preset")
+            if moving or preset not in _PRESETS:
+                return
+            moving = True
+            for name, control in _CONTROLS.items():
+                config.set_property(name, _PRESETS[preset].get(name, control[-1]))
+            moving = False
+
+        def move(*_):
+            nonlocal moving
+            if not moving:
+                moving = True
+                config.set_property("preset", NO_PRESET)
+                moving = False
+
+        config.connect("notify::preset", choose)
+        for name in _CONTROLS:
+            config.connect(f"notify::{name}", move)
 
     def run(self):
         """Show the dialog until the user agrees or cancels.
@@ -837,12 +917,8 @@ class Drht(Gimp.PlugIn):
         )
         procedure.set_attribution("drht_plugin", "drht_plugin, MIT licence", "2026")
         flags = GObject.ParamFlags.READWRITE
-        for argument, label, text in (
-            ("strength", "Stren_gth", "Share of the correction to apply"),
-            ("shadows", "Sha_dows", "Share to apply where the picture gets brighter"),
-            ("highlights", "_Highlights", "Share to apply where the picture gets darker"),
-        ):
-            procedure.add_double_argument(argument, label, text, 0.0, 1.0, 1.0, flags)
+        for argument, (label, text, least, most, default) in _CONTROLS.items():
+            procedure.add_double_argument(argument, label, text, least, most, default, flags)
         details = _detail_choice()
         procedure.add_choice_argument(
             "detail",
@@ -858,6 +934,15 @@ class Drht(Gimp.PlugIn):
         )
         procedure.add_boolean_argument(
             "wrap", "360° pa_norama", "The picture's left and right edges meet", False, flags
+        )
+        presets = [(NO_PRESET, "None"), *((n, n.capitalize().replace("-", " ")) for n in _PRESETS)]
+        procedure.add_choice_argument(
+            "preset",
+            "Prese_t",
+            "Values that belong together; they count for sliders that are at their defaults",
+            _choice(presets),
+            NO_PRESET,
+            flags,
         )
         procedure.add_layer_return_value(
             "layer", "Layer", "The layer that holds the result", True, flags

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import shlex
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 from gimp_harness import Gimp
 
+from drht_plugin.engine.strength import FULL, PRESETS, RANGES
 from drht_plugin.errors import FileError
 from drht_plugin.gimp_install import install, profiles, uninstall
 
@@ -74,8 +76,8 @@ report(OUT, menu=procedure.get_menu_paths(), label=procedure.get_menu_label(),
 """)
     assert facts["menu"] == ["<Image>/Filters/Enhance"]
     assert facts["label"].replace("_", "") == "Recover Exposure (DRHT)…"
-    named = ["strength", "shadows", "highlights", "detail", "output", "wrap"]
-    assert facts["names"][-6:] == named
+    named = [*RANGES, "detail", "output", "wrap", "preset"]
+    assert facts["names"][-len(named) :] == named
     started = tree(gimp.profile)  # GIMP writes there, too
 
     plugin = gimp.profile / "plug-ins/drht/drht.py"
@@ -175,3 +177,17 @@ def test_wrong_settings_stop_install(tmp_path: Path) -> None:
         done = drht("install", "--profile", tmp_path / "profile", *words)
         assert done.returncode == 2, done.stderr
     assert tree(tmp_path) == {}
+
+
+def test_the_plug_in_has_the_controls_of_the_library() -> None:
+    """Names, ranges, defaults and presets in the plug-in's source are those of the library."""
+    source = (Path(__file__).parents[2] / "gimp/drht/drht.py").read_text(encoding="utf-8")
+    found = {}
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            name = node.targets[0].id
+            if name in ("_CONTROLS", "_PRESETS"):
+                found[name] = ast.literal_eval(node.value)
+    ranges = {name: (*RANGES[name], getattr(FULL, name)) for name in RANGES}
+    assert {name: control[2:] for name, control in found["_CONTROLS"].items()} == ranges
+    assert found["_PRESETS"] == PRESETS

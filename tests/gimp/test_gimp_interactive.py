@@ -148,10 +148,10 @@ def screen(gimp: Gimp) -> Iterator[Screen]:
 
 
 def preview(screen: Screen, name: str) -> npt.NDArray[np.float64]:
-    """The dialog's preview, by its place in the upper half."""
+    """The dialog's preview, by its place in the left half."""
     pixels = screen.shot(name, screen.window(_DIALOG)).astype(float)
     height, width = pixels.shape[:2]
-    return pixels[height // 10 : height // 2, width // 8 : -width // 8]
+    return pixels[height // 5 : height // 2, width // 16 : width // 2]
 
 
 def open_by_menu(screen: Screen) -> None:
@@ -189,6 +189,13 @@ def test_menu_dialog_apply_undo_cancel(gimp: Gimp, screen: Screen) -> None:
     assert preview(screen, "strength-0").std() > 15
     set_strength(screen, "1")
     wait_until(lambda: abs(preview(screen, "strength-1").mean() - corrected.mean()) < 2, _SECONDS)
+
+    # A preset moves the sliders, and a slider that is moved ends the preset.
+    screen.keys("alt+t", "space", "Down", "Down", "Return")
+    wait_until(lambda: preview(screen, "strong").mean() > corrected.mean() + 5, _SECONDS)
+    set_strength(screen, "1")
+    wait_until(lambda: abs(preview(screen, "no-preset").mean() - corrected.mean()) < 2, _SECONDS)
+    assert screen.shot("dialog-whole", screen.window(_DIALOG)).shape[0] < 700
 
     screen.keys("alt+u")
     screen.window("Setup of DRHT")

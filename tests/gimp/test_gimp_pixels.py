@@ -105,11 +105,13 @@ seen.append([given, len(image.get_layers()), image.is_dirty()])
 
 
 def test_settings_reach_the_library(gimp: Gimp) -> None:
-    """Strength, shadows, highlights, detail and wrap are those of the call; 0 gives all back."""
+    """Controls, preset, detail and wrap are those of the call; strength 0 gives all back."""
     gimp.install()
     source, result = gimp.folder / "in", gimp.folder / "out"
     image = sample(source, 3, "uint8", span=1.0)
-    settings = {"strength": 0.75, "shadows": 0.5, "highlights": 0.25, "wrap": True}
+    settings: dict[str, Any] = {"strength": 1.75, "shadows": 0.5, "highlights": 0.25, "wrap": True}
+    settings.update(exposure=0.5, temperature=-30.0, tint=12.5)
+    preset: dict[str, Any] = {"preset": "strong", "shadows": 0.5}
     facts = gimp.run(f"""
 image, layer = make({str(source)!r}, {WIDTH}, {HEIGHT})
 status, text = call(image, layer, output="in-place", detail="guided", **{settings})
@@ -118,12 +120,15 @@ dump(layer, {str(result)!r})
 image, layer = make({str(source)!r}, {WIDTH}, {HEIGHT})
 before = stored(layer)
 status, text = call(image, layer, output="in-place", strength=0.0)
-report(OUT, status=status, same=stored(layer) == before)
+same = stored(layer) == before
+status, text = call(image, layer, output="in-place", detail="guided", **{preset})
+dump(layer, {str(result) + ".preset"!r})
+report(OUT, status=status, same=same)
 """)
     assert facts == {"status": "success", "same": True}
-    expected = drht_plugin.correct(
-        image, strength=0.75, shadows=0.5, highlights=0.25, wrap=True, detail="guided"
-    )
+    strong = drht_plugin.correct(image, detail="guided", **preset)
+    np.testing.assert_array_equal(read(gimp.folder / "out.preset", image), strong)
+    expected = drht_plugin.correct(image, detail="guided", **settings)
     np.testing.assert_array_equal(read(result, image), expected)
 
 

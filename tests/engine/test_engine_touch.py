@@ -364,3 +364,19 @@ def test_touches_are_made_once() -> None:
     applied = Strength(exposure=1)
     assert touch_of(scene, applied) is touch_of(scene, applied)
     assert touch_of(scene, Strength(0.5, denoise=0)) is None
+
+
+@pytest.mark.parametrize("detail", ["guided", "network"])
+@pytest.mark.parametrize("backend", [0, 1])
+def test_the_touch_comes_after_the_correction(detail: str, backend: int) -> None:
+    """In both details, the light of the corrected picture is multiplied."""
+    made_by = correctors()[backend]
+    image = picture(90, 110, 4, "float32", 2, (0.0, 0.4))
+    scene = made_by.survey(image)
+    plain, touched = (
+        made_by.render(scene, image, detail=detail, strength=Strength(exposure=exposure))
+        for exposure in (0, 1)
+    )
+    light = transfer.srgb_decode(plain[..., :3].astype(np.float64))
+    assert abs(touched[..., :3] - transfer.srgb_encode(2 * light)).max() < 1e-4
+    assert same(touched[..., 3].copy(), image[..., 3].copy())

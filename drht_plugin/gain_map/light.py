@@ -17,7 +17,7 @@ from drht_plugin.engine.source import Sink
 Image = npt.NDArray[Any]
 FloatArray = npt.NDArray[np.float32]
 
-MOST_PIXELS = 1 << 21
+MOST_PIXELS = 1 << 20
 """Pixels that a gain map may have. Of larger pictures it is a whole number of times smaller."""
 
 
@@ -68,7 +68,7 @@ def _starts(length: int, cells: int) -> npt.NDArray[np.int64]:
 
     The cells share the length evenly, as a viewer stretches the map over the picture.
     """
-    return np.ceil(np.arange(cells) * (length / cells) - 0.5).astype(np.int64)
+    return -((cells - 2 * length * np.arange(cells)) // (2 * cells))
 
 
 class Tee:

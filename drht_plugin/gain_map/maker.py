@@ -34,7 +34,7 @@ _BAND_BYTES = 8 << 20
 class GainMapMaker:
     """Collects the light of a corrected picture and of its HDR estimate, at the map's size.
 
-    It holds some 40 MB for the largest maps, whatever the picture's size. See
+    It takes some 100 MB for the largest maps, whatever the picture's size. See
     `io.metadata.gain_map.MapMaker`.
 
     Args:

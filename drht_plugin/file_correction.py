@@ -6,8 +6,8 @@ import math
 import os
 import time
 import warnings
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import astuple, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Unpack
@@ -46,6 +46,19 @@ _MAX_LOADED_BYTES = 128 << 20
 
 _COPY_BYTES = 8 << 20
 """Size of the bands in which stored rows are copied to the target."""
+
+
+_STAGES = {
+    "load": "loading networks",
+    "read": "reading",
+    "survey": "surveying",
+    "render": "rendering",
+    "hdr": "estimating HDR",
+    "write": "writing",
+}
+
+StageCallback = Callable[[str], object]
+"""A function that is told what begins; what it raises stops the work."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +125,7 @@ def correct_file(
     damaged: Damaged = "refuse",
     layer: str | None = None,
     progress: ProgressCallback | None = None,
+    stage: StageCallback | None = None,
     **controls: Unpack[Controls],
 ) -> FileReport:
     """Correct one picture file into another, keeping its metadata.
@@ -152,6 +166,8 @@ def correct_file(
         layer: name of the layer of an OpenEXR file to correct; None for the picture itself, or the
             only layer.
         progress: see `drht_plugin.correct`.
+        stage: is told what begins: "loading networks", "reading", "compiling kernels" (on the first
+            run, with the survey), "surveying", "rendering", "estimating HDR", "writing".
         controls: strength, shadows, highlights, exposure, temperature, tint, denoise and preset, as
             in `drht_plugin.correct`.
 
@@ -176,6 +192,13 @@ def correct_file(
         _require_hdr_name(Path(hdr), {"source": Path(source), "target": Path(target)})
     corrector = corrector or Corrector()
     seconds: dict[str, float] = {}
+
+    def step(part: str) -> AbstractContextManager[None]:
+        if stage is not None:
+            compiles = part == "survey" and corrector.compiles_kernels
+            stage("compiling kernels" if compiles else _STAGES[part])
+        return _timed(seconds, part)
+
     first, second = split(progress, SURVEY_SHARE)
     with open_picture(source, damaged=damaged, layer=layer) as picture:
         transfer = transfer or picture.transfer
@@ -236,13 +259,13 @@ def correct_file(
             estimates: list[Sink] = [] if hdr is None else [hdr_sink]
             if maker:
                 estimates.append(maker.radiance)
-            with _timed(seconds, "load"):
+            with step("load"):
                 _ = corrector.runner
-            with _timed(seconds, "read"):
+            with step("read"):
                 pixels = _load_if_small(picture, memory)
                 if pixels is not picture:
                     picture.require_unchanged()
-            with _timed(seconds, "survey"):
+            with step("survey"):
                 scene = finished.scene if finished else None
                 if scene is None:
                     scene = corrector.survey(
@@ -262,7 +285,7 @@ def correct_file(
             settled = corrector.choose_detail(detail, scene, applied)
             if settled != plan.detail:
                 plan = corrector.plan(finer, detail=settled, orientation=turn, memory=memory)
-            with _timed(seconds, "render"):
+            with step("render"):
                 corrector.render_planned(
                     replace(scene, spec=scene.spec.widened(conversion.given)),
                     pixels if conversion.given == picture.dtype else _Widened(pixels, conversion),
@@ -272,7 +295,7 @@ def correct_file(
                     progress=second,
                 )
             if estimates:
-                with _timed(seconds, "hdr"):
+                with step("hdr"):
                     if maker and spec.alpha >= 0:
                         maker.take_opacity(pixels)
                     estimate: Sink = Tee(spec, *estimates)
@@ -282,7 +305,7 @@ def correct_file(
                         if picture.carrier.headroom > 1:
                             estimate = KnownLightSink(estimate, pixels, picture.carrier.headroom)
                         corrector.render_hdr_into(scene, pixels, estimate, memory=memory)
-            with _timed(seconds, "write"):
+            with step("write"):
                 if finished:
                     _copy_rows(finished, sink)
                 if pixels is picture:

@@ -3,30 +3,37 @@
 from __future__ import annotations
 
 import argparse
-import json
+import math
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, replace
-from pathlib import Path
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack, closing, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from drht_plugin.cli import dry_run
+from drht_plugin.cli.batch import Batch, default_jobs
 from drht_plugin.cli.compare import add_compare_option, require_page, write_compared
-from drht_plugin.cli.controls import add_control_options, control_values, strength_of
-from drht_plugin.cli.exits import FAILED, describe, print_note, printable
+from drht_plugin.cli.controls import add_control_options, control_values
+from drht_plugin.cli.exits import FAILED, USAGE
 from drht_plugin.cli.inputs import open_inputs
-from drht_plugin.cli.limits import require_address_space
+from drht_plugin.cli.limits import require_address_space, usable_cores
 from drht_plugin.cli.options import (
     add_backend_option,
     add_model_options,
     add_ultra_hdr_option,
+    jobs_number,
     quality,
 )
 from drht_plugin.cli.outputs import Job, Results, plan_jobs
+from drht_plugin.cli.progress import Progress, terminal
 from drht_plugin.cli.signals import check_stopped
 from drht_plugin.cli.streams import Output
-from drht_plugin.errors import DrhtError, InputError
+from drht_plugin.cli.targets import STDOUT, add_target_options, naming_of, require_naming
+from drht_plugin.cli.telling import Tally, tell
+from drht_plugin.errors import DrhtError
+from drht_plugin.storage import scratch_folder, temporary_folder
 
 if TYPE_CHECKING:
     from drht_plugin.engine.corrector import Corrector
@@ -40,6 +47,18 @@ orientation. The orientation tag and the colour profile are taken into account. 
 already well exposed is left unchanged.
 """
 
+_FIRST_STEPS = """\
+usage: drht correct [options] PICTURE ...
+
+  drht correct dark.jpg                     write dark-corrected.jpg beside it
+  drht correct photos/ -o corrected/        correct the pictures of a folder into another one
+  drht correct dark.tif --format jpeg       write a JPEG, whatever the picture is
+
+`drht correct --help` explains all options."""
+
+_MOST_BY_ROWS = 256 << 20
+"""Most that is held of a picture that goes by rows: itself or bands of it, and results (bytes)."""
+
 _EXAMPLES = """\
 examples:
   drht correct dark.jpg                     write dark-corrected.jpg beside it
@@ -47,6 +66,10 @@ examples:
   drht correct photos/ --recursive --output corrected/
                                             all pictures of a folder and of those in it
   drht correct a.jpg --output b.png         write one file; its extension sets the format
+  drht correct *.tif --format jpeg -o web/  write JPEGs: 16 bits are dithered to 8
+  drht correct *.jpg -o out/ --skip-existing
+                                            go on with those that have no result yet
+  drht correct - -o - --format png          from stdin to stdout
   drht correct dark.jpg --shadows 0.6       lift the shadows less
   drht correct dark.jpg --exposure 0.5 --temperature 15
                                             then make it brighter by half a stop, and warmer
@@ -79,7 +102,7 @@ def add_command(commands: Any) -> None:
     )
     parser.add_argument(
         "inputs",
-        nargs="+",
+        nargs="*",
         metavar="PICTURE",
         help="picture file to correct; a folder stands for the pictures in it, - for stdin",
     )
@@ -89,16 +112,7 @@ def add_command(commands: Any) -> None:
         action="store_true",
         help="also take pictures from the folders in a folder, and keep these under the output",
     )
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        help="where to write: a file (for one picture) or a folder "
-        "(default: NAME-corrected.EXT beside each picture)",
-    )
-    parser.add_argument(
-        "--overwrite", action="store_true", help="replace results that already exist"
-    )
+    add_target_options(parser)
     add_control_options(parser)
     parser.add_argument(
         "--detail",
@@ -132,7 +146,16 @@ def add_command(commands: Any) -> None:
         type=quality,
         help="quality for lossy formats, 1 to 100 (default: that of the source)",
     )
-    parser.add_argument("--threads", type=int, help="CPU threads to use (default: all cores)")
+    parser.add_argument(
+        "--threads", type=int, help="CPU threads to use, 1 or more (default: all cores)"
+    )
+    parser.add_argument(
+        "--jobs",
+        type=jobs_number,
+        metavar="N",
+        help="pictures to work on at once, 1 to 64; results and the order of lines are the same "
+        "(default: by cores, 3 on two and 4 on more; 1 with network detail or an accelerator)",
+    )
     parser.add_argument(
         "--memory",
         metavar="SIZE",
@@ -160,7 +183,8 @@ def add_command(commands: Any) -> None:
     parser.add_argument(
         "--json",
         action="store_true",
-        help="print a line of JSON for each picture, with timings in seconds, or with its error",
+        help="print a line of JSON for each picture, with timings in seconds, or with its error; "
+        "of several pictures, a last line sums up",
     )
     parser.add_argument(
         "--quiet", action="store_true", help="do not print progress or the names of results"
@@ -182,53 +206,110 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         InputError: an argument is wrong; no picture has been touched.
     """
+    if not options.inputs:
+        print(_FIRST_STEPS, file=sys.stderr)
+        return USAGE
     require_address_space()
     from drht_plugin.engine.memory import parse_memory
 
     parse_memory(options.memory)
-    _require_output(options)
-    with open_inputs(options.inputs, recursive=options.recursive, output=options.output) as sources:
-        jobs = plan_jobs(
-            sources,
-            options.output,
-            hdr=options.hdr,
-            overwrite=options.overwrite,
-            ultra_hdr=bool(options.ultra_hdr),
+    naming = naming_of(options)
+    with ExitStack() as files:
+        sources = files.enter_context(
+            open_inputs(
+                options.inputs,
+                recursive=options.recursive,
+                output=options.output,
+                endings=naming.endings,
+            )
         )
+        require_naming(naming, sources)
+        jobs = plan_jobs(sources, naming, hdr=options.hdr, overwrite=options.overwrite)
+        require_page(options, jobs)
+        if options.output == STDOUT:
+            folder = files.enter_context(scratch_folder(temporary_folder()))
+            jobs = [replace(job, target=folder / job.target.name) for job in jobs]
         return _correct_all(jobs, options)
 
 
 def _correct_all(jobs: Sequence[Job], options: argparse.Namespace) -> int:
-    """Correct pictures one after the other, and return the exit code; see `run`."""
+    """Correct pictures, and return the exit code; see `run`."""
+    output = Output(beside=options.output == STDOUT)
+    if options.dry_run:
+        return dry_run.tell(jobs, options, output)
+    begun = time.monotonic()
+    quiet = options.quiet or options.json
+    progress = Progress([_file_size(job) for job in jobs], None if quiet else terminal())
+    progress.say("loading networks")
+    corrector = _loaded(jobs, options)
+    results, tally, corrected = Results(overwrite=options.overwrite), Tally(), []
+
+    def admit(job: Job) -> bool:
+        if options.skip_existing and results.exist(job):
+            return True
+        results.require_free(job)
+        return False
+
+    def work(index: int, job: Job) -> FileReport:
+        return _correct_one(index, job, corrector, options, progress)
+
+    batch = Batch(work, admit, _cost, _workers(len(jobs), corrector, options))
+    with closing(batch.run(jobs)) as outcomes:
+        for outcome in outcomes:
+            if outcome.report is not None:
+                results.add(outcome.job)
+                corrected.append(outcome.job)
+            progress.finish(outcome.index, worked=not outcome.skipped)
+            progress.clear()
+            tally.add(outcome)
+            tell(outcome, output, options, network=corrector.has_detail)
+    if options.output == STDOUT and corrected:
+        output.picture(corrected[0].target)
+    if len(jobs) > 1:
+        tally.tell(output, options, time.monotonic() - begun)
+    compared = write_compared(options, corrected)
+    return FAILED if tally.failed or output.failed else compared
+
+
+def _loaded(jobs: Sequence[Job], options: argparse.Namespace) -> Corrector:
+    """Return a corrector with its networks, so that a wrong model fails before any picture."""
     from drht_plugin.engine.weigh import Correctors
 
-    require_page(options, jobs)
     correctors = Correctors(options.model, options.device, options.threads, options.backend)
     pixels = _count_pixels([job.path for job in jobs]) if correctors.weighs else 0
     corrector = correctors.for_work(pixels, options.detail)
-    _ = corrector.runner  # load now, so that a wrong model or device fails before any picture
+    _ = corrector.runner
     if options.detail == "network":
         _ = corrector.detail_runners
-    if sys.stderr.isatty() and not options.quiet and corrector.compiles_kernels:
-        print_note("compiling kernels, on the first run only; `drht warm-up` does it ahead")
-    output, results = Output(), Results(overwrite=options.overwrite)
-    failures, corrected = 0, []
-    for job in jobs:
-        check_stopped()
-        try:
-            results.require_free(job)
-            report = _correct_one(job, corrector, options)
-            results.add(job)
-            corrected.append(job)
-        except Exception as error:
-            failures += 1
-            _print_failure(job, error, output, options)
-        else:
-            _print_result(job, report, output, options, network=corrector.has_detail)
-    if failures and len(jobs) > 1:
-        print_note(f"{failures} of {len(jobs)} pictures failed")
-    compared = write_compared(options, corrected)
-    return FAILED if failures or output.failed else compared
+    return corrector
+
+
+def _workers(count: int, corrector: Corrector, options: argparse.Namespace) -> int:
+    """Return how many pictures are worked on at once.
+
+    Network detail uses all cores by itself, and much memory.
+    """
+    if options.jobs is None:
+        alone = options.detail == "network" or corrector.on_accelerator
+        return 1 if alone else min(count, default_jobs(usable_cores()))
+    return min(count, int(options.jobs))
+
+
+def _file_size(job: Job) -> int:
+    try:
+        return os.stat(job.path).st_size
+    except (OSError, ValueError):
+        return 0
+
+
+def _cost(job: Job) -> int:
+    """Estimate the bytes of pixels that are held while a picture is worked on."""
+    from drht_plugin.io import open_picture
+
+    with suppress(Exception), open_picture(job.path) as picture:
+        size = math.prod(picture.shape) * picture.dtype.itemsize
+        return 3 * size if picture.whole else min(2 * size, _MOST_BY_ROWS)
+    return 0
 
 
 def _count_pixels(sources: Sequence[str]) -> int:
@@ -242,113 +323,46 @@ def _count_pixels(sources: Sequence[str]) -> int:
     return 0
 
 
-def _require_output(options: argparse.Namespace) -> None:
-    """Refuse a suffix that is not written, before any work."""
-    output: Path | None = options.output
-    several = len(options.inputs) > 1 or os.path.isdir(options.inputs[0])
-    if output is None or not output.suffix or several or output.is_dir():
-        return
-    from drht_plugin.io import is_jpeg_name, writable_suffixes
-
-    if options.ultra_hdr and not is_jpeg_name(output):
-        raise InputError(f"{output}: an Ultra HDR picture is a JPEG; expected NAME.jpg")
-    if output.suffix.lower() not in writable_suffixes():
-        known = ", ".join(sorted(writable_suffixes()))
-        raise InputError(f"{output}: suffix '{output.suffix}' is not written; these are: {known}")
-
-
-def _correct_one(job: Job, corrector: Corrector, options: argparse.Namespace) -> FileReport:
+def _correct_one(
+    index: int,
+    job: Job,
+    corrector: Corrector,
+    options: argparse.Namespace,
+    progress: Progress,
+) -> FileReport:
     """Correct one picture."""
     from drht_plugin.file_correction import correct_file
 
     if options.output is not None and not job.target.parent.exists():
         job.target.parent.mkdir(parents=True, exist_ok=True)
-    with _progress_bar(job, options) as progress:
-        report = correct_file(
-            job.path,
-            job.target,
-            corrector=corrector,
-            hdr=job.hdr,
-            ultra_hdr=options.ultra_hdr,
-            **control_values(options),
-            detail=options.detail,
-            transfer=options.transfer,
-            wrap=options.wrap,
-            quality=options.quality,
-            memory=options.memory,
-            resume=options.resume,
-            damaged=options.damaged,
-            layer=options.layer,
-            progress=progress,
-        )
-    return replace(report, source=job.source)
 
+    def share(done: float) -> None:
+        check_stopped()
+        progress.share(index, done)
 
-@contextmanager
-def _progress_bar(job: Job, options: argparse.Namespace) -> Iterator[Callable[[float], None]]:
-    """Show a picture's progress on a terminal; also a chance to stop."""
-    from tqdm import tqdm
+    def stage(doing: str) -> None:
+        check_stopped()
+        progress.stage(index, doing, job.source)
 
-    silent = options.quiet or options.json or not sys.stderr.isatty()
-    name = printable(Path(job.source).name)
-    with tqdm(total=100, desc=name, unit="%", leave=False, disable=silent) as bar:
-
-        def progress(share: float) -> None:
-            check_stopped()
-            bar.update(int(100 * share) - bar.n)
-
-        yield progress
-
-
-def _print_failure(job: Job, error: Exception, output: Output, options: argparse.Namespace) -> None:
-    """Print what went wrong with one picture, named as given."""
-    text, name = describe(error), Path(job.source).name
-    if text.startswith(f"{name}: "):  # the library names a file without its folder
-        text = f"{job.source}{text[len(name) :]}"
-    elif not text.startswith(f"{job.source}: "):
-        text = f"{job.source}: {text}"
-    print_note(text)
-    for note in getattr(error, "__notes__", ()):
-        print_note(note)
-    if options.json:
-        facts = {"source": job.source, "target": str(job.target)}
-        output.line(json.dumps({**facts, "error": text, "kind": type(error).__name__}))
-
-
-def _print_result(
-    job: Job,
-    report: FileReport,
-    output: Output,
-    options: argparse.Namespace,
-    *,
-    network: bool,
-) -> None:
-    """Print what was done with one picture; `network`: whether network detail is there."""
-    from drht_plugin.engine.plan import NOISY
-
-    if options.json:
-        output.line(json.dumps(asdict(report)))
-        return
-    if options.quiet:
-        return
-    source = printable(job.source)
-    if report.dropped:
-        print_note(f"{source}: not kept: {', '.join(report.dropped)}")
-    applied = strength_of(options)
-    unchanged = ""
-    if report.left_alone:
-        unchanged = f" (well exposed, {'not corrected' if applied.touches else 'left unchanged'})"
-    shines = "" if report.headroom is None else f" (Ultra HDR, {report.headroom:.1f} stops)"
-    output.line(f"{source} -> {printable(report.target)}{unchanged}{shines}")
-    lifted = applied.strength * applied.shadows * report.lifted_noise
-    noisy = lifted >= NOISY and not report.left_alone
-    guided = options.detail == "auto" and report.detail == "guided"
-    if guided and noisy and network:
-        with suppress(OSError):
-            print(
-                f"{source}: lifted shadows have noise of about {lifted:.0f} of 255 codes; "
-                "--detail network reduces it",
-                file=sys.stderr,
-            )
-    if report.hdr:
-        output.line(f"{source} -> {printable(report.hdr)}")
+    report = correct_file(
+        job.path,
+        job.target,
+        corrector=corrector,
+        hdr=job.hdr,
+        ultra_hdr=options.ultra_hdr,
+        **control_values(options),
+        detail=options.detail,
+        transfer=options.transfer,
+        wrap=options.wrap,
+        bits=options.bits,
+        background=options.background,
+        quality=options.quality,
+        memory=options.memory,
+        resume=options.resume,
+        damaged=options.damaged,
+        layer=options.layer,
+        progress=share,
+        stage=stage,
+    )
+    target = str(options.output) if options.output == STDOUT else report.target
+    return replace(report, source=job.source, target=target)

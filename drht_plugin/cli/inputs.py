@@ -18,7 +18,7 @@ from drht_plugin.storage import scratch_folder, temporary_folder
 STDIN = "-"
 """The name that stands for stdin."""
 
-_RESULT_ENDINGS = ("-corrected", "-hdr")
+RESULT_ENDINGS = ("-corrected", "-hdr")
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,11 @@ class Input:
 
 @contextmanager
 def open_inputs(
-    given: Sequence[str], *, recursive: bool, output: Path | None
+    given: Sequence[str],
+    *,
+    recursive: bool,
+    output: Path | None,
+    endings: tuple[str, ...] = RESULT_ENDINGS,
 ) -> Iterator[list[Input]]:
     """Find the pictures of a command line; what stdin brings lies in a file meanwhile.
 
@@ -51,6 +55,7 @@ def open_inputs(
         given: names of files and folders, patterns, and "-" for stdin.
         recursive: whether folders within folders count.
         output: where the results go; pictures there are no inputs.
+        endings: what names of results beside their pictures end in.
 
     Yields:
         The pictures, in order.
@@ -66,7 +71,7 @@ def open_inputs(
                 if name not in found:
                     found[name] = _from_stdin(files.enter_context(_stdin_file(output)))
             elif os.path.isdir(name):
-                pictures = _in_folder(name, recursive=recursive, output=output)
+                pictures = _in_folder(name, endings, recursive=recursive, output=output)
                 if not pictures:
                     deeper = "" if recursive else "; --recursive looks into the folders in it"
                     empty.append(f"{name}: has no pictures that are read{deeper}")
@@ -109,7 +114,9 @@ def _stdin_file(output: Path | None) -> Iterator[str]:
         yield str(path)
 
 
-def _in_folder(folder: str, *, recursive: bool, output: Path | None) -> list[Input]:
+def _in_folder(
+    folder: str, endings: tuple[str, ...], *, recursive: bool, output: Path | None
+) -> list[Input]:
     """Return the pictures of a folder, in order."""
     from drht_plugin.io import readable_suffixes
 
@@ -129,13 +136,15 @@ def _in_folder(folder: str, *, recursive: bool, output: Path | None) -> list[Inp
         for name in visible:
             path = os.path.join(parent, name)
             stem, suffix = os.path.splitext(name)
-            if suffix.lower() in known and not _is_result(stem, stems) and os.path.isfile(path):
+            if (
+                suffix.lower() in known
+                and not _is_result(stem, stems, endings)
+                and os.path.isfile(path)
+            ):
                 found.append(Input(path, path, Path(os.path.relpath(path, folder)), named=False))
     return found
 
 
-def _is_result(stem: str, stems: set[str]) -> bool:
+def _is_result(stem: str, stems: set[str], endings: tuple[str, ...]) -> bool:
     """Return whether a name is what a run beside the pictures gives to the result of another."""
-    return any(
-        stem.endswith(ending) and stem.removesuffix(ending) in stems for ending in _RESULT_ENDINGS
-    )
+    return any(stem.endswith(ending) and stem.removesuffix(ending) in stems for ending in endings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -23,6 +24,7 @@ from drht_plugin.cli import (
 from drht_plugin.cli.exits import FAILED, INTERRUPTED, OK, USAGE, print_error, print_note
 from drht_plugin.cli.signals import Stopped, stopping
 from drht_plugin.cli.streams import flush_output, prepare_streams
+from drht_plugin.cli.targets import with_endings
 from drht_plugin.errors import DrhtWarning, InputError
 
 
@@ -48,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str] | None) -> int:
-    options = _parser().parse_args(arguments)
+    options = _parser().parse_args(with_endings(sys.argv[1:] if arguments is None else arguments))
     try:
         with stopping(ends=arguments is None), warnings.catch_warnings():
             warnings.showwarning = partial(_warn, warnings.showwarning)

@@ -29,6 +29,23 @@ def quality(text: str) -> int:
     return int(text[:4])
 
 
+def jobs_number(text: str) -> int:
+    """Parse how many pictures are worked on at once.
+
+    Args:
+        text: the argument as typed.
+
+    Returns:
+        1 to 64.
+
+    Raises:
+        argparse.ArgumentTypeError: it is not a whole number from 1 to 64.
+    """
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:4]) <= 64:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 64")
+    return int(text[:4])
+
+
 def add_model_options(parser: argparse.ArgumentParser) -> None:
     """Add --model and --device.
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from drht_plugin.cli.inputs import Input
+from drht_plugin.cli.targets import Naming
 from drht_plugin.errors import FileError, InputError
 
 Identity = tuple[int, int]
@@ -36,22 +37,14 @@ class Job:
         return [self.target] if self.hdr is None else [self.target, self.hdr]
 
 
-def plan_jobs(
-    sources: Sequence[Input],
-    output: Path | None,
-    *,
-    hdr: bool,
-    overwrite: bool,
-    ultra_hdr: bool = False,
-) -> list[Job]:
+def plan_jobs(sources: Sequence[Input], naming: Naming, *, hdr: bool, overwrite: bool) -> list[Job]:
     """Decide what is written for each picture.
 
     Args:
         sources: the pictures.
-        output: file or folder of the results; None puts each beside its picture.
+        naming: how results are named.
         hdr: whether HDR estimates are written, too.
         overwrite: whether existing files are replaced.
-        ultra_hdr: whether results that no file is named for are JPEG files.
 
     Returns:
         A job for each source.
@@ -60,10 +53,10 @@ def plan_jobs(
         InputError: two outputs are one file, or an output is another picture of the batch.
     """
     jobs = []
-    alone = len(sources) == 1 and sources[0].named
-    taken = Counter(_plain_target(source, output, ultra_hdr, alone=alone) for source in sources)
+    alone = naming.is_file(sources)
+    taken = Counter(naming.target(source, alone=alone) for source in sources)
     for source in sources:
-        target = _plain_target(source, output, ultra_hdr, alone=alone)
+        target = naming.target(source, alone=alone)
         if taken[target] > 1 and target.suffix != source.place.suffix:
             target = target.with_name(f"{source.place.stem}{source.place.suffix}{target.suffix}")
         estimate = target.with_name(f"{source.place.stem}-hdr.exr") if hdr else None
@@ -75,20 +68,6 @@ def plan_jobs(
     if overwrite:  # otherwise existing files stay anyway
         _require_no_inputs(jobs)
     return jobs
-
-
-def _plain_target(source: Input, output: Path | None, jpeg: bool, *, alone: bool) -> Path:
-    """Return where a result goes if no other has the same name."""
-    from drht_plugin.io import is_jpeg_name, result_suffix
-
-    if output is not None and alone and output.suffix and not os.path.isdir(output):
-        return output
-    place = source.place.with_suffix(result_suffix(source.path))
-    if jpeg and not is_jpeg_name(place):
-        place = place.with_suffix(".jpg")
-    if output is None:
-        return Path(source.path).parent / f"{place.stem}-corrected{place.suffix}"
-    return output / place
 
 
 def _require_no_inputs(jobs: Sequence[Job]) -> None:
@@ -121,6 +100,12 @@ class Results:
     def __init__(self, *, overwrite: bool) -> None:
         self._overwrite = overwrite
         self._written: dict[Identity, str] = {}
+
+    def exist(self, job: Job) -> bool:
+        """Return whether a job's outputs are all there from before the batch."""
+        found = [_identity(path) for path in job.outputs]
+        own = _identity(Path(job.path))
+        return all(each not in (None, own) and each not in self._written for each in found)
 
     def require_free(self, job: Job) -> None:
         """Check that a job may write its outputs.

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import sys
 from contextlib import suppress
+from pathlib import Path
 
 from drht_plugin.cli.exits import print_note
 
@@ -30,12 +32,15 @@ def prepare_streams() -> None:
 class Output:
     """Lines on stdout. When they cannot be printed, stderr says so once, and the work goes on.
 
+    Args:
+        beside: whether stdout is a picture's, so that lines go to stderr.
+
     Attributes:
         failed: whether a line could not be printed.
     """
 
-    def __init__(self) -> None:
-        self.failed = False
+    def __init__(self, *, beside: bool = False) -> None:
+        self.failed, self._beside = False, beside
 
     def line(self, text: str) -> None:
         """Print a line."""
@@ -44,7 +49,19 @@ class Output:
         try:
             if sys.stdout is None:
                 raise OSError(errno.EBADF, "it is closed")
-            print(text, flush=True)
+            print(text, file=sys.stderr if self._beside else sys.stdout, flush=True)
+        except (OSError, ValueError) as error:
+            self.failed = True
+            _give_up(error)
+
+    def picture(self, path: Path) -> None:
+        """Copy a picture's bytes to stdout."""
+        try:
+            if sys.stdout is None:
+                raise OSError(errno.EBADF, "it is closed")
+            with open(path, "rb") as file:
+                shutil.copyfileobj(file, sys.stdout.buffer)
+            sys.stdout.buffer.flush()
         except (OSError, ValueError) as error:
             self.failed = True
             _give_up(error)

@@ -5,7 +5,13 @@ is quick.
 """
 
 from drht_plugin.io._conversion import Bits, Conversion, conversion_to, parse_ground
-from drht_plugin.io._formats import is_jpeg_name, readable_suffixes, writable_suffixes
+from drht_plugin.io._formats import (
+    is_jpeg_name,
+    readable_suffixes,
+    suffix_named,
+    suffixes_of,
+    writable_suffixes,
+)
 from drht_plugin.io._naming import result_suffix
 from drht_plugin.io._picture import Picture, PictureLike
 from drht_plugin.io._reading import Damaged, PictureFile, open_picture, read_picture, upright
@@ -47,6 +53,8 @@ __all__ = [
     "result_suffix",
     "stated_profile",
     "statement_of",
+    "suffix_named",
+    "suffixes_of",
     "upright",
     "with_profile",
     "writable_suffixes",

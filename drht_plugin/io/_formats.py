@@ -324,6 +324,28 @@ def writable_suffixes() -> frozenset[str]:
     )
 
 
+def suffix_named(name: str) -> str | None:
+    """Return the suffix of a format that is written, dot included, by its name or a suffix of it.
+
+    Args:
+        name: such as "jpeg", "jpg" or ".jpg", in any case.
+
+    Returns:
+        The suffix that was named, or the usual one of the format; None for other names.
+    """
+    name = name.lower()
+    suffix = name if name.startswith(".") else f".{name}"
+    if suffix in writable_suffixes() and name not in FORMATS:
+        return suffix
+    row = FORMATS.get(name)
+    return row.suffixes[0] if row is not None and row.dtypes else None
+
+
+def suffixes_of(suffix: str) -> tuple[str, ...]:
+    """Return all suffixes of the format of a suffix, dots included."""
+    return _BY_SUFFIX[suffix].suffixes
+
+
 def suffixes_for(dtype: str, channels: int, transfer: str) -> list[str]:
     """Return the usual suffix of each format that can hold such pixels; see `can_hold`."""
     return [row.suffixes[0] for row in FORMATS.values() if can_hold(row, dtype, channels, transfer)]

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from drht_plugin.colour import icc
+from drht_plugin.colour.curves import SRGB_PARAMETERS
 from drht_plugin.errors import first_line
 from drht_plugin.io import _bit_digits, _deflate_tiles, _oiio_linear, _plain_tiff, _psd
 from drht_plugin.io._errors import CodecError, UnsupportedError
@@ -146,8 +148,13 @@ def write(path: Path, name: str, pixels: Pixels, carrier: Carrier, quality: int 
     height, width, channels = pixels.shape
     spec = spec_for((height, width, channels), pixels.dtype)
     spec.attribute("oiio:UnassociatedAlpha", 1)
-    if carrier.metadata.icc:
-        profile = np.frombuffer(carrier.metadata.icc, np.uint8)
+    stated = carrier.metadata.icc
+    if name == "jxl" and pixels.dtype.kind == "f" and not stated:
+        # Or floats would be stated to be linear. OpenImageIO has no name for gray of sRGB's curve.
+        spec.attribute("oiio:ColorSpace", "sRGB")
+        stated = icc.gray_profile(icc.parametric_tag(*SRGB_PARAMETERS)) if channels == 1 else None
+    if stated:
+        profile = np.frombuffer(stated, np.uint8)
         spec.attribute("ICCProfile", f"uint8[{profile.size}]", profile)
     target = create_file(path, spec)
     try:

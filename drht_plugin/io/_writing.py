@@ -84,9 +84,9 @@ def create_picture(
         raise InputError(f"quality is {quality}; it goes from 1 to 100")
     carrier = like.carrier
     turn = orientation(carrier.metadata)
-    # What a format states by itself, others that keep EXIF's tag would not see.
-    stated = carrier.metadata.turned != 1 and carrier.format != row.name
-    turns = turn != 1 and (stated or not row.has_orientation)
+    # Radiance states it by itself, where others do not look; and few readers obey it there.
+    foreign = carrier.format != row.name and "hdr" in (carrier.format, row.name)
+    turns = turn != 1 and (foreign or not row.has_orientation)
     # Chunks of PNG and fields of TIFF that state colours are kept.
     kept_as_is = carrier.format == row.name and row.name in ("png", "tiff")
     if not kept_as_is and row.transfer == "srgb":

@@ -76,7 +76,8 @@ def test_whatever_is_raised_is_the_files_own_error(
     monkeypatch.chdir(tmp_path)
     assert main(["correct", "a.png", "./b.png", "c.png", "--json"]) == 1
     out, err = capsys.readouterr()
-    lines = [json.loads(line) for line in out.splitlines()]
+    *lines, last = [json.loads(line) for line in out.splitlines()]
+    assert [last["summary"][name] for name in ("pictures", "corrected", "failed")] == [3, 2, 1]
     assert [line["source"] for line in lines] == ["a.png", "./b.png", "c.png"]
     assert ["error" in line for line in lines] == [False, True, False]
     assert lines[1]["kind"] == type(error).__name__

@@ -18,6 +18,7 @@ from PIL import Image, ImageCms
 from strategies import corrector
 
 from drht_plugin import InputError, correct_file, io
+from drht_plugin.bridge.transfer import srgb_encode
 from drht_plugin.colour import icc
 from drht_plugin.io._dither import dithered, thresholds
 
@@ -189,6 +190,17 @@ def test_grounds_that_are_no_colours(background: str, tmp_path: Path) -> None:
     source = stored(tmp_path / "a.tif", made.values(3, "uint8"))
     with pytest.raises(InputError, match="background is"):
         unchanged(source, tmp_path / "b.jpg", background=background)
+
+
+@pytest.mark.parametrize("suffix", [".exr", ".tif"])
+def test_floats_of_jpeg_xl_are_stated_to_be_display_codes(suffix: str, tmp_path: Path) -> None:
+    """Floats without a profile are sRGB's codes in JPEG XL, and its header says so."""
+    source, pixels = tmp_path / f"a{suffix}", made.values(3, "float32")
+    made.openimageio(source, pixels)
+    unchanged(source, tmp_path / "b.jxl")
+    assert made.header(tmp_path / "b.jxl").getattribute("CICP")[:2] == (1, 13)
+    wanted = srgb_encode(pixels) if suffix == ".exr" else pixels
+    np.testing.assert_allclose(made.stored(tmp_path / "b.jxl"), wanted, atol=1e-6)
 
 
 @pytest.mark.parametrize(("bits", "dtype"), [("half", "float16"), ("float", "float32")])

@@ -166,8 +166,8 @@ def correct_file(
         layer: name of the layer of an OpenEXR file to correct; None for the picture itself, or the
             only layer.
         progress: see `drht_plugin.correct`.
-        stage: is told what begins: "loading networks", "reading", "compiling kernels" (on the first
-            run, with the survey), "surveying", "rendering", "estimating HDR", "writing".
+        stage: is told what begins: "loading networks", "reading", "surveying" (or that kernels are
+            compiled with it, on the first run only), "rendering", "estimating HDR", "writing".
         controls: strength, shadows, highlights, exposure, temperature, tint, denoise and preset, as
             in `drht_plugin.correct`.
 
@@ -196,7 +196,7 @@ def correct_file(
     def step(part: str) -> AbstractContextManager[None]:
         if stage is not None:
             compiles = part == "survey" and corrector.compiles_kernels
-            stage("compiling kernels" if compiles else _STAGES[part])
+            stage("compiling kernels, on the first run only," if compiles else _STAGES[part])
         return _timed(seconds, part)
 
     first, second = split(progress, SURVEY_SHARE)

@@ -6,21 +6,15 @@ import math
 from typing import Any
 
 from drht_plugin.engine.pixels import ImageSpec, spec_of
-from drht_plugin.errors import DependencyError, InputError
+from drht_plugin.errors import InputError
+from drht_plugin.extras import import_extra
 
 
 def import_dask() -> Any:
-    try:
-        import dask
-        import dask.array
-        import dask.array.overlap
-        import dask.graph_manipulation
-    except ImportError as error:
-        raise DependencyError(
-            "dask is not installed; install drht-plugin with its extra: pip install "
-            "'drht-plugin[dask]'"
-        ) from error
-    return dask
+    """Return the package `dask`, with its modules that are used here loaded."""
+    for module in ("dask.array.overlap", "dask.graph_manipulation"):
+        import_extra(module, "dask", "dask arrays")
+    return import_extra("dask", "dask", "dask arrays")
 
 
 def checked(image: Any, transfer: str) -> tuple[Any, ImageSpec]:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
-from drht_plugin.errors import DependencyError
+from drht_plugin.extras import import_extra
 
 
-def import_optional(module: str) -> Any:
-    """Import a module of the extra `evaluate`.
+def import_optional(module: str, extra: str = "evaluate") -> Any:
+    """Import a module of the extra `evaluate`, or of another.
 
     Args:
         module: name of the module, such as `cv2` or `scipy.fft`.
+        extra: of this package, which installs it.
 
     Returns:
         The module.
@@ -20,9 +20,4 @@ def import_optional(module: str) -> Any:
     Raises:
         DependencyError: it is not installed.
     """
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise DependencyError(
-            f"the compared methods need {module}: pip install drht-plugin[evaluate]"
-        ) from error
+    return import_extra(module, extra, "metrics and compared methods")

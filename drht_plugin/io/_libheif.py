@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from drht_plugin.errors import DependencyError, first_line
+from drht_plugin.extras import import_extra
 from drht_plugin.io._errors import CodecError, UnsupportedError
-from drht_plugin.io._extras import import_extra
 from drht_plugin.io._meaning import Meaning, with_meaning
 from drht_plugin.io._pixels import Pixels
 from drht_plugin.io._plausible import require_memory
@@ -31,7 +31,7 @@ def reader(path: Path, name: str, buffer: ifd.Buffer) -> tuple[Reader, Carrier]:
     if heif.is_animation(buffer):
         raise UnsupportedError("is an animation; only single pictures are read")
     try:
-        package = import_extra("pillow_heif", "heic", "HEIC")
+        package = import_extra("pillow_heif", "heic", "HEIC files")
     except DependencyError:
         opened = _by_libvips(path, name, buffer)
         if opened is None:

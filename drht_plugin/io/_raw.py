@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drht_plugin.errors import first_line
+from drht_plugin.extras import import_extra
 from drht_plugin.io._develop import Sensor, develop
 from drht_plugin.io._errors import CodecError, UnsupportedError
-from drht_plugin.io._extras import import_extra
 from drht_plugin.io._pixels import Pixels
 from drht_plugin.io._plausible import require_memory
 from drht_plugin.io._rows import Reader
@@ -42,7 +42,7 @@ def reader(path: Path, name: str, buffer: ifd.Buffer) -> tuple[Reader, Carrier]:
         UnsupportedError: LibRaw does not read this camera's files.
         DependencyError: rawpy is not installed.
     """
-    rawpy = import_extra("rawpy", "raw", "camera raw")
+    rawpy = import_extra("rawpy", "raw", "camera raw files")
     try:
         with rawpy.imread(str(path)) as file:
             sizes = file.sizes

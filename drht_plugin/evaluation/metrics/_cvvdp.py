@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from drht_plugin.evaluation.optional import import_optional
+
 from . import _inputs
 from ._inputs import AnyArray
-from ._packages import import_optional
 
 ENCODED_DISPLAYS = ("standard_4k", "standard_fhd", "standard_phone")
 """Displays that take display-encoded images."""

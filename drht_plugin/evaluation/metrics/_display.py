@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 
+from drht_plugin.evaluation.optional import import_optional
+
 from . import _inputs
 from ._inputs import AnyArray, Array
-from ._packages import import_optional
 
 CHANNELS = ("rgb", "luma")
 _SSIM_WINDOW = 11

@@ -8,9 +8,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from drht_plugin.evaluation.optional import import_optional
+
 from . import _inputs
 from ._inputs import AnyArray, Array
-from ._packages import import_optional
 
 # Zhang et al. 2011, section III: constants of the similarity terms, for codes of 0..255.
 _T_CONGRUENCY = 0.85

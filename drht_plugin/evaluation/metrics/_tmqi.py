@@ -7,10 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from drht_plugin.evaluation.optional import import_optional
+
 from ...errors import InputError
 from . import _inputs
 from ._inputs import AnyArray, Array
-from ._packages import import_optional
 
 # Yeganeh and Wang 2013: Q = a·S^α + (1 − a)·N^β, and the weights of the scales in S.
 _SHARE, _ALPHA, _BETA = 0.8012, 0.3046, 0.7088

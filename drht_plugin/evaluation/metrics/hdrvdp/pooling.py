@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .._packages import import_optional
+from drht_plugin.evaluation.optional import import_optional
+
 from . import pyramid, retina
 from .pyramid import Bands
 from .resize import resize_plane

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from .._packages import import_optional
+from drht_plugin.evaluation.optional import import_optional
+
 from . import filters
 
 Array = NDArray[np.float64]

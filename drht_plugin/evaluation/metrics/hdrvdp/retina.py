@@ -7,7 +7,7 @@ import functools
 import numpy as np
 from numpy.typing import NDArray
 
-from .._packages import import_optional
+from drht_plugin.evaluation.optional import import_optional
 
 Array = NDArray[np.float64]
 

@@ -1,4 +1,4 @@
-"""Packages that only some formats need, imported when a file of one is opened."""
+"""Packages of this package's extras, imported when they are needed."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 from drht_plugin.errors import DependencyError
 
 
-def import_extra(module: str, extra: str, kind: str) -> Any:
+def import_extra(module: str, extra: str, user: str) -> Any:
     """Import a package of an extra.
 
     Args:
         module: name of the module.
         extra: of this package, which installs it.
-        kind: of files that need it, in plain words.
+        user: what needs it, in plain words and in the plural.
 
     Returns:
         The module.
@@ -26,5 +26,6 @@ def import_extra(module: str, extra: str, kind: str) -> Any:
         return importlib.import_module(module)
     except ImportError as error:
         raise DependencyError(
-            f"{kind} files need {module}: pip install 'drht-plugin[{extra}]'"
+            f"{user} need {module}, which cannot be loaded ({error}): "
+            f"pip install 'drht-plugin[{extra}]'"
         ) from error

@@ -12,13 +12,14 @@ from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from drht_plugin.bridge.sharing import usable_cores
 from drht_plugin.cli import dry_run
 from drht_plugin.cli.batch import Batch, default_jobs
 from drht_plugin.cli.compare import add_compare_option, require_page, write_compared
 from drht_plugin.cli.controls import add_control_options, control_values
 from drht_plugin.cli.exits import FAILED, USAGE
 from drht_plugin.cli.inputs import open_inputs
-from drht_plugin.cli.limits import require_address_space, usable_cores
+from drht_plugin.cli.limits import require_address_space
 from drht_plugin.cli.options import (
     add_backend_option,
     add_model_options,

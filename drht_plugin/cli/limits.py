@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from drht_plugin.errors import DrhtError
 
 _LEAST = 1 << 30
@@ -27,13 +25,6 @@ def require_address_space() -> None:
         raise DrhtError(
             f"there is not enough memory{limit_note()}; expected at least {_LEAST >> 10}"
         )
-
-
-def usable_cores() -> int:
-    """Return how many CPU cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _address_space() -> int | None:

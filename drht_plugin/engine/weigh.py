@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import os
 import threading
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
+from drht_plugin.bridge.sharing import usable_cores
 from drht_plugin.engine.corrector import Corrector
 from drht_plugin.engine.plan import resolve_detail
 
@@ -21,7 +21,7 @@ _MEGAPIXELS = {"guided": 55.0, "network": 1.4}
 """Megapixels a second that one core of a CPU corrects (`python -m benchmarks correct_24mp`)."""
 
 
-_CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+_CORES = usable_cores()
 
 
 class Correctors:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import os
 import platform
 import sys
 from dataclasses import asdict
@@ -15,6 +14,7 @@ from typing import Any
 
 import drht_plugin
 from drht_plugin._version import __version__
+from drht_plugin.bridge.sharing import usable_cores
 from drht_plugin.bridge.transfer import H_MAX
 from drht_plugin.errors import InputError, WriteError
 from drht_plugin.evaluation.datasets import Source
@@ -128,9 +128,7 @@ def _source(options: argparse.Namespace) -> Source:
 
 def _jobs(wanted: int | None) -> int:
     if wanted is None:
-        if hasattr(os, "sched_getaffinity"):
-            return len(os.sched_getaffinity(0))
-        return os.cpu_count() or 1
+        return usable_cores()
     if wanted < 1:
         raise InputError(f"jobs is {wanted}; expected at least 1")
     return wanted

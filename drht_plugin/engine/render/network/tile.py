@@ -92,6 +92,57 @@ class Network(Protocol):
         ...
 
 
+class TileLimit:
+    """Side of the largest tile that a device has memory for; safe to use from several threads.
+
+    Args:
+        most: side of the largest square of pixels to begin with.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most, self._lock = most, threading.Lock()
+
+    def allows(self, height: int, width: int) -> bool:
+        """Return whether a tile of this height and width, in pixels, is small enough."""
+        return max(height, width) <= self._most
+
+    def halve(self, side: int, error: Exception) -> None:
+        """Allow half of a side from now on, with a `DrhtWarning`.
+
+        Args:
+            side: longer side of a tile that there was no memory for, in pixels.
+            error: what said so; raised where the side cannot be halved.
+        """
+        smaller = side // 2 // DETAIL_STRIDE * DETAIL_STRIDE
+        if smaller < 2 * (2 * HALO + DETAIL_STRIDE):
+            raise error
+        with self._lock:
+            if smaller < self._most:
+                self._most = smaller
+                warnings.warn(
+                    f"no memory for tiles of {side} pixels ({error}); continuing with tiles of "
+                    f"{smaller}",
+                    DrhtWarning,
+                    stacklevel=2,
+                )
+
+
+def split_tile(height: int, width: int) -> tuple[int, int, slice, slice]:
+    """Split a tile across its longer side into two that overlap by the halo.
+
+    Args:
+        height: height of the tile in pixels.
+        width: width of the tile in pixels.
+
+    Returns:
+        The axis that is split; the pixels that the first part alone gives; where both parts lie.
+        The second gives what is behind its first `HALO` pixels.
+    """
+    axis, side = (0, height) if height >= width else (1, width)
+    middle = -(-(side // 2) // DETAIL_STRIDE) * DETAIL_STRIDE
+    return axis, middle, slice(0, min(side, middle + HALO)), slice(middle - HALO, side)
+
+
 class TileNetwork:
     """Detail network for tiles of any size; safe to call from several threads.
 
@@ -104,8 +155,7 @@ class TileNetwork:
     """
 
     def __init__(self, network: Network, most: int) -> None:
-        self._network, self._most = network, most
-        self._lock = threading.Lock()
+        self._network, self._limit = network, TileLimit(most)
 
     def begin(self, tile: Tile) -> Residual:
         """Start the network on a tile, whose sides are multiples of `DETAIL_STRIDE`.
@@ -120,16 +170,14 @@ class TileNetwork:
             MemoryError, torch.OutOfMemoryError: even the smallest tile is too large for the device.
         """
         height, width = tile.display.shape[:2]
-        if max(height, width) <= self._most:
+        if self._limit.allows(height, width):
             try:
                 room = self._network.room(planes_shape(height, width))
                 return self._network.begin(network_planes(tile, room))
             except _out_of_memory() as error:
-                self._halve(max(height, width), error)
-        axis, side = (0, height) if height >= width else (1, width)
-        middle = (side // 2 + DETAIL_STRIDE - 1) // DETAIL_STRIDE * DETAIL_STRIDE
-        first = self.begin(tile.part(axis, slice(0, min(side, middle + HALO))))
-        second = self.begin(tile.part(axis, slice(middle - HALO, side)))
+                self._limit.halve(max(height, width), error)
+        axis, middle, above, below = split_tile(height, width)
+        first, second = self.begin(tile.part(axis, above)), self.begin(tile.part(axis, below))
 
         def joined() -> FloatArray:
             upper = np.split(first(), [middle // CELL], axis)[0]
@@ -137,21 +185,6 @@ class TileNetwork:
             return np.concatenate([upper, lower], axis)
 
         return joined
-
-    def _halve(self, side: int, error: Exception) -> None:
-        """Halve the largest side, or raise the error when it cannot be halved."""
-        smaller = side // 2 // DETAIL_STRIDE * DETAIL_STRIDE
-        if smaller < 2 * (2 * HALO + DETAIL_STRIDE):
-            raise error
-        with self._lock:
-            if smaller < self._most:
-                self._most = smaller
-                warnings.warn(
-                    f"no memory for tiles of {side} pixels ({error}); continuing with tiles of "
-                    f"{smaller}",
-                    DrhtWarning,
-                    stacklevel=2,
-                )
 
 
 def planes_shape(height: int, width: int) -> tuple[int, int, int]:

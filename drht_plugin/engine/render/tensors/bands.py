@@ -39,13 +39,19 @@ class _InParts:
     Args:
         begin: Begins to render rows first..last−1 of some pixels whose first row is `top`.
         most: Rows that are rendered at once.
+        device: Where they are rendered.
     """
 
-    def __init__(self, begin: Callable[[Image, int, int, int], Finish], most: int) -> None:
+    def __init__(
+        self, begin: Callable[[Image, int, int, int], Finish], most: int, device: torch.device
+    ) -> None:
         self._begin, self._most = begin, most
+        self._kernels = tensor_kernels(device)
 
-    def __call__(self, source: Image, top: int, band: slice) -> Finish:
-        """Begin to render a band; see `bands.BandRenderer`."""
+    def __call__(self, pixels: Image, top: int, band: slice) -> Finish:
+        """Begin to render a band, without NaN or infinity; see `bands.BandRenderer`."""
+        source = as_channels(pixels)
+        require_finite(source, top, kernels=self._kernels)
         parts = self._parts(source, top, band.start, band.stop)
 
         def finish(out: Image) -> None:
@@ -102,14 +108,11 @@ class TensorBands:
         self.row_shape, self.dtype = row_shape, scene.spec.dtype
         self._tables = DeviceScene(scene, device)
         self._strength, self._network = strength, network
-        self._kernels = tensor_kernels(device)
-        self._parts = _InParts(self._begin, scene.spec.height)
+        self._parts = _InParts(self._begin, scene.spec.height, device)
 
     def begin(self, pixels: Image, top: int, band: slice) -> Finish:
         """Start on the rows `band` of the result; see `bands.BandRenderer`."""
-        source = as_channels(pixels)
-        require_finite(source, top, kernels=self._kernels)
-        return self._parts(source, top, band)
+        return self._parts(pixels, top, band)
 
     def _begin(self, source: Image, top: int, first: int, last: int) -> Finish:
         window = Region(first, 0, last - first, source.shape[1])
@@ -157,14 +160,11 @@ class TensorRadianceBands:
     ) -> None:
         self.row_shape, self.dtype = (scene.spec.width, channels), np.dtype(np.float32)
         self._tables = DeviceScene(scene, device, grid)
-        self._kernels = tensor_kernels(device)
-        self._parts = _InParts(self._begin, scene.spec.height)
+        self._parts = _InParts(self._begin, scene.spec.height, device)
 
     def begin(self, pixels: Image, top: int, band: slice) -> Finish:
         """Start on the rows `band` of the result; see `bands.BandRenderer`."""
-        source = as_channels(pixels)
-        require_finite(source, top, kernels=self._kernels)
-        return self._parts(source, top, band)
+        return self._parts(pixels, top, band)
 
     def _begin(self, source: Image, top: int, first: int, last: int) -> Finish:
         window = Region(first, 0, last - first, source.shape[1])

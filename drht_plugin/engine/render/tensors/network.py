@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -16,7 +14,6 @@ from drht_plugin.bridge.sizes import (
     CLIP_FROM,
     CONTRAST_DEVIATIONS,
     CONTRAST_LEAST,
-    DETAIL_STRIDE,
     FINE_SCALE,
     HALO,
     MEAN_RADIUS,
@@ -24,8 +21,8 @@ from drht_plugin.bridge.sizes import (
     PLANES,
     Y_MOST,
 )
+from drht_plugin.engine.render.network.tile import TileLimit, split_tile
 from drht_plugin.engine.render.tensors.pixelwise import Coordinates, interpolate, taps
-from drht_plugin.errors import DrhtWarning
 
 Residual = Callable[[Tensor], Tensor]
 """The detail network: planes 1×96×h×w float32 to what guided T lacks, 1×12×h×w float32."""
@@ -136,8 +133,7 @@ class TensorNetwork:
     """
 
     def __init__(self, residual: Residual, most: int) -> None:
-        self._residual, self._most = residual, most
-        self._lock = threading.Lock()
+        self._residual, self._limit = residual, TileLimit(most)
 
     def __call__(self, tile: TensorTile) -> Tensor:
         """Return what guided T of a tile lacks, R×C×3 float32.
@@ -145,28 +141,12 @@ class TensorNetwork:
         The sides are multiples of `DETAIL_STRIDE`. Results within `HALO` of the border are invalid.
         """
         height, width = len(tile.rows), len(tile.columns)
-        if max(height, width) <= self._most:
+        if self._limit.allows(height, width):
             try:
                 return to_pixels(self._residual(detail_planes(tile)))
             except (MemoryError, torch.OutOfMemoryError) as error:
-                self._halve(max(height, width), error)
-        axis, side = (0, height) if height >= width else (1, width)
-        middle = -(-(side // 2) // DETAIL_STRIDE) * DETAIL_STRIDE
-        first = self(tile.part(axis, slice(0, min(side, middle + HALO))))
-        second = self(tile.part(axis, slice(middle - HALO, side)))
+                self._limit.halve(max(height, width), error)
+        axis, middle, above, below = split_tile(height, width)
+        first, second = self(tile.part(axis, above)), self(tile.part(axis, below))
         rest = second.shape[axis] - HALO
         return torch.cat([first.narrow(axis, 0, middle), second.narrow(axis, HALO, rest)], axis)
-
-    def _halve(self, side: int, error: Exception) -> None:
-        smaller = side // 2 // DETAIL_STRIDE * DETAIL_STRIDE
-        if smaller < 2 * (2 * HALO + DETAIL_STRIDE):
-            raise error
-        with self._lock:
-            if smaller < self._most:
-                self._most = smaller
-                warnings.warn(
-                    f"no memory for tiles of {side} pixels ({error}); going on with tiles of "
-                    f"{smaller}",
-                    DrhtWarning,
-                    stacklevel=2,
-                )

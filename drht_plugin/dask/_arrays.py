@@ -17,7 +17,7 @@ def import_dask() -> Any:
     return import_extra("dask", "dask", "dask arrays")
 
 
-def checked(image: Any, transfer: str) -> tuple[Any, ImageSpec]:
+def checked(image: Any, transfer: str = "srgb") -> tuple[Any, ImageSpec]:
     """Return the array whole in channels, and its spec; refuse what is no dask array of pixels."""
     dask = import_dask()
     if not isinstance(image, dask.array.Array):

@@ -117,7 +117,7 @@ def estimate_hdr(
         float32 dask array H×W×3, or H×W×1 or H×W for gray.
     """
     dask = import_dask()
-    array, spec = checked(image, transfer)
+    _, spec = checked(image, transfer)
     scene = survey(
         image,
         transfer=transfer,
@@ -130,12 +130,11 @@ def estimate_hdr(
     )
     how = Settings(str(model), device, backend)
     grid = dask.delayed(_fit_radiance, pure=True)(scene, how)
-    source, scene = _after(scene, image)
-    blocks = with_channels(checked(source, transfer)[0])
+    array, scene = _after(scene, image)
     chunks = (*array.chunks[:2], (spec.colours,))
     made = dask.array.map_blocks(
         _render_radiance,
-        blocks,
+        with_channels(array),
         scene=scene,
         grid=grid,
         how=how,
@@ -181,10 +180,8 @@ def render(
         DependencyError: dask is not installed.
     """
     dask = import_dask()
-    checked(image, "srgb")
     detail = resolve_detail(detail)
-    source, scene = _after(scene, image)
-    array, _ = checked(source, "srgb")
+    array, scene = _after(scene, image)
     halo = 0
     if detail == "network":
         halo = NetworkRenderer.halo
@@ -202,8 +199,6 @@ def render(
         detail=detail,
         halo=halo,
         tile=TILE if tile is None else tile,
-        wrap=wrap,
-        shape=array.shape,
         how=Settings(str(model), device, backend, wrap=wrap),
         dtype=array.dtype,
         chunks=with_channels(array).chunks,
@@ -216,13 +211,17 @@ def _after(scene: Any, image: Any) -> tuple[Any, Any]:
     """Read an image anew once the scene is there, rather than keep what the survey has read.
 
     Returns:
-        The image, and the scene as something that is computed.
+        The image, whole in channels, and the scene as something that is computed.
+
+    Raises:
+        InputError: see `_arrays.checked`.
     """
     dask = import_dask()
+    array, _ = checked(image)
     if isinstance(scene, Scene):
-        return image, dask.delayed(scene)
+        return array, dask.delayed(scene)
     bound = dask.graph_manipulation.bind(image, scene)
-    return (bound if _is_whole(bound) else image), scene
+    return (checked(bound)[0] if _is_whole(bound) else array), scene
 
 
 def _is_whole(array: Any) -> bool:
@@ -254,15 +253,13 @@ def _render_block(
     detail: str,
     halo: int,
     tile: int,
-    wrap: bool,
-    shape: tuple[int, ...],
     how: Settings,
     block_info: Any = None,
 ) -> Image:
     """Render a block of the result from its pixels and their halo."""
     window = _place(block_info)
     top = max(window.top - halo, 0)
-    left = window.left - halo if wrap else max(window.left - halo, 0)
+    left = window.left - halo if how.wrap else max(window.left - halo, 0)
     given = Region(top, left, *pixels.shape[:2])
     corrector = how.corrector(window.height * window.width, detail)
     renderer = _renderer(corrector, detail, tile)

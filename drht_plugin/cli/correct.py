@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 import os
 import sys
 import time
@@ -305,22 +304,21 @@ def _file_size(job: Job) -> int:
 
 def _cost(job: Job) -> int:
     """Estimate the bytes of pixels that are held while a picture is worked on."""
-    from drht_plugin.io import open_picture
+    from drht_plugin.io import size_of
 
-    with suppress(Exception), open_picture(job.path) as picture:
-        size = math.prod(picture.shape) * picture.dtype.itemsize
-        return 3 * size if picture.whole else min(2 * size, _MOST_BY_ROWS)
+    with suppress(Exception):
+        size = size_of(job.path)
+        return 3 * size.bytes if size.whole else min(2 * size.bytes, _MOST_BY_ROWS)
     return 0
 
 
 def _count_pixels(sources: Sequence[str]) -> int:
     """Estimate the pixels of all pictures by the first one that can be opened."""
-    from drht_plugin.engine.weigh import count_pixels
-    from drht_plugin.io import open_picture
+    from drht_plugin.io import size_of
 
     for source in sources:
-        with suppress(DrhtError, OSError), open_picture(source) as picture:
-            return len(sources) * count_pixels(picture)
+        with suppress(DrhtError, OSError):
+            return len(sources) * size_of(source).pixels
     return 0
 
 

@@ -14,7 +14,15 @@ from drht_plugin.io._formats import (
 )
 from drht_plugin.io._naming import result_suffix
 from drht_plugin.io._picture import Picture, PictureLike
-from drht_plugin.io._reading import Damaged, PictureFile, open_picture, read_picture, upright
+from drht_plugin.io._reading import (
+    Damaged,
+    PictureFile,
+    PictureSize,
+    open_picture,
+    read_picture,
+    size_of,
+    upright,
+)
 from drht_plugin.io._stated import FileStatement, statement_of
 from drht_plugin.io._writing import (
     PictureSink,
@@ -40,6 +48,7 @@ __all__ = [
     "PictureFile",
     "PictureLike",
     "PictureSink",
+    "PictureSize",
     "conversion_to",
     "create_hdr",
     "create_picture",
@@ -51,6 +60,7 @@ __all__ = [
     "read_picture",
     "readable_suffixes",
     "result_suffix",
+    "size_of",
     "stated_profile",
     "statement_of",
     "suffix_named",

@@ -1,7 +1,8 @@
 """Read camera raw with rawpy (LibRaw), as display pictures whose highlights are rolled off."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -42,13 +43,32 @@ def reader(path: Path, name: str, buffer: ifd.Buffer) -> tuple[Reader, Carrier]:
         UnsupportedError: LibRaw does not read this camera's files.
         DependencyError: rawpy is not installed.
     """
+    with _opened(path) as (rawpy, file):
+        sizes = file.sizes
+        require_memory(_DEMOSAICED_BYTES * math.prod((sizes.raw_height, sizes.raw_width)))
+        pixels, headroom = _developed(rawpy, file)
+        metadata = raw.parse(buffer, _preview_of(rawpy, file))
+    return DevelopedReader(pixels), Carrier(name, metadata, headroom=headroom)
+
+
+def shape_of(path: Path) -> tuple[int, int, int]:
+    """Return the H×W×C of a file's picture, uint16, without developing it.
+
+    Raises:
+        CodecError, UnsupportedError, DependencyError: see `reader`.
+    """
+    with _opened(path) as (_, file):
+        # Of a picture that is stored on its side, these are the upright one's exchanged.
+        return file.sizes.height, file.sizes.width, 1 if file.num_colors == 1 else 3
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
+    """Open a file with rawpy: its module and the file. Name what LibRaw says; see `reader`."""
     rawpy = import_extra("rawpy", "raw", "camera raw files")
     try:
         with rawpy.imread(str(path)) as file:
-            sizes = file.sizes
-            require_memory(_DEMOSAICED_BYTES * math.prod((sizes.raw_height, sizes.raw_width)))
-            pixels, headroom = _developed(rawpy, file)
-            metadata = raw.parse(buffer, _preview_of(rawpy, file))
+            yield rawpy, file
     except rawpy.LibRawFileUnsupportedError as error:
         raise UnsupportedError(
             "is a camera raw picture of a kind that LibRaw does not read"
@@ -57,7 +77,6 @@ def reader(path: Path, name: str, buffer: ifd.Buffer) -> tuple[Reader, Carrier]:
         words = error.args[0] if error.args else error
         text = words.decode(errors="replace") if isinstance(words, bytes) else str(words)
         raise CodecError(first_line(text)) from error
-    return DevelopedReader(pixels), Carrier(name, metadata, headroom=headroom)
 
 
 def _developed(rawpy: Any, file: Any) -> tuple[Pixels, float]:

@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -183,6 +183,45 @@ def open_picture(
         close = alias.pop_all().close
     carrier = replace(carrier, metadata=sanitise(carrier.metadata))
     return PictureFile(path, reader, row, carrier, state, close, gain_map)
+
+
+class PictureSize(NamedTuple):
+    """What a picture takes, known without its pixels.
+
+    Attributes:
+        pixels: how many.
+        bytes: of all pixels as they are read.
+        whole: whether they must be in memory all at once.
+    """
+
+    pixels: int
+    bytes: int
+    whole: bool
+
+
+def size_of(path: str | PathLike[str]) -> PictureSize:
+    """Return a picture's size. Camera raw is not developed for it.
+
+    Args:
+        path: see `open_picture`.
+
+    Raises:
+        ReadError, DependencyError: see `open_picture`.
+    """
+    path = Path(path)
+    with _read_errors(path), FileBytes(path) as buffer, ExitStack() as alias:
+        row = _recognise(path, buffer)
+        if row.backend == "raw":
+            from drht_plugin.io import _raw
+
+            shape = _raw.shape_of(alias.enter_context(openable_file(path, row.suffixes)))
+            pixels = shape[0] * shape[1]
+            return PictureSize(pixels, pixels * shape[2] * np.dtype(np.uint16).itemsize, row.whole)
+    with open_picture(path) as picture:
+        pixels = picture.shape[0] * picture.shape[1]
+        return PictureSize(
+            pixels, pixels * picture.shape[2] * picture.dtype.itemsize, picture.whole
+        )
 
 
 def _gain_map(row: Format, carrier: Carrier, buffer: FileBytes) -> GainMap | str | None:

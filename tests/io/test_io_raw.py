@@ -20,6 +20,7 @@ from drht_plugin.bridge.transfer import srgb_encode
 from drht_plugin.cli import main
 from drht_plugin.engine.known_light import known_light
 from drht_plugin.errors import DependencyError, ReadError
+from drht_plugin.io import _raw
 from drht_plugin.io._develop import restore_clipped
 from drht_plugin.orientation import to_stored
 
@@ -216,3 +217,26 @@ def test_without_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(DependencyError, match=r"^a\.dng: .*'drht-plugin\[raw\]'"):
         io.read_picture(tmp_path / "a.dng")
     assert main(["correct", str(tmp_path / "a.dng"), "--quiet"]) == 1
+
+
+def test_a_batch_develops_each_picture_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To know what a raw picture takes, it is not developed; pixels, bytes and kind are right."""
+    real, developed = _raw._developed, []
+
+    def counted(rawpy: Any, file: Any) -> Any:
+        developed.append(1)
+        return real(rawpy, file)
+
+    monkeypatch.setattr(_raw, "_developed", counted)
+    for name in ("a.dng", "b.dng", "c.dng"):
+        write_dng(tmp_path / name, bright_window())
+    size = io.size_of(tmp_path / "a.dng")
+    assert not developed
+    picture = io.read_picture(tmp_path / "a.dng")
+    assert size == (picture.pixels[..., 0].size, picture.pixels.nbytes, True)
+    developed.clear()
+    assert main(["correct", str(tmp_path), "-o", str(tmp_path / "out"), "--jobs", "2"]) == 0
+    assert len(developed) == 3
+    assert len(list((tmp_path / "out").iterdir())) == 3

@@ -23,7 +23,7 @@ def add_command(commands: Any) -> None:
         "warm-up",
         help="compile the kernels, so that no picture waits for it",
         description="Compile the kernels for every kind of picture, and keep them in the user's "
-        "cache. Without this, the first picture of each kind waits for its own: about ten seconds. "
+        "cache. Without this, the first picture of each kind waits for its own: about six seconds. "
         "Run it once after an install or an update.",
     )
     parser.add_argument(

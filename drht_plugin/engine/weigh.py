@@ -18,7 +18,8 @@ _START = 4.0
 An estimate: PyTorch's first use of CUDA takes 2 to 5 s on the machines that it was seen on."""
 
 _MEGAPIXELS = {"guided": 55.0, "network": 1.4}
-"""Megapixels a second that one core of a CPU corrects (`python -m benchmarks correct_24mp`)."""
+"""Megapixels a second that one core of a CPU corrects (`python -m benchmarks --only
+correct-24mp,detail`)."""
 
 
 _CORES = usable_cores()

@@ -140,7 +140,7 @@ def test_cut_photo(photo: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"strength": 2}, "strength is 2; expected"),
+        ({"strength": 3}, "strength is 3; expected"),
         ({"detail": "fine"}, "detail is 'fine'; expected"),
         ({"transfer": "log"}, "transfer is 'log'; expected"),
         ({"hdr": "out.tif"}, "out.tif; expected a name ending in .exr"),

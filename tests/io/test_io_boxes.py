@@ -1,6 +1,7 @@
 """Metadata and further pictures in the boxes of JPEG XL, AVIF and HEIC files."""
 
 import struct
+import sys
 from pathlib import Path
 
 import brotli
@@ -10,7 +11,7 @@ from faults import fault
 
 from drht_plugin import io
 from drht_plugin.cli import main
-from drht_plugin.errors import ReadError
+from drht_plugin.errors import DependencyError, ReadError
 from drht_plugin.io.metadata import heif
 
 
@@ -67,16 +68,17 @@ def test_packed_boxes_that_are_damaged(packed: bytes, tmp_path: Path) -> None:
     assert metadata.dropped == ("XMP (damaged)",)
 
 
-def test_missing_decoder() -> None:
-    """A sound HEIC file that cannot be decoded is not called damaged: the decoder is named."""
+def test_missing_decoder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sound HEIC file that cannot be decoded is not called damaged: the extra is named."""
     import pyvips
 
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
     path = fault("iphone.heic")
     try:
         pyvips.Image.heifload(str(path)).avg()
         pytest.skip("this libvips decodes HEVC")
     except pyvips.Error:
-        with pytest.raises(ReadError, match="is compressed by HEVC, for which this libvips has no"):
+        with pytest.raises(DependencyError, match=r"iphone\.heic: .*drht-plugin\[heic\]"):
             io.read_picture(path)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from drht_plugin.bridge.jit import inline, shared_kernel
+from drht_plugin.bridge.scalars import fma
 from drht_plugin.bridge.transfer import ALPHA, GAMMA, H_MAX, SRGB_CODED_END, SRGB_LINEAR_END
 
 Array = npt.NDArray[Any]
@@ -17,6 +18,8 @@ _f32 = np.float32
 _LN2 = math.log(2)
 _BITS_ONE = np.int32(0x3F800000)
 _MANTISSA = np.int32(0x007FFFFF)
+_ROUNDING = 3 << 22
+"""Added to a float32 of magnitude below 2^22, it leaves no fraction; the last bits are the whole."""
 
 
 @inline
@@ -87,19 +90,33 @@ def _srgb_encode(linear: Any) -> Any:
     return math.copysign(coded, linear)
 
 
-# A look-up is a small part of correcting a pixel, and networks call it for small arrays.
-@shared_kernel(lambda codes, _: (codes.size, 1 / 64))
-def look_up(codes: Array, table: Array, first: int, last: int) -> None:
-    """Replace each code by its value in a table.
+# ELU is a small part of correcting a pixel, and networks call it for small arrays.
+@shared_kernel(lambda codes: (codes.size, 1 / 64))
+def elu_bfloat16(codes: Array, first: int, last: int) -> None:
+    """Apply ELU, rounded to the nearest bfloat16: x if positive, e^x − 1 otherwise.
 
     Args:
-        codes: n uint16, changed in place.
-        table: 65536 uint16.
+        codes: bits of n bfloat16 as uint16, changed in place; of NaN, the bits are kept.
         first: first row to work on.
         last: row after the last.
     """
-    for i in range(first, last):
-        codes[i] = table[codes[i]]
+    part = codes[first:last]
+    for i in range(part.size):
+        code = np.int32(part[i])
+        x = np.int32(code << np.int32(16)).view(np.float32)
+        # e^x = 2^whole · e^f with |f| ≤ ln 2 / 2; e^f − 1 by a polynomial. e^−80 is nothing.
+        bounded = x if x > _f32(-80) else _f32(-80)
+        shifted = fma(bounded, _f32(1 / _LN2), _f32(_ROUNDING))
+        f = fma(shifted - _f32(_ROUNDING), _f32(-_LN2), bounded)
+        p = fma(f, _f32(0.0083637765), _f32(0.0418371933))
+        p = fma(p, f, _f32(0.1666657336))
+        p = fma(p, f, _f32(0.4999973864))
+        p = fma(p, f * f, f)
+        scale = np.int32((_f32(shifted).view(np.int32) << np.int32(23)) + _BITS_ONE).view(np.float32)
+        bits = _f32(fma(p, scale, scale - _f32(1))).view(np.int32)
+        half = np.int32(0x7FFF) + ((bits >> np.int32(16)) & np.int32(1))
+        rounded = np.int32(bits + half) >> np.int32(16)
+        part[i] = np.uint16(rounded if x < _f32(0) else code)
 
 
 @shared_kernel(lambda coded, _: (coded.size, 1))

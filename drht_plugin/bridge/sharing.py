@@ -38,6 +38,12 @@ def share_rows(rows: int, columns: float, work: Callable[[int, int], None]) -> N
             part.result()
 
 
+def allowed_threads() -> int:
+    """Return how many cores this process may use, or less inside `limit_threads`."""
+    limit = _limit.get()
+    return usable_cores() if limit is None else min(limit, usable_cores())
+
+
 def usable_cores() -> int:
     """Return how many CPU cores this process may use."""
     if hasattr(os, "sched_getaffinity"):

@@ -24,7 +24,7 @@ from drht_plugin.model.activation import elu_
 from drht_plugin.model.device import choose_device, inference_dtype, tune_allocator
 from drht_plugin.model.locate import detail_of, locate
 from drht_plugin.model.networks import initialise, join
-from drht_plugin.model.threads import DETAIL, fixed_threads, outlives_fork
+from drht_plugin.model.threads import detail_threads, fixed_threads, outlives_fork
 from drht_plugin.model.weights import DETAIL_ARCHITECTURE, load_weights
 
 FloatArray = npt.NDArray[np.float32]
@@ -156,7 +156,7 @@ class DetailRunner:
             torch.OutOfMemoryError, MemoryError: the tile is too large for the device.
         """
         with (
-            fixed_threads(DETAIL, self.device),
+            fixed_threads(detail_threads(self.dtype), self.device),
             torch.inference_mode(),
             torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32),
         ):
@@ -183,7 +183,7 @@ class DetailRunner:
         # The planes have the memory layout of a channels-last tensor.
         given = torch.from_numpy(planes).permute(2, 0, 1)[None]
         with (
-            fixed_threads(DETAIL, self.device),
+            fixed_threads(detail_threads(self.dtype), self.device),
             torch.inference_mode(),
             torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32),
         ):

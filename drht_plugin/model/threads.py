@@ -1,8 +1,8 @@
-"""A number of CPU threads for each network, the same on every machine.
+"""A number of CPU threads for each network.
 
-oneDNN shares some convolutions among its threads by blocks of input channels, and so rounds by how
-many threads there are. With a number of their own, the networks give the same bits under any
-OMP_NUM_THREADS and on any number of cores of one kind.
+oneDNN shares some convolutions of float32 among its threads by blocks of input channels, and so
+rounds by how many threads there are. With a number that is the same on every machine, the networks
+give the same bits under any OMP_NUM_THREADS and on any number of cores of one kind.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from typing import ParamSpec, TypeVar
 
 import torch
 
+from drht_plugin.bridge.sharing import allowed_threads
 from drht_plugin.errors import ForkError
 
 SURVEY = 2
 """Threads of the survey's networks. More gain little, as an overview is small."""
 
-DETAIL = 8
-"""Threads of the detail network. Waiting for a core costs little where there are fewer."""
+_DETAIL = 8
+"""Threads of a float32 detail network. Waiting for a core costs a twentieth where there are fewer."""
 
 _lock = threading.Lock()
 _inside = 0
@@ -34,6 +35,15 @@ _cuda_lost = False  # by a fork of which this process is the child
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
+
+
+def detail_threads(dtype: torch.dtype) -> int:
+    """Return how many threads the detail network takes.
+
+    Args:
+        dtype: of its convolutions. In bfloat16, their rounding does not depend on the number.
+    """
+    return _DETAIL if dtype == torch.float32 else allowed_threads()
 
 
 @contextmanager

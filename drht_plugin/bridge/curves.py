@@ -19,7 +19,7 @@ _LN2 = math.log(2)
 _BITS_ONE = np.int32(0x3F800000)
 _MANTISSA = np.int32(0x007FFFFF)
 _ROUNDING = 3 << 22
-"""Added to a float32 of magnitude below 2^22, it leaves no fraction; the last bits are the whole."""
+"""Added to a float32 below 2^22, it leaves no fraction: the last bits are the whole number."""
 
 
 @inline
@@ -112,7 +112,8 @@ def elu_bfloat16(codes: Array, first: int, last: int) -> None:
         p = fma(p, f, _f32(0.1666657336))
         p = fma(p, f, _f32(0.4999973864))
         p = fma(p, f * f, f)
-        scale = np.int32((_f32(shifted).view(np.int32) << np.int32(23)) + _BITS_ONE).view(np.float32)
+        whole = _f32(shifted).view(np.int32)
+        scale = np.int32((whole << np.int32(23)) + _BITS_ONE).view(np.float32)
         bits = _f32(fma(p, scale, scale - _f32(1))).view(np.int32)
         half = np.int32(0x7FFF) + ((bits >> np.int32(16)) & np.int32(1))
         rounded = np.int32(bits + half) >> np.int32(16)

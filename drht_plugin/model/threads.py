@@ -24,7 +24,7 @@ SURVEY = 2
 """Threads of the survey's networks. More gain little, as an overview is small."""
 
 _DETAIL = 8
-"""Threads of a float32 detail network. Waiting for a core costs a twentieth where there are fewer."""
+"""Threads of a float32 detail network. Where there are fewer cores, waiting costs a twentieth."""
 
 _lock = threading.Lock()
 _inside = 0

@@ -11,7 +11,7 @@ from faults import fault
 
 from drht_plugin import io
 from drht_plugin.cli import main
-from drht_plugin.errors import DependencyError, ReadError
+from drht_plugin.errors import DependencyError
 from drht_plugin.io.metadata import heif
 
 

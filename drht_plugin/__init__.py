@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from drht_plugin.engine.tone_grid import ToneGrid
     from drht_plugin.errors import (
         Cancelled,
+        ClusterError,
         DependencyError,
         DeviceError,
         DrhtError,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Cancelled",
     "Cicp",
+    "ClusterError",
     "Corrector",
     "DependencyError",
     "DeviceError",
@@ -91,6 +93,7 @@ _HOMES = {
     "drht_plugin.engine.tone_grid": ("ToneGrid",),
     "drht_plugin.errors": (
         "Cancelled",
+        "ClusterError",
         "DependencyError",
         "DeviceError",
         "DrhtError",

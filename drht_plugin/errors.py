@@ -9,6 +9,7 @@
     │   └── WriteError
     ├── WeightsError     weights are missing, damaged or of another architecture
     ├── DeviceError      an accelerator failed, or has no memory left
+    ├── ClusterError     a scheduler or its workers are lost
     ├── DependencyError  a package is missing or does not fit (also an ImportError)
     ├── ForkError        the process was forked after first use of a library that keeps threads
     └── Cancelled        the caller asked to stop
@@ -45,6 +46,10 @@ class WeightsError(DrhtError):
 
 class DeviceError(DrhtError):
     """An accelerator failed during the work, or has no memory left for it."""
+
+
+class ClusterError(DrhtError):
+    """A scheduler is lost during the work, or workers die of a task; the message says which."""
 
 
 class DependencyError(DrhtError, ImportError):

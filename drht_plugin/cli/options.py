@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from drht_plugin.errors import InputError
+
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
@@ -73,6 +75,32 @@ def add_backend_option(parser: argparse.ArgumentParser) -> None:
         help="what computes each pixel: numba on the CPU, or torch on the device (default: auto, "
         "torch on an accelerator)",
     )
+
+
+def add_scheduler_option(parser: argparse.ArgumentParser) -> None:
+    """Add --scheduler.
+
+    Args:
+        parser: the subcommand's parser.
+    """
+    parser.add_argument(
+        "--scheduler",
+        type=_scheduler,
+        metavar="ADDRESS",
+        help="work on a cluster of dask: tcp://HOST:PORT of its scheduler, or local:N for N "
+        "processes of this machine; all workers must reach the files under the same names "
+        "(default: this process)",
+    )
+
+
+def _scheduler(text: str) -> str:
+    from drht_plugin.dask.cluster import local_processes
+
+    try:
+        local_processes(text)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return text
 
 
 def add_ultra_hdr_option(parser: argparse.ArgumentParser) -> None:

@@ -1,0 +1,140 @@
+"""Reach the cluster that a command line names: a scheduler, or processes of this machine."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
+
+from drht_plugin.bridge.sharing import usable_cores
+from drht_plugin.errors import ClusterError, DrhtError, InputError, first_line
+from drht_plugin.extras import import_extra
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+ACCEPTED = "expected tcp://HOST:PORT, or local:N for N processes of this machine, 1 to 256"
+
+_CONNECT_SECONDS = 10
+"""For how long a scheduler may leave unanswered, at first and when its connection breaks."""
+
+
+def local_processes(scheduler: str) -> int | None:
+    """Return the N of `local:N`; None for a scheduler's address.
+
+    Args:
+        scheduler: "local:N", or an address of distributed such as "tcp://HOST:PORT".
+
+    Raises:
+        InputError: it is neither.
+    """
+    name, _, rest = scheduler.partition(":")
+    if name == "local":
+        if re.fullmatch(r"[1-9][0-9]{0,2}", rest) and int(rest) <= 256:
+            return int(rest)
+    elif re.fullmatch(r"(?:[a-z]+://)?[^\s/]+:[0-9]+", scheduler):
+        return None
+    raise InputError(f"the scheduler is {scheduler!r}; {ACCEPTED}")
+
+
+@contextmanager
+def open_client(scheduler: str) -> Iterator[Client]:
+    """Connect to a scheduler, or start one with processes of this machine; the default client.
+
+    The workers of `local:N` share the cores, with a thread for each core that they have. They and
+    the scheduler end with the body. What distributed logs here is held back, as errors tell it.
+
+    Args:
+        scheduler: see `local_processes`.
+
+    Yields:
+        The client of distributed.
+
+    Raises:
+        InputError: the scheduler is neither, or does not answer.
+        ClusterError: the connection was lost during the body, or a task's workers died, each time
+            that it was tried.
+        DependencyError: distributed is not installed.
+    """
+    processes = local_processes(scheduler)
+    distributed = import_extra("distributed", "dask", "clusters")
+    with ExitStack() as opened:
+        opened.enter_context(_quiet())
+        where: Any = scheduler
+        if processes is None:
+            _require_address(scheduler)
+        else:
+            where = opened.enter_context(
+                distributed.LocalCluster(
+                    n_workers=processes,
+                    threads_per_worker=max(1, usable_cores() // processes),
+                    dashboard_address=None,
+                    silence_logs=logging.CRITICAL,
+                )
+            )
+        try:
+            client = opened.enter_context(distributed.Client(where, timeout=_CONNECT_SECONDS))
+        except Exception as error:
+            raise InputError(
+                f"no scheduler answers at {scheduler} ({first_line(str(error))}); {ACCEPTED}"
+            ) from error
+        with _named_losses(scheduler, client):
+            yield client
+
+
+def _require_address(scheduler: str) -> None:
+    """Refuse an address of a kind that distributed does not know.
+
+    Its client, half made, would complain of it later.
+    """
+    from distributed.comm.addressing import parse_address
+    from distributed.comm.registry import get_backend
+
+    try:
+        get_backend(parse_address(scheduler)[0])
+    except (ValueError, ImportError) as error:
+        reason = first_line(str(error))
+        raise InputError(f"the scheduler is {scheduler!r} ({reason}); {ACCEPTED}") from error
+
+
+@contextmanager
+def _named_losses(scheduler: str, client: Client) -> Iterator[None]:
+    """Raise what a lost scheduler or worker comes to as an error of this package."""
+    from asyncio import CancelledError as Abandoned
+    from concurrent.futures import CancelledError
+
+    from distributed import KilledWorker
+    from distributed.comm.core import CommClosedError
+
+    try:
+        yield
+    except DrhtError:
+        raise
+    except KilledWorker as error:
+        raise ClusterError(
+            f"{error.allowed_failures + 1} workers died, one after the other, of the same task"
+        ) from error
+    except (Abandoned, CancelledError, CommClosedError) as error:
+        raise lost(scheduler, first_line(str(error))) from error
+    except Exception as error:
+        if client.status == "running":
+            raise
+        raise lost(scheduler, first_line(str(error))) from error
+
+
+def lost(scheduler: str, reason: str) -> ClusterError:
+    """Return the error that says that a scheduler is gone."""
+    return ClusterError(f"the scheduler {scheduler} is gone, with what it had to do ({reason})")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    logger = logging.getLogger("distributed")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)

@@ -1,0 +1,106 @@
+"""The cluster that --scheduler names: its address, its processes, and what becomes of its loss."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from drht_plugin.bridge.sharing import usable_cores
+from drht_plugin.cli.options import add_scheduler_option
+from drht_plugin.dask import cluster
+from drht_plugin.errors import ClusterError, InputError
+
+pytest.importorskip("distributed", reason="distributed is not installed")
+
+SCHEDULER = [sys.executable, "-m", "dask", "scheduler", "--host", "127.0.0.1", "--no-dashboard"]
+
+
+@contextmanager
+def scheduler(folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """A scheduler in a process of its own; yields its address and the process."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with open(folder / "scheduler.log", "wb") as log:
+        process = subprocess.Popen(
+            [*SCHEDULER, "--port", str(port)], cwd=folder, stdout=log, stderr=log
+        )
+    try:
+        yield f"tcp://127.0.0.1:{port}", process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_addresses() -> None:
+    """An address is a scheduler's, or a number of processes; all else is refused with both."""
+    assert cluster.local_processes("local:1") == 1
+    assert cluster.local_processes("local:256") == 256
+    for address in ("tcp://10.0.0.1:8786", "tls://[::1]:8786", "name.of.host:8786"):
+        assert cluster.local_processes(address) is None
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    add_scheduler_option(parser)
+    for wrong in ("", "local", "local:0", "local:257", "local:-1", "local:2x", "tcp://", "tcp://a"):
+        with pytest.raises(InputError, match=r"tcp://HOST:PORT, or local:N"):
+            cluster.local_processes(wrong)
+        with pytest.raises(argparse.ArgumentError, match=r"tcp://HOST:PORT, or local:N"):
+            parser.parse_args([f"--scheduler={wrong}"])
+    assert parser.parse_args(["--scheduler", "local:2"]).scheduler == "local:2"
+
+
+def test_where_nothing_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names without a scheduler are an argument's error, and so are unknown kinds of address."""
+    monkeypatch.setattr(cluster, "_CONNECT_SECONDS", 1)
+    for address, words in (
+        ("tcp://127.0.0.1:9", r"no scheduler answers at tcp://127\.0\.0\.1:9 .*expected tcp://"),
+        ("http://127.0.0.1:9", r"unknown address scheme 'http'.*expected tcp://"),
+    ):
+        with pytest.raises(InputError, match=words), cluster.open_client(address):
+            raise AssertionError("there is no scheduler")
+
+
+def test_processes_of_this_machine() -> None:
+    """`local:N` is N processes that share the cores, and its client the default one."""
+    from distributed import get_client
+
+    with cluster.open_client("local:2") as client:
+        assert get_client() is client
+        processes = set(client.run(os.getpid).values())
+        assert len(processes) == 2
+        assert os.getpid() not in processes
+        threads = set(client.nthreads().values())
+        assert threads == {max(1, usable_cores() // 2)}
+    for process in processes:
+        with pytest.raises(ProcessLookupError):
+            os.kill(process, 0)
+
+
+def test_a_lost_scheduler_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scheduler that dies ends the work in one error of this package, and soon."""
+    with scheduler(tmp_path) as (address, process):
+        with cluster.open_client(address) as client:
+            monkeypatch.setattr(client, "_timeout", 1)
+            begun = time.monotonic()
+            waiting = client.submit(os.getpid)  # no worker is there
+            process.kill()
+            with (
+                pytest.raises(ClusterError, match=rf"{address} is gone"),
+                cluster._named_losses(address, client),
+            ):
+                waiting.result(timeout=60)
+        assert time.monotonic() - begun < 30
+
+
+def test_other_errors_stay_as_they_are(tmp_path: Path) -> None:
+    """What a task raises reaches the caller."""
+    with pytest.raises(ZeroDivisionError), cluster.open_client("local:1") as client:
+        client.submit(divmod, 1, 0).result(timeout=60)

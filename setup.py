@@ -8,8 +8,8 @@ from pathlib import Path
 from setuptools import setup
 from setuptools.command.build_py import build_py
 
-PLUGIN = Path("gimp", "drht", "drht.py")
-PACKAGED = Path("drht_plugin", "gimp_plugin", "drht.py")
+PLUGIN = Path("gimp", "drht")
+PACKAGED = Path("drht_plugin", "gimp_plugin")
 
 
 class BuildWithPlugin(build_py):
@@ -19,21 +19,27 @@ class BuildWithPlugin(build_py):
         """Build the modules, then copy the plug-in beside them."""
         super().run()
         if not self.editable_mode:
-            target = Path(self.build_lib, PACKAGED)
-            self.mkpath(str(target.parent))
-            self.copy_file(str(PLUGIN), str(target))
+            for target, source in self._plugin().items():
+                self.mkpath(str(Path(target).parent))
+                self.copy_file(source, target)
 
     def get_outputs(self, include_bytecode: bool = True) -> list[str]:
         """All files that are built."""
-        return [*super().get_outputs(include_bytecode), str(Path(self.build_lib, PACKAGED))]
+        return [*super().get_outputs(include_bytecode), *self._plugin()]
 
     def get_output_mapping(self) -> dict[str, str]:
         """Source of each built file, for strict editable installs."""
-        return {**super().get_output_mapping(), str(Path(self.build_lib, PACKAGED)): str(PLUGIN)}
+        return {**super().get_output_mapping(), **self._plugin()}
 
     def get_source_files(self) -> list[str]:
         """All files that a source distribution needs to build."""
-        return [*super().get_source_files(), str(PLUGIN)]
+        return [*super().get_source_files(), *self._plugin().values()]
+
+    def _plugin(self) -> dict[str, str]:
+        """Source of each of the plug-in's files, by what is built of it."""
+        into = Path(self.build_lib, PACKAGED)
+        sources = sorted(PLUGIN.rglob("*.py"))
+        return {str(into / source.relative_to(PLUGIN)): str(source) for source in sources}
 
 
 setup(cmdclass={"build_py": BuildWithPlugin})

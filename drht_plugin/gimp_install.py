@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -147,18 +147,24 @@ def install(profile: Path, command: Sequence[str], details: Sequence[str]) -> Pa
     if folder.exists() and any(folder.iterdir()) and _read_setup(folder) is None:
         raise FileError(f"{folder}: contains a plug-in that `drht gimp install` did not put there")
     earlier = _read_setup(folder)
+    files = plugin_files()
     missing = [p for p in (folder, *folder.parents) if not p.exists()]
     setup = {
         "command": list(command),
         "details": list(details),
         "version": __version__,
+        "files": sorted(files),
         "made": earlier["made"] if earlier else [str(path) for path in missing],
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        _remove(folder, set(earlier["files"] if earlier else ()) - set(files))
         # The setup file comes first, because it marks the folder as ours.
         _put(folder / _SETUP, (json.dumps(setup, indent=2) + "\n").encode(), 0o644)
-        _put(folder / _PLUGIN, plugin_source().read_bytes(), 0o755)
+        for name in sorted(files, key=lambda name: name == _PLUGIN):
+            # GIMP looks at the time of the main file alone, so that one comes last.
+            (folder / name).parent.mkdir(exist_ok=True)
+            _put(folder / name, files[name].read_bytes(), 0o755 if name == _PLUGIN else 0o644)
     except OSError as error:
         raise WriteError(f"{folder}: cannot be written: {error.strerror}") from error
     return folder / _PLUGIN
@@ -181,7 +187,7 @@ def uninstall(profile: Path) -> bool:
     if setup is None:
         return False
     try:
-        (folder / _PLUGIN).unlink(missing_ok=True)
+        _remove(folder, setup["files"])
         (folder / _SETUP).unlink()
         for path in map(Path, setup["made"]):
             if path.is_dir() and not any(path.iterdir()):
@@ -191,18 +197,19 @@ def uninstall(profile: Path) -> bool:
     return True
 
 
-def plugin_source() -> Path:
-    """The plug-in's file: as the package's installation brought it, or of the checkout.
+def plugin_files() -> dict[str, Path]:
+    """The plug-in's files: as the package's installation brought them, or of the checkout.
+
+    Returns:
+        Where each lies, by its name in the plug-in's folder, such as "drht_parts/worker.py".
 
     Raises:
-        FileError: neither is there.
+        FileError: they are not there.
     """
     package = Path(str(importlib.resources.files("drht_plugin")))
-    packaged = package / "gimp_plugin" / _PLUGIN
-    in_checkout = package.parent / "gimp" / "drht" / _PLUGIN
-    for path in (packaged, in_checkout):
-        if path.is_file():
-            return path
+    for folder in (package / "gimp_plugin", package.parent / "gimp" / "drht"):
+        if (folder / _PLUGIN).is_file():
+            return {path.relative_to(folder).as_posix(): path for path in folder.rglob("*.py")}
     raise FileError(f"{_PLUGIN}: the plug-in is missing; install the package again")
 
 
@@ -235,8 +242,9 @@ def findings(profile: Path, program: Path | None) -> Iterator[Finding]:
         yield Finding(False, f"no plug-in in {folder}: run `drht gimp install`")
         return
     plugin = folder / _PLUGIN
-    if not plugin.is_file() or plugin.read_bytes() != plugin_source().read_bytes():
-        yield Finding(False, f"{plugin} is not from this version: run `drht gimp install`")
+    other = _first_difference(folder)
+    if other is not None:
+        yield Finding(False, f"{other} is not from this version: run `drht gimp install`")
     elif os.name == "posix" and not os.access(plugin, os.X_OK):
         yield Finding(False, f"{plugin} is not executable: run `drht gimp install`")
     else:
@@ -246,6 +254,15 @@ def findings(profile: Path, program: Path | None) -> Iterator[Finding]:
         yield Finding(True, "no GIMP program on the PATH to check with; name one with --gimp")
     else:
         yield _ask_gimp(program, profile)
+
+
+def _first_difference(folder: Path) -> Path | None:
+    """Return a file of the plug-in that is missing or not from this version."""
+    for name, source in plugin_files().items():
+        installed = folder / name
+        if not installed.is_file() or installed.read_bytes() != source.read_bytes():
+            return installed
+    return None
 
 
 def _report(profile: Path, program: Path | None) -> bool:
@@ -368,9 +385,24 @@ def _read_setup(folder: Path) -> dict[str, list[str]] | None:
     """Read worker.json; return None if `install` did not write it."""
     try:
         setup = read_json_object(folder / _SETUP)
-        return {name: [str(each) for each in setup[name]] for name in ("command", "made")}
+        # Versions before 0.3.0 were one file, and did not note it.
+        setup = {"files": [_PLUGIN], **setup}
+        return {name: [str(each) for each in setup[name]] for name in ("command", "made", "files")}
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def _remove(folder: Path, names: Iterable[str]) -> None:
+    """Remove files of the plug-in, and folders in it that are empty then."""
+    for name in names:
+        path = folder / name
+        if not path.resolve().is_relative_to(folder.resolve()):
+            continue  # the user's file says which: nothing else is removed
+        path.unlink(missing_ok=True)
+        for parent in path.parents:
+            if parent == folder or not parent.is_dir() or any(parent.iterdir()):
+                break
+            parent.rmdir()
 
 
 def _put(target: Path, data: bytes, mode: int) -> None:

@@ -48,6 +48,7 @@ class Gimp:
     """GIMP of one version, on a fresh profile in a folder that host and root share.
 
     seconds: most that a script may take.
+    environment: variables that GIMP gets besides.
     """
 
     version: str
@@ -55,6 +56,7 @@ class Gimp:
     folder: Path
     seconds: float = 600
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    environment: dict[str, str] = field(default_factory=dict)
 
     @property
     def profile(self) -> Path:
@@ -77,7 +79,8 @@ class Gimp:
 
     def command(self, program: Sequence[str | Path], **environment: str) -> list[str]:
         """The command that runs a program in the root, on the profile."""
-        settings = {"GIMP3_DIRECTORY": str(self.profile), "HOME": str(Path.home()), **environment}
+        settings = {"GIMP3_DIRECTORY": str(self.profile), "HOME": str(Path.home())}
+        settings |= {**self.environment, **environment}
         # The worker is to compute with threads as the test does.
         for name in _HANDED_DOWN:
             settings |= {name: os.environ[name]} if name in os.environ else {}

@@ -159,8 +159,8 @@ sys.exit("bent by " + ", ".join(bent) if bent else "not bent")
     # Of the batch interpreter the plug-in is no child: its own file begins with the settings.
     plugin = gimp.profile / "plug-ins/drht/drht.py"
     text = plugin.read_text()
-    assert "import contextlib\n" in text
-    plugin.write_text(text.replace("import contextlib\n", settings + "import contextlib\n", 1))
+    assert "import os\n" in text
+    plugin.write_text(text.replace("import os\n", settings, 1))
     assert "not bent" in require_untouched(gimp.run(script(gimp)))
 
 

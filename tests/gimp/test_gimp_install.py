@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import importlib.resources
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +19,7 @@ from drht_plugin.engine.strength import FULL, PRESETS, RANGES
 from drht_plugin.errors import FileError
 from drht_plugin.gimp_install import install, profiles, uninstall
 
+PLUG_IN = Path(__file__).parents[2] / "gimp/drht"
 COMMAND = [sys.executable, "-I", "-m", "drht_plugin.cli", "worker"]
 
 
@@ -64,7 +67,9 @@ def test_install_check_uninstall(gimp: Gimp) -> None:
     assert f"ok: {program} has plug-in-drht-recover-exposure" in done.stdout
     assert f"ok: worker {sys.executable}" in done.stdout
 
-    ours = ["plug-ins", "plug-ins/drht", "plug-ins/drht/drht.py", "plug-ins/drht/worker.json"]
+    parts = [f"plug-ins/drht/{path.relative_to(PLUG_IN)}" for path in PLUG_IN.rglob("*.py")]
+    folders = ["plug-ins", "plug-ins/drht", "plug-ins/drht/drht_parts"]
+    ours = [*folders, *parts, "plug-ins/drht/worker.json"]
     installed = tree(gimp.profile)
     assert {name: installed.pop(name) for name in ours}
     assert installed == before
@@ -87,8 +92,10 @@ report(OUT, menu=procedure.get_menu_paths(), label=procedure.get_menu_label(),
     done = drht("check", *where, "--gimp", program, **temporary)
     assert_problem(done, f"{program} does not find the plug-in")
     plugin.chmod(0o755)
-    plugin.write_bytes(plugin.read_bytes() + b"#\n")
-    assert_problem(drht("check", *where), "is not from this version")
+    for part in (plugin, plugin.parent / "drht_parts/layers.py"):
+        part.write_bytes(part.read_bytes() + b"#\n")
+        assert_problem(drht("check", *where), f"{part} is not from this version")
+        assert drht("install", *where).returncode == 0
     facts = json.loads(setup.read_text())
     setup.write_text(json.dumps({**facts, "command": ["/nonexistent/python"]}))
     assert_problem(drht("check", *where), "worker /nonexistent/python: No such file")
@@ -106,6 +113,88 @@ def assert_problem(done: subprocess.CompletedProcess[str], words: str) -> None:
     assert done.returncode == 1, done.stdout + done.stderr
     problems = [line for line in done.stdout.splitlines() if ": PROBLEM: " in line]
     assert any(words in line for line in problems), done.stdout
+
+
+def test_update_of_a_part_is_taken(gimp: Gimp, monkeypatch: pytest.MonkeyPatch) -> None:
+    """GIMP, which notes the arguments of a plug-in, sees those of an updated part.
+
+    Parts that the newer version lacks are removed.
+    """
+    newer = gimp.folder / "newer"
+    shutil.copytree(PLUG_IN, newer / "gimp/drht")
+    (newer / "drht_plugin").mkdir()
+    (newer / "gimp/drht/drht_parts/old.py").touch()
+    monkeypatch.setattr(importlib.resources, "files", lambda _: newer / "drht_plugin")
+    labels = """
+procedure = Gimp.get_pdb().lookup_procedure(PROCEDURE)
+report(OUT, nick=procedure.find_argument("wrap").nick)
+"""
+    gimp.install()
+    assert gimp.run(labels)["nick"] == "360° pa_norama"
+    assert (gimp.profile / "plug-ins/drht/drht_parts/old.py").exists()
+    part = newer / "gimp/drht/drht_parts/settings.py"
+    part.write_text(part.read_text().replace("360° pa_norama", "_Whole turn"))
+    (newer / "gimp/drht/drht_parts/old.py").unlink()
+    gimp.install()
+    assert gimp.run(labels)["nick"] == "_Whole turn"
+    assert not (gimp.profile / "plug-ins/drht/drht_parts/old.py").exists()
+
+
+@pytest.mark.parametrize("without", ["drht_parts", "drht_parts/layers.py"])
+def test_incomplete_plug_in_says_so(gimp: Gimp, without: str) -> None:
+    """A plug-in of which files are missing is in the menu all the same, and says what to do."""
+    gimp.install()
+    gone = gimp.profile / "plug-ins/drht" / without
+    gone.rename(gimp.folder / "gone")
+    (gimp.folder / "in").write_bytes(bytes(12))
+    facts = gimp.run(f"""
+image, layer = make({str(gimp.folder / "in")!r}, 2, 2)
+status, said = call(image, layer)
+menu = Gimp.get_pdb().lookup_procedure(PROCEDURE).get_menu_paths()
+report(OUT, menu=menu, status=status, said=said)
+""")
+    assert facts["status"] == "execution-error"
+    assert facts["menu"] == ["<Image>/Filters/Enhance"]
+    assert "are not complete" in facts["said"]
+    assert "Run `drht gimp install`" in facts["said"]
+
+
+def test_python_s_safe_path(gimp: Gimp) -> None:
+    """The plug-in finds its parts where PYTHONSAFEPATH keeps Python from looking beside it."""
+    gimp.install()
+    gimp.environment["PYTHONSAFEPATH"] = "1"
+    facts = gimp.run("""
+procedure = Gimp.get_pdb().lookup_procedure(PROCEDURE)
+report(OUT, names=[each.get_name() for each in procedure.get_arguments()])
+""")
+    assert "strength" in facts["names"]
+
+
+def test_uninstall_removes_files_in_the_plug_in_alone(tmp_path: Path) -> None:
+    """What the record of files names outside the plug-in's folder stays."""
+    plugin = install(tmp_path, COMMAND, ["auto"])
+    (tmp_path / "mine").touch()
+    setup = plugin.with_name("worker.json")
+    facts = json.loads(setup.read_text())
+    outside = ["../../mine", str(tmp_path / "mine")]
+    setup.write_text(json.dumps({**facts, "files": [*facts["files"], *outside]}))
+    assert uninstall(tmp_path)
+    assert tree(tmp_path) == {"mine": b""}
+
+
+def test_uninstall_of_an_earlier_version(tmp_path: Path) -> None:
+    """A plug-in of one file, which version 0.2.0 installed, is removed and updated."""
+    plugin = install(tmp_path, COMMAND, ["auto"])
+    setup = plugin.with_name("worker.json")
+    whole = tree(tmp_path)
+    for action in (lambda: install(tmp_path, COMMAND, ["auto"]), lambda: uninstall(tmp_path)):
+        shutil.rmtree(plugin.with_name("drht_parts"), ignore_errors=True)
+        facts = json.loads(setup.read_text())
+        facts.pop("files", None)
+        setup.write_text(json.dumps(facts))
+        action()
+        assert tree(tmp_path) in (whole, {})
+    assert tree(tmp_path) == {}
 
 
 def test_uninstall_leaves_what_is_not_ours(tmp_path: Path) -> None:
@@ -181,13 +270,13 @@ def test_wrong_settings_stop_install(tmp_path: Path) -> None:
 
 def test_the_plug_in_has_the_controls_of_the_library() -> None:
     """Names, ranges, defaults and presets in the plug-in's source are those of the library."""
-    source = (Path(__file__).parents[2] / "gimp/drht/drht.py").read_text(encoding="utf-8")
+    source = (PLUG_IN / "drht_parts/settings.py").read_text(encoding="utf-8")
     found = {}
     for node in ast.parse(source).body:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
             name = node.targets[0].id
-            if name in ("_CONTROLS", "_PRESETS"):
+            if name in ("CONTROLS", "PRESETS"):
                 found[name] = ast.literal_eval(node.value)
     ranges = {name: (*RANGES[name], getattr(FULL, name)) for name in RANGES}
-    assert {name: control[2:] for name, control in found["_CONTROLS"].items()} == ranges
-    assert found["_PRESETS"] == PRESETS
+    assert {name: control[2:] for name, control in found["CONTROLS"].items()} == ranges
+    assert found["PRESETS"] == PRESETS

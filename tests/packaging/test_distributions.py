@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 TOP = Path(__file__).parents[2]
-PLUGIN = Path("gimp", "drht", "drht.py")
+PLUGIN = Path("gimp", "drht")
 
 _BUILD = "import sys; from setuptools import build_meta as b; b.build_{}(sys.argv[1])"
 
@@ -54,6 +54,11 @@ def wheel(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "site"
 
 
+def plugin_files(folder: Path) -> dict[str, bytes]:
+    """The plug-in's modules in a folder."""
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*.py")}
+
+
 def metadata(wheel: Path) -> Message:
     [path] = wheel.glob("*.dist-info/METADATA")
     return BytesParser().parsebytes(path.read_bytes())
@@ -67,7 +72,7 @@ def test_sdist_holds_what_is_committed(sdist: Path) -> None:
     committed = {name for name in done.stdout.decode().split("\0") if (TOP / name).is_file()}
     held = {path.relative_to(sdist).as_posix() for path in sdist.rglob("*") if path.is_file()}
     assert committed - held == set()
-    assert {"tests/conftest.py", "tests/strategies.py", PLUGIN.as_posix()} <= held
+    assert {"tests/conftest.py", "tests/strategies.py", "gimp/drht/drht.py"} <= held
     assert not {name for name in held if "__pycache__" in name or name.endswith(".pyc")}
 
 
@@ -81,7 +86,9 @@ def test_wheel_holds_the_package_alone(sdist: Path, wheel: Path) -> None:
         if path.is_file() and "__pycache__" not in path.parts
     }
     installed = {name for name in names if not name.split("/")[0].endswith(".dist-info")}
-    assert installed == data | {"drht_plugin/gimp_plugin/drht.py"}
+    plugin = {f"drht_plugin/gimp_plugin/{name}" for name in plugin_files(sdist / PLUGIN)}
+    assert "drht_plugin/gimp_plugin/drht_parts/worker.py" in plugin
+    assert installed == data | plugin
 
 
 def test_installed_package_brings_the_plug_in(wheel: Path, tmp_path: Path) -> None:
@@ -96,8 +103,8 @@ def test_installed_package_brings_the_plug_in(wheel: Path, tmp_path: Path) -> No
         timeout=300,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    installed = tmp_path / "plug-ins" / "drht" / "drht.py"
-    assert installed.read_bytes() == (TOP / PLUGIN).read_bytes()
+    installed = plugin_files(tmp_path / "plug-ins" / "drht")
+    assert installed == plugin_files(TOP / PLUGIN)
 
 
 def test_description_is_whole_without_the_repository(wheel: Path) -> None:

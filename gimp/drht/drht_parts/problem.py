@@ -1,0 +1,9 @@
+"""What the user is told when the correction cannot be done."""
+
+INSTALL = (
+    "Run `drht gimp install` in a terminal, in the environment where drht_plugin is installed."
+)
+
+
+class Problem(Exception):
+    """Why the correction cannot be done, as a message for the user."""

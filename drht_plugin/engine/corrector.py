@@ -72,7 +72,7 @@ class Corrector(LoadedNetworks):
         if backend not in BACKENDS:
             raise InputError(f"backend is {backend!r}; expected one of {', '.join(BACKENDS)}")
         super().__init__(model, device)
-        self._threads, self._backend_name = threads, backend
+        self.threads, self._backend_name = threads, backend
 
     @cached_property
     def backend(self) -> Backend:
@@ -309,7 +309,7 @@ class Corrector(LoadedNetworks):
         """Limit the threads of numba's kernels, and name what fails on a device."""
         from drht_plugin.model.device import device_errors
 
-        with limit_threads(self._threads), device_errors():
+        with limit_threads(self.threads), device_errors():
             yield
 
     def stream(

@@ -62,7 +62,7 @@ class PictureStore:
 
     def __init__(self, max_bytes: int | None = None) -> None:
         self._max_bytes = max_bytes
-        self._pictures: list[SharedPicture] = []
+        self._pictures: dict[int, SharedPicture] = {}
         self._names: set[Path] = set()
         self._lock = threading.RLock()
         self._closed = False
@@ -73,9 +73,19 @@ class PictureStore:
         Raises:
             InputError: there is no such picture.
         """
-        if type(number) is not int or not 0 <= number < len(self._pictures):
-            raise InputError(f"picture is {number!r}; {len(self._pictures)} are allocated")
+        if type(number) is not int or number not in self._pictures:
+            numbers = ", ".join(map(str, self._pictures)) or "none"
+            raise InputError(f"picture is {number!r}; allocated: {numbers}")
         return self._pictures[number]
+
+    def release(self, number: Any) -> None:
+        """Forget a picture; its file vanishes when the client has closed it, too.
+
+        Raises:
+            InputError: there is no such picture.
+        """
+        _ = self[number]
+        del self._pictures[number]
 
     def allocate(self, height: Any, width: Any, channels: Any, dtype: Any) -> int:
         """Create a file for a picture and its result, in shared memory if it fits, else on disk.
@@ -117,8 +127,9 @@ class PictureStore:
         pixels, result = (SharedRows(descriptor, at, shape, kind) for at in (0, offset))
         picture = SharedPicture(path, size, offset, pixels, result)
         weakref.finalize(picture, os.close, descriptor)
-        self._pictures.append(picture)
-        return len(self._pictures) - 1
+        number = next(each for each in range(MAX_PICTURES) if each not in self._pictures)
+        self._pictures[number] = picture
+        return number
 
     def forget_names(self) -> None:
         """Remove the files' names, so that each file vanishes when nobody has it open or mapped."""

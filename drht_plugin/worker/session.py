@@ -6,7 +6,6 @@ import base64
 import sys
 import traceback
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from drht_plugin._version import __version__
@@ -17,8 +16,10 @@ from drht_plugin.engine.scene import Scene
 from drht_plugin.engine.strength import Strength
 from drht_plugin.engine.weigh import Correctors, count_pixels
 from drht_plugin.errors import DrhtError, InputError
+from drht_plugin.geometry import Region
 from drht_plugin.worker.frames import PROTOCOL, Message
 from drht_plugin.worker.pictures import PictureStore, SharedPicture, shrink_to
+from drht_plugin.worker.windows import ShownWindow, resize_scene
 
 Send = Callable[[Message], None]
 
@@ -49,6 +50,7 @@ class Session:
         self._pictures, self._send = pictures, send
         self._greeted = False
         self._scene: Scene | None = None
+        self._windows: dict[int, ShownWindow] = {}
 
     def handle(self, request: Message) -> None:
         """Handle a request and send its replies, errors included.
@@ -78,6 +80,8 @@ class Session:
             "status": self._status,
             "allocate": self._allocate,
             "shrink": self._shrink,
+            "window": self._window,
+            "release": self._release,
             "survey": self._survey,
             "render": self._render,
         }
@@ -133,6 +137,31 @@ class Session:
         self._pictures[number].pixels[:] = small
         return {**self._describe(number), "height": rows, "width": columns}
 
+    def _window(
+        self, picture: Any, into: Any, height: Any, width: Any, top: Any, left: Any
+    ) -> Message:
+        source, target = self._pictures[picture], self._pictures[into]
+        if source is target:
+            raise InputError(f"picture and into are both {into}; expected another picture's number")
+        if (source.pixels.shape[2], source.pixels.dtype) != (
+            target.pixels.shape[2],
+            target.pixels.dtype,
+        ):
+            raise InputError(
+                f"picture {into} has {_describe_pixels(target)}; expected "
+                f"{_describe_pixels(source)}, as picture {picture} has"
+            )
+        rows, columns, _ = target.pixels.shape
+        shown = ShownWindow(source, height, width, Region(top, left, rows, columns))
+        target.pixels[:] = shown.read()
+        self._windows[into] = shown
+        return {}
+
+    def _release(self, picture: Any) -> Message:
+        self._pictures.release(picture)
+        self._windows.pop(picture, None)
+        return {}
+
     def _describe(self, number: int) -> Message:
         picture = self._pictures[number]
         return {
@@ -174,6 +203,7 @@ class Session:
         highlights: Any,
         detail: Any,
         progress: Callable[[float], None],
+        rows: Any = None,
         **touches: Any,
     ) -> Message:
         shared = self._pictures[picture]
@@ -181,9 +211,15 @@ class Session:
         require_detail(detail)
         if self._scene is None:
             raise InputError("no picture has been surveyed; expected a survey before render")
-        scene = _resize_scene(self._scene, shared)
-        self._correctors.for_work(count_pixels(shared.pixels), detail).render_into(
-            scene,
+        corrector = self._correctors.for_work(count_pixels(shared.pixels), detail)
+        if picture in self._windows:
+            self._render_window(corrector, shared, self._windows[picture], applied, detail, rows)
+            return {}
+        if rows is not None:
+            raise InputError(f"picture {picture} is no window; expected render without rows")
+        spec = spec_of(shared.pixels, "linear" if self._scene.spec.linear else "srgb")
+        corrector.render_into(
+            resize_scene(self._scene, spec),
             shared.pixels,
             shared.result,
             strength=applied,
@@ -191,6 +227,21 @@ class Session:
             progress=progress,
         )
         return {}
+
+    def _render_window(
+        self,
+        corrector: Corrector,
+        target: SharedPicture,
+        shown: ShownWindow,
+        strength: Strength,
+        detail: str,
+        rows: Any,
+    ) -> None:
+        assert self._scene is not None
+        if detail == "auto":
+            chosen = corrector.choose_detail(detail, self._scene, strength)
+            detail = chosen if shown.is_full_size else "guided"
+        shown.render(corrector, self._scene, target, _require_rows(rows, shown), strength, detail)
 
     def _warm_up(self) -> None:
         """Load the networks while the client writes its pixels; later requests report failures."""
@@ -221,13 +272,15 @@ _FIELDS = {
     "status": (),
     "allocate": ("height", "width", "channels", "dtype"),
     "shrink": ("picture", "side"),
+    "window": ("picture", "into", "height", "width", "top", "left"),
+    "release": ("picture",),
     "survey": ("picture", "transfer", "wrap"),
     "render": ("picture", "strength", "shadows", "highlights", "detail"),
 }
 
 _OPTIONAL = {
     "survey": ("orientation", "profile"),
-    "render": ("exposure", "temperature", "tint", "denoise"),
+    "render": ("exposure", "temperature", "tint", "denoise", "rows"),
 }
 """Fields that may be left out, as clients of earlier releases do not send them."""
 
@@ -249,16 +302,18 @@ def details_of(corrector: Corrector) -> list[str]:
     return [each for each in DETAILS if each != "network" or corrector.has_detail]
 
 
-def _resize_scene(scene: Scene, picture: SharedPicture) -> Scene:
-    """Return the scene for a copy of the surveyed picture in another size.
-
-    A scene uses relative coordinates. Only the image spec changes, and the origin column of a
-    panorama.
-    """
-    spec = spec_of(picture.pixels, "linear" if scene.spec.linear else "srgb")
-    if spec.colours != scene.spec.colours:
+def _require_rows(rows: Any, shown: ShownWindow) -> range:
+    """Return the rows of a window that a request names, all of them by default."""
+    height = shown.region.height
+    if rows is None:
+        return range(height)
+    whole = isinstance(rows, list) and [type(each) for each in rows] == [int, int]
+    if not whole or not 0 <= rows[0] < rows[1] <= height:
         raise InputError(
-            f"the picture has {spec.colours} colours; the surveyed one {scene.spec.colours}"
+            f"rows is {rows!r}; expected the first row and the row after the last, 0 to {height}"
         )
-    origin = scene.origin * spec.width // scene.spec.width
-    return replace(scene, spec=spec, origin=origin)
+    return range(*rows)
+
+
+def _describe_pixels(picture: SharedPicture) -> str:
+    return f"{picture.pixels.shape[2]} channels of {picture.pixels.dtype}"

@@ -156,7 +156,8 @@ def correct_file(
         ultra_hdr: write an Ultra HDR picture: a JPEG, with a gain map that leads to the HDR
             estimate on screens that can show it. None does so for JPEG targets of sources that have
             a gain map.
-        quality: of lossy formats, 1..100; None keeps the source's where it is known.
+        quality: of lossy formats, 1..100; None keeps a JPEG's, and about the size of other lossy
+            sources.
         memory: for pixels in flight, see `Corrector.stream`.
         resume: store finished rows in a folder `.TARGET.drht-resume` beside the target until it is
             complete. After a killed run, the same call continues from there, with the same

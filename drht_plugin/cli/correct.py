@@ -144,7 +144,8 @@ def add_command(commands: Any) -> None:
     parser.add_argument(
         "--quality",
         type=quality,
-        help="quality for lossy formats, 1 to 100 (default: that of the source)",
+        help="quality for lossy formats, 1 to 100 (default: that of the source, or what keeps its "
+        "size; 95 where a lossless picture has to become lossy)",
     )
     parser.add_argument(
         "--threads", type=int, help="CPU threads to use, 1 or more (default: all cores)"

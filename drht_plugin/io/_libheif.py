@@ -43,7 +43,9 @@ def reader(path: Path, name: str, buffer: ifd.Buffer) -> tuple[Reader, Carrier]:
     metadata = heif.metadata(stated, info.get("icc_profile"), info.get("exif"), info.get("xmp"))
     bits = source.bits if source.dtype == np.uint16 else 8
     meaning = Meaning(premultiplied=source.premultiplied, bits=bits if bits > 8 else 0)
-    return with_meaning(source, meaning), Carrier(name, metadata, lossless=False, bits=bits)
+    return with_meaning(source, meaning), Carrier(
+        name, metadata, stated.coding, lossless=False, bits=bits
+    )
 
 
 def _by_libvips(path: Path, name: str, buffer: ifd.Buffer) -> tuple[Reader, Carrier] | None:

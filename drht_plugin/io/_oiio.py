@@ -33,6 +33,7 @@ BIG_TIFF_BYTES = 0xF0000000
 """Pixels larger than this get 64-bit offsets, so that metadata still ends below 4 GB (bytes)."""
 
 _ASSOCIATED_ALPHA = 1
+_LOSSLESS = 100  # as a quality
 _INKS = 4
 _SILENT = (1, 5, 8, 32946)
 """TIFF compressions whose decoders end with an error where data are damaged."""
@@ -64,7 +65,10 @@ def reader(path: Path, name: str, buffer: ifd.Buffer) -> tuple[Reader, Carrier]:
         metadata = replace(metadata, icc=bytes(profile))
     if metadata.exif:
         metadata = replace(metadata, exif=exif_edit.reset_orientation(metadata.exif))
-    premultiplied = name == "jxl" and jxl.is_premultiplied(buffer)
+    premultiplied = lossy = False
+    if name == "jxl":
+        header = jxl.read_header(buffer)
+        premultiplied, lossy = header.premultiplied, header.lossy
     if name == "jp2":
         stated = jp2.read_header(buffer)
         if stated.unread:
@@ -72,7 +76,8 @@ def reader(path: Path, name: str, buffer: ifd.Buffer) -> tuple[Reader, Carrier]:
             raise UnsupportedError(f"is a {stated.unread} picture; only gray and RGB are read")
         metadata = replace(metadata, density=stated.density)
         premultiplied = stated.premultiplied
-    return with_meaning(source, Meaning(premultiplied=premultiplied)), Carrier(name, metadata)
+    carrier = Carrier(name, metadata, lossless=not lossy)
+    return with_meaning(source, Meaning(premultiplied=premultiplied)), carrier
 
 
 def _inks_reader(
@@ -137,9 +142,9 @@ def writer(
 
 
 def write(path: Path, name: str, pixels: Pixels, carrier: Carrier, quality: int | None) -> None:
-    """Write a JPEG XL or JPEG 2000 file losslessly; see `_picture.Backend`. `quality` is not used.
+    """Write a JPEG XL or JPEG 2000 file; see `_picture.Backend`.
 
-    Lossy JPEG XL would not keep the bytes of a profile.
+    It is lossless, but for JPEG XL of a quality below 100.
 
     Raises:
         CodecError: OpenImageIO cannot write the file, or not completely.
@@ -148,6 +153,8 @@ def write(path: Path, name: str, pixels: Pixels, carrier: Carrier, quality: int 
     height, width, channels = pixels.shape
     spec = spec_for((height, width, channels), pixels.dtype)
     spec.attribute("oiio:UnassociatedAlpha", 1)
+    if name == "jxl" and quality is not None and quality < _LOSSLESS:
+        spec.attribute("compression", f"jpegxl:{quality}")
     stated = carrier.metadata.icc
     if name == "jxl" and pixels.dtype.kind == "f" and not stated:
         # Or floats would be stated to be linear. OpenImageIO has no name for gray of sRGB's curve.

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +46,10 @@ class Picture:
         """Pixel type."""
         return self.pixels.dtype
 
+    def rows(self, top: int, bottom: int) -> Pixels:
+        """Return rows ``top:bottom``, R×W×C."""
+        return self.pixels[top:bottom]
+
 
 class PictureLike(Protocol):
     """Properties of a source picture that a new file takes over."""
@@ -68,6 +72,20 @@ class PictureLike(Protocol):
     @property
     def carrier(self) -> Carrier:
         """Metadata and coding."""
+        ...
+
+
+@runtime_checkable
+class Sampled(Protocol):
+    """Source whose rows can be read."""
+
+    @property
+    def shape(self) -> Shape:
+        """H×W×C."""
+        ...
+
+    def rows(self, top: int, bottom: int) -> Pixels:
+        """Return rows ``top:bottom``, R×W×C."""
         ...
 
 

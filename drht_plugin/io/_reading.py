@@ -109,6 +109,10 @@ class PictureFile:
             self._state.damage = self._state.damage or str(error)
         return self._reader.read(top, bottom, step)
 
+    def rows(self, top: int, bottom: int) -> NDArray[Any]:
+        """Return rows ``top:bottom``, R×W×C; see `__getitem__`."""
+        return self[top:bottom]
+
     def require_unchanged(self) -> None:
         """Check that the file is the one that was opened.
 
@@ -179,6 +183,7 @@ def open_picture(
             opened = alias.enter_context(openable_file(path, row.suffixes))
             reader, carrier = _open(row, opened, buffer, layer)
             gain_map = _gain_map(row, carrier, buffer)
+            carrier = replace(carrier, pixel_bytes=_pixel_bytes(carrier, len(buffer)))
         alias.callback(reader.close)
         close = alias.pop_all().close
     carrier = replace(carrier, metadata=sanitise(carrier.metadata))
@@ -222,6 +227,15 @@ def size_of(path: str | PathLike[str]) -> PictureSize:
         return PictureSize(
             pixels, pixels * picture.shape[2] * picture.dtype.itemsize, picture.whole
         )
+
+
+def _pixel_bytes(carrier: Carrier, file_bytes: int) -> int:
+    """Return the bytes of a lossy file's pixels; 0 where further pictures are in it, too."""
+    metadata = carrier.metadata
+    if carrier.lossless or metadata.dropped:
+        return 0
+    beside = (metadata.icc, metadata.exif, metadata.xmp, metadata.photoshop, metadata.extended_xmp)
+    return max(file_bytes - sum(len(part or b"") for part in beside), 1)
 
 
 def _gain_map(row: Format, carrier: Carrier, buffer: FileBytes) -> GainMap | str | None:

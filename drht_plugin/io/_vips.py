@@ -273,7 +273,7 @@ def _heif_carrier(name: str, image: pyvips.Image, stated: heif.HeifProperties) -
         return bytes(image.get(key)) if image.get_typeof(key) else None
 
     metadata = heif.metadata(stated, blob("icc-profile-data"), blob("exif-data"), blob("xmp-data"))
-    return Carrier(name, metadata, lossless=False, bits=_heif_bits(image))
+    return Carrier(name, metadata, stated.coding, lossless=False, bits=_heif_bits(image))
 
 
 def _heif_bits(image: pyvips.Image) -> int:
@@ -383,6 +383,9 @@ def _avif_bytes(pixels: Pixels, carrier: Carrier, quality: int | None) -> bytes:
         if data:
             image.set_type(pyvips.GValue.blob_type, key, data)
     options = _quality_options(carrier, quality)
+    halved = getattr(carrier.coding, "halved", None)
+    if halved is not None and "lossless" not in options:
+        options["subsample_mode"] = "on" if halved else "off"
     encoded: bytes = image.heifsave_buffer(compression="av1", bitdepth=bits, **options)
     lossless = "lossless" in options
     return heif.embed(encoded, metadata.cicp, metadata.aspect, lossless=lossless)

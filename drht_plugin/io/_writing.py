@@ -21,6 +21,7 @@ from drht_plugin.io._formats import (
     can_hold,
     suffixes_for,
 )
+from drht_plugin.io._lossy import holds_lossy, size_keeping_quality
 from drht_plugin.io._picture import Picture, PictureLike, backend_of, name_of, written_format
 from drht_plugin.io._pixels import Pixels, turn_upright
 from drht_plugin.io._rows import Shape, WholeWriter, Writer
@@ -60,9 +61,9 @@ def create_picture(
         like: the source, from `open_picture` or `read_picture`.
         conversion: how the source's rows become the new file's, see `conversion_to`; None stores
             them as they are.
-        quality: 1 to 100, for JPEG, WebP and AVIF; other formats are lossless and ignore it. None
-            keeps a JPEG source's quality, stores lossless sources losslessly where the format can,
-            and takes 95 otherwise.
+        quality: 1 to 100, for JPEG, WebP, AVIF and JPEG XL; other formats are lossless and ignore
+            it. None keeps a JPEG source's quality, and other lossy sources' size, about; stores
+            lossless sources losslessly where the format can, and takes 95 otherwise.
         folder: where the unfinished file goes, on the target's disk; None puts it beside the
             target.
         group: files that appear together with this one, see `create_together`.
@@ -107,6 +108,13 @@ def create_picture(
         metadata, extension = without_extension(carrier.metadata)
         carrier = replace(carrier, metadata=metadata)
         dropped += extension
+
+    if quality is None:
+        quality = size_keeping_quality(source, row, conversion)
+    if row.name == "jxl" and not holds_lossy(carrier.metadata.icc):
+        quality = None
+    if row.name == "jxl" and quality is not None and carrier.metadata.icc:
+        dropped += ("bytes of the ICC profile (one of the same colours takes its place)",)
 
     def start_writer(temporary: Path) -> Writer:
         backend = backend_of(row)

@@ -129,6 +129,10 @@ TARGETS = (
     *("a.exr", "a.hdr", "a.pfm", "a.ppm"),
 )
 LOSSY = {".jpg": 0.03, ".webp": 0.06, ".avif": 0.04, ".hdr": 0.03}
+LOSSY_OF_LOSSY = {".jxl": 0.03}
+"""What formats lose that are lossless unless the source was lossy."""
+
+LOSSY_SOURCES = frozenset({"rgb.jpg", "rgb.avif", "eight.heic", "ten.heic"})
 LINEAR = (".exr", ".hdr", ".pfm")
 
 

@@ -14,12 +14,24 @@ _ANIMATION_BRANDS = (b"avis", b"msf1", b"hevc", b"hevx")
 _MOST_META = 1 << 24
 _MOST_ITEMS = 1 << 16
 _PREMULTIPLIED, _FULL_RANGE = b"prem", 0x80
+_AV1_HALVED = 0x0C  # chroma_subsampling_x and chroma_subsampling_y
 _ALPHA_NAMES = (b"alpha", b"hevc:2015:auxid:1")
 _MATRIX_RGB, _MATRIX_BT601 = 0, 6
 _MOST_SPACING = (1 << 32) - 1
 
 Part = tuple[int, int]
 """Where a box's content starts and ends (bytes)."""
+
+
+@dataclass(frozen=True)
+class HeifCoding:
+    """How an AVIF or HEIC file is compressed.
+
+    Attributes:
+        halved: whether chroma is subsampled by two in both directions (4:2:0).
+    """
+
+    halved: bool
 
 
 @dataclass(frozen=True)
@@ -31,12 +43,14 @@ class HeifProperties:
         aspect: pixels across and down on the same length; None for square pixels.
         premultiplied: whether colours are multiplied by alpha.
         dropped: further pictures that are not read, in plain words.
+        coding: how the picture is compressed; None where that is not stated.
     """
 
     cicp: tuple[int, int] | None = None
     aspect: tuple[float, float] | None = None
     premultiplied: bool = False
     dropped: tuple[str, ...] = ()
+    coding: HeifCoding | None = None
 
 
 def read_properties(buffer: Buffer) -> HeifProperties:
@@ -49,7 +63,7 @@ def read_properties(buffer: Buffer) -> HeifProperties:
     if meta is None:
         return HeifProperties()
     primary = _primary(meta)
-    cicp = aspect = None
+    cicp = aspect = coding = None
     quarter_turns = 0
     for kind, data in _properties_of(meta, primary):
         if kind == b"colr" and data[:4] == b"nclx" and len(data) >= 11 and cicp is None:
@@ -57,12 +71,16 @@ def read_properties(buffer: Buffer) -> HeifProperties:
         elif kind == b"pasp" and len(data) >= 8:
             wide, high = struct.unpack(">II", data[:8])
             aspect = (float(high), float(wide)) if wide and high and wide != high else None
+        elif kind == b"av1C" and len(data) > 2:
+            coding = HeifCoding(data[2] & _AV1_HALVED == _AV1_HALVED)
+        elif kind == b"hvcC" and len(data) > 16:
+            coding = HeifCoding(data[16] & 3 == 1)
         elif kind == b"irot" and data:
             quarter_turns = data[0] & 3
     if aspect and quarter_turns % 2:  # the decoder turns the pixels
         aspect = aspect[::-1]
     premultiplied = primary in _references(meta, _PREMULTIPLIED)
-    return HeifProperties(cicp, aspect, premultiplied, tuple(_further_pictures(meta)))
+    return HeifProperties(cicp, aspect, premultiplied, tuple(_further_pictures(meta)), coding)
 
 
 def metadata(

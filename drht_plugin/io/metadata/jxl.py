@@ -1,7 +1,9 @@
-"""Read from JPEG XL codestreams what OpenImageIO does not tell: whether alpha is premultiplied.
+"""Read from JPEG XL codestreams what OpenImageIO does not tell: alpha and losses.
 
 Follows ISO/IEC 18181-1: the headers of size and metadata, bit by bit.
 """
+
+from dataclasses import dataclass
 
 from drht_plugin.io.metadata.boxes import boxes
 from drht_plugin.io.metadata.ifd import Buffer
@@ -58,8 +60,21 @@ class _Bits:
         return self.take(count) + added
 
 
-def is_premultiplied(buffer: Buffer) -> bool:
-    """Return whether a file's colours are multiplied by its first alpha channel.
+@dataclass(frozen=True)
+class JxlHeader:
+    """What a codestream states of its pixels.
+
+    Attributes:
+        premultiplied: whether colours are multiplied by the first alpha channel.
+        lossy: whether pixels are coded in XYB, which no encoder does without loss, or are a JPEG's.
+    """
+
+    premultiplied: bool
+    lossy: bool
+
+
+def read_header(buffer: Buffer) -> JxlHeader:
+    """Read what a file states of its pixels.
 
     Args:
         buffer: the file's bytes.
@@ -69,26 +84,30 @@ def is_premultiplied(buffer: Buffer) -> bool:
     """
     bits = _Bits(_codestream(buffer))
     _skip_size(bits)
-    if bits.take(1):  # all by default: no extra channels
-        return False
+    if bits.take(1):  # all by default: no extra channels, and XYB
+        return JxlHeader(premultiplied=False, lossy=True)
     if bits.take(1):
         _skip_extra_fields(bits)
     _skip_depth(bits)
     bits.take(1)
+    premultiplied: bool | None = None
     for _ in range(min(bits.choose(_COUNT), _MOST_CHANNELS)):
         if bits.take(1):  # alpha by default, which is straight
-            return False
+            premultiplied = False if premultiplied is None else premultiplied
+            continue
         kind = bits.choose(_ENUM)
         _skip_depth(bits)
         bits.choose(_SHIFT)
         bits.take(8 * bits.choose(_NAME))
         if kind == _ALPHA:
-            return bool(bits.take(1))
-        if kind == _SPOT:
+            associated = bool(bits.take(1))
+            premultiplied = associated if premultiplied is None else premultiplied
+        elif kind == _SPOT:
             bits.take(4 * 16)
         elif kind == _CFA:
             bits.choose(_CFA_CHANNEL)
-    return False
+    lossy = bool(bits.take(1)) or any(kind == b"jbrd" for _, kind, *_ in boxes(buffer))
+    return JxlHeader(bool(premultiplied), lossy)
 
 
 def _codestream(buffer: Buffer) -> bytes:

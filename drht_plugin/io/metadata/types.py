@@ -69,6 +69,7 @@ class Carrier:
         coding: how the source was stored, in a type of its format; None for most formats.
         lossless: whether the source's pixels were stored exactly.
         bits: coded bits per channel of an AVIF or HEIC file; 0 for others.
+        pixel_bytes: of the source's file, without its metadata; 0 where that is not known.
         headroom: largest light of camera raw, whose pixels are rolled off; 1 for others.
     """
 
@@ -77,6 +78,7 @@ class Carrier:
     coding: object = None
     lossless: bool = True
     bits: int = 0
+    pixel_bytes: int = 0
     headroom: float = 1.0
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from drht_plugin.cli.limits import require_address_space
 from drht_plugin.cli.options import add_backend_option, add_model_options
+from drht_plugin.errors import InputError
 
 
 def add_command(commands: Any) -> None:
@@ -19,7 +20,8 @@ def add_command(commands: Any) -> None:
         "worker",
         help="serve another program over stdin and stdout (for developers)",
         description="Serve one client program, such as the GIMP plug-in, over stdin and stdout. "
-        "docs/worker-protocol.md describes the protocol. The worker exits as soon as stdin closes.",
+        "docs/worker-protocol.md describes the protocol. The worker exits as soon as stdin closes, "
+        "unless it is to stay.",
     )
     parser.add_argument("--threads", type=int, help="CPU threads to use (default: all cores)")
     parser.add_argument(
@@ -27,6 +29,16 @@ def add_command(commands: Any) -> None:
         type=int,
         help="largest size in bytes of a picture together with its result (default: the free "
         "space)",
+    )
+    parser.add_argument(
+        "--stay",
+        type=float,
+        metavar="SECONDS",
+        help="serve the clients of a listening Unix socket, which is stdin, and end after SECONDS "
+        "without one",
+    )
+    parser.add_argument(
+        "--parent", type=int, metavar="PID", help="with --stay: end when this process has ended"
     )
     add_model_options(parser)
     add_backend_option(parser)
@@ -43,15 +55,22 @@ def run(options: argparse.Namespace) -> int:
         Never: the worker ends the process.
 
     Raises:
-        InputError: an argument is wrong, or stdin is a terminal.
+        InputError: an argument is wrong, stdin is a terminal, or no socket that it can stay at.
     """
     require_address_space()
+    settings = {
+        "model": options.model,
+        "device": options.device,
+        "threads": options.threads,
+        "backend": options.backend,
+        "max_bytes": options.max_bytes,
+    }
+    if options.stay is not None:
+        from drht_plugin.worker.stay import stay
+
+        stay(idle=options.stay, parent=options.parent, **settings)
+    if options.parent is not None:
+        raise InputError("--parent is only for a worker that stays; expected --stay with it")
     from drht_plugin.worker.process import serve
 
-    serve(
-        model=options.model,
-        device=options.device,
-        threads=options.threads,
-        backend=options.backend,
-        max_bytes=options.max_bytes,
-    )
+    serve(**settings)

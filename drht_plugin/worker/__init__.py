@@ -1,1 +1,1 @@
-"""`drht worker`: serve another program over stdin and stdout (docs/worker-protocol.md)."""
+"""`drht worker`: serve programs over stdin and stdout, or a socket (docs/worker-protocol.md)."""

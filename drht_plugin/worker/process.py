@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import queue
 import signal
 import sys
 import threading
@@ -14,15 +13,10 @@ from drht_plugin.engine.weigh import Correctors
 from drht_plugin.errors import InputError
 from drht_plugin.worker import frames
 from drht_plugin.worker.pictures import PictureStore
-from drht_plugin.worker.session import ProtocolError, Session
-
-MAX_WAITING = 64
-"""How many requests may wait; a client that sends more ignores the replies."""
+from drht_plugin.worker.requests import Requests
+from drht_plugin.worker.session import ProtocolError, Session, say_last
 
 _USAGE, _INTERRUPTED = 2, 130
-
-_PATIENCE = 1.0
-"""Time that a client has to read why its worker ends (seconds)."""
 
 
 def serve(
@@ -59,15 +53,16 @@ def serve(
             signal.signal(
                 getattr(signal, name), lambda number, _: end_process(pictures, 128 + number)
             )
-    requests: queue.Queue[frames.Message] = queue.Queue()
+    requests = Requests()
     threading.Thread(target=_listen, args=(requests, replies, pictures), daemon=True).start()
     try:
-        while True:
-            session.handle(requests.get())
+        for request in requests:
+            session.handle(request)
     except ProtocolError:
         end_process(pictures, _USAGE)
     except KeyboardInterrupt:
         end_process(pictures, _INTERRUPTED)
+    raise AssertionError("the requests end with the process")
 
 
 class Replies:
@@ -110,23 +105,14 @@ def end_process(pictures: PictureStore, code: int) -> NoReturn:
     os._exit(code)
 
 
-def _listen(
-    requests: queue.Queue[frames.Message], replies: Replies, pictures: PictureStore
-) -> None:
+def _listen(requests: Requests, replies: Replies, pictures: PictureStore) -> None:
     """Queue requests from stdin; end the process when stdin ends or is not the protocol."""
     code = 0
     try:
-        while (message := frames.read(partial(os.read, 0))) is not None:
-            if requests.qsize() >= MAX_WAITING:
-                raise frames.FrameError(f"more than {MAX_WAITING} requests wait")
-            requests.put(message)
+        requests.read_from(partial(os.read, 0))
     except frames.FrameError as error:
         code = _USAGE
-        reply = {"type": "error", "id": None, "code": "frame", "message": str(error)}
-        # A client that reads nothing holds up every reply, but not the end.
-        last = threading.Thread(target=replies.send, args=(reply,), daemon=True)
-        last.start()
-        last.join(_PATIENCE)
+        say_last(replies.send, str(error))
     except BaseException:
         code = _USAGE
     finally:

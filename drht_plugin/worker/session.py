@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import sys
+import threading
 import traceback
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +16,7 @@ from drht_plugin.engine.plan import DETAILS, require_detail
 from drht_plugin.engine.scene import Scene
 from drht_plugin.engine.strength import Strength
 from drht_plugin.engine.weigh import Correctors, count_pixels
-from drht_plugin.errors import DrhtError, InputError
+from drht_plugin.errors import Cancelled, DrhtError, InputError
 from drht_plugin.geometry import Region
 from drht_plugin.worker.frames import PROTOCOL, Message
 from drht_plugin.worker.pictures import PictureStore, SharedPicture, shrink_to
@@ -27,6 +28,9 @@ _PROGRESS_STEP = 0.01
 """Least difference between two reports of progress (share of the work)."""
 
 _MAX_ERROR_CHARS = 4000
+
+_PATIENCE = 1.0
+"""Time that a client has to read why its session ends (seconds)."""
 
 
 class ProtocolError(InputError):
@@ -40,14 +44,21 @@ class Session:
         correctors: the networks to use.
         model: their name, for status replies.
         pictures: holds the client's pictures.
-        send: sends a reply.
+        send: sends a reply; raises Cancelled if the client has gone.
+        require_client: is called while work goes on; raises Cancelled if the client has gone.
     """
 
     def __init__(
-        self, correctors: Correctors, model: str, pictures: PictureStore, send: Send
+        self,
+        correctors: Correctors,
+        model: str,
+        pictures: PictureStore,
+        send: Send,
+        require_client: Callable[[], None] = lambda: None,
     ) -> None:
         self._correctors, self._model = correctors, model
         self._pictures, self._send = pictures, send
+        self._require_client = require_client
         self._greeted = False
         self._scene: Scene | None = None
         self._windows: dict[int, ShownWindow] = {}
@@ -57,6 +68,7 @@ class Session:
 
         Raises:
             ProtocolError: the client does not speak the protocol; an error has been sent.
+            Cancelled: the client has gone.
         """
         number = request.get("id")
         try:
@@ -65,6 +77,8 @@ class Session:
             self._dispatch(request, number)
         except ProtocolError as error:
             self._fail(number, "protocol", str(error))
+            raise
+        except Cancelled:
             raise
         except InputError as error:
             self._fail(number, "request", str(error))
@@ -255,6 +269,7 @@ class Session:
 
         def report(share: float) -> None:
             nonlocal reported
+            self._require_client()
             if share - reported >= _PROGRESS_STEP:
                 reported = share
                 self._send({"type": "progress", "id": number, "share": round(share, 4)})
@@ -295,6 +310,20 @@ def _decode_profile(profile: Any) -> bytes | None:
         raise InputError(
             "profile is not Base64; expected an ICC profile in Base64, or null"
         ) from error
+
+
+def say_last(send: Send, reason: str) -> None:
+    """Tell a client that it broke the stream of frames; wait only shortly for it to read that.
+
+    Args:
+        send: sends a reply.
+        reason: what is wrong.
+    """
+    reply = {"type": "error", "id": None, "code": "frame", "message": reason}
+    # A client that reads nothing holds up every reply, but not the end.
+    last = threading.Thread(target=send, args=(reply,), daemon=True)
+    last.start()
+    last.join(_PATIENCE)
 
 
 def details_of(corrector: Corrector) -> list[str]:

@@ -25,7 +25,7 @@ from drht_plugin.io._picture import Picture, name_of, reader_of
 from drht_plugin.io._pixels import turn_upright
 from drht_plugin.io._recognise import format_of
 from drht_plugin.io._rows import Reader, Shrinkable, tolerate
-from drht_plugin.io.metadata import ultra_hdr
+from drht_plugin.io.metadata import apple_gain_map, ultra_hdr
 from drht_plugin.io.metadata.claims import sanitise
 from drht_plugin.io.metadata.gain_map import GainMap
 from drht_plugin.io.metadata.types import GAIN_MAP, Carrier, orientation
@@ -182,7 +182,7 @@ def open_picture(
             row = _recognise(path, buffer)
             opened = alias.enter_context(openable_file(path, row.suffixes))
             reader, carrier = _open(row, opened, buffer, layer)
-            gain_map = _gain_map(row, carrier, buffer)
+            gain_map = _gain_map(row, opened, carrier, buffer)
             carrier = replace(carrier, pixel_bytes=_pixel_bytes(carrier, len(buffer)))
         alias.callback(reader.close)
         close = alias.pop_all().close
@@ -238,15 +238,22 @@ def _pixel_bytes(carrier: Carrier, file_bytes: int) -> int:
     return max(file_bytes - sum(len(part or b"") for part in beside), 1)
 
 
-def _gain_map(row: Format, carrier: Carrier, buffer: FileBytes) -> GainMap | str | None:
-    """Read the gain map of a JPEG whose metadata, as it was read, names one."""
+def _gain_map(row: Format, path: Path, carrier: Carrier, buffer: FileBytes) -> GainMap | str | None:
+    """Read the gain map of a JPEG or HEIC file whose metadata, as it was read, names one."""
     if row.name != "jpeg" and GAIN_MAP in carrier.metadata.dropped:
-        return f"of {row.label}"
-    if row.name != "jpeg" or not ultra_hdr.is_claimed(carrier.metadata):
+        if row.name != "heic":
+            return f"of {row.label}"
+        from drht_plugin.io import _libheif
+
+        return _libheif.read_gain_map(path, buffer, carrier.metadata.exif)
+    stored = carrier.metadata
+    if row.name != "jpeg":
+        return None
+    if not ultra_hdr.is_claimed(stored) and apple_gain_map.headroom(b"", stored.exif) is None:
         return None
     from drht_plugin.io._ultra_hdr import read_gain_map
 
-    return read_gain_map(buffer)
+    return read_gain_map(buffer, stored.exif)
 
 
 def _open(row: Format, path: Path, buffer: FileBytes, layer: str | None) -> tuple[Reader, Carrier]:

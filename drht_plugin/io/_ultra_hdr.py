@@ -19,13 +19,13 @@ from drht_plugin.io._errors import CodecError
 from drht_plugin.io._pixels import Pixels, turn_upright
 from drht_plugin.io._plausible import require_jpeg_bytes
 from drht_plugin.io._rows import Writer
-from drht_plugin.io.metadata import ultra_hdr
-from drht_plugin.io.metadata.gain_map import GainMap, MapMaker
+from drht_plugin.io.metadata import apple_gain_map, ultra_hdr
+from drht_plugin.io.metadata.gain_map import MOST_PIXELS, GainMap, MapMaker
 from drht_plugin.io.metadata.ifd import Buffer
 
 _QUALITY = 95
-_MOST_PIXELS = 1 << 26
-"""Pixels beyond which a map is not read."""
+_HEAD = 1 << 16
+"""Bytes of a map's JPEG in which its XMP lies."""
 
 
 class UltraHdrWriter:
@@ -87,11 +87,12 @@ def _encode(gain_map: GainMap) -> bytes:
     return b"".join(parts)
 
 
-def read_gain_map(buffer: Buffer) -> GainMap | str | None:
+def read_gain_map(buffer: Buffer, exif: bytes | None = None) -> GainMap | str | None:
     """Read the gain map of a JPEG file.
 
     Args:
         buffer: the file's bytes.
+        exif: its EXIF block, which says how far a map of Apple's cameras leads.
 
     Returns:
         The map; or why it cannot be used, in plain words; or None where there is none.
@@ -101,15 +102,22 @@ def read_gain_map(buffer: Buffer) -> GainMap | str | None:
     if found is None:
         return None
     encoded, values = found
-    if values is None:
+    stops = apple_gain_map.headroom(encoded[:_HEAD], exif) if _is_apples(encoded) else None
+    if values is None and not stops:
         return "without its values"
     try:
         image = pyvips.Image.jpegload_buffer(encoded, fail_on="warning")
         height, width, bands = shape = image.height, image.width, image.bands
-        if image.format != "uchar" or bands not in (1, 3) or width * height > _MOST_PIXELS:
+        if image.format != "uchar" or bands not in (1, 3) or width * height > MOST_PIXELS:
             return "of an unknown kind"
         require_jpeg_bytes(shape, len(encoded), arithmetic=False)
         codes = np.frombuffer(image.write_to_memory(), np.uint8).reshape(shape)
     except (pyvips.Error, CodecError):
         return "damaged"
-    return GainMap(codes, values)
+    if values is not None:
+        return GainMap(codes, values)
+    return apple_gain_map.as_gain_map(codes[..., :1], stops) if stops else None
+
+
+def _is_apples(encoded: bytes) -> bool:
+    return apple_gain_map.URN.encode() in encoded[:_HEAD]

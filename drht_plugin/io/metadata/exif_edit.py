@@ -10,10 +10,10 @@ _JPEG = re.compile(rb"\xff\xd8\xff[\xc0-\xfe]")
 _SCAN, _END = 0xDA, b"\xff\xd9"
 _SUB_DIRECTORIES, _PREVIEW, _PREVIEW_BYTES, _LAYERS = 330, 513, 514, 37724
 _STRIPS, _STRIP_BYTES = 273, 279
-_MAKER_NOTE = 37500
-_APPLE = b"Apple iOS\0"
-_APPLE_DIRECTORY = 14
-_APPLE_LIVE, _APPLE_GAIN = (0x0011, 0x0017), (0x0021, 0x0030)
+MAKER_NOTE = 37500
+APPLE = b"Apple iOS\0"
+APPLE_DIRECTORY = 14
+_APPLE_LIVE, APPLE_GAIN = (0x0011, 0x0017), (0x0021, 0x0030)
 _MAX_PREVIEWS = 64
 _MAX_SEGMENTS = 1000
 
@@ -169,19 +169,19 @@ def _jpeg_end(data: bytes, start: int) -> int | None:
 
 def _clean_maker_note(block: bytearray, exif: bytes) -> list[str]:
     """Remove the fields by which an iPhone names a Live Photo's video and a gain map."""
-    note = ifd.parse(exif).exif.get(_MAKER_NOTE)
-    if note is None or not note.data.startswith(_APPLE):
+    note = ifd.parse(exif).exif.get(MAKER_NOTE)
+    if note is None or not note.data.startswith(APPLE):
         return []
     at = exif.find(note.data)
     order: ifd.Order = "<" if note.data[12:14] == b"II" else ">"
-    directory = at + _APPLE_DIRECTORY
+    directory = at + APPLE_DIRECTORY
     if at < 0 or directory + 2 > len(exif):
         return []
     (count,) = struct.unpack_from(order + "H", exif, directory)
-    if _APPLE_DIRECTORY + 2 + 12 * count + 4 > len(note.data):
+    if APPLE_DIRECTORY + 2 + 12 * count + 4 > len(note.data):
         return []
     dropped = []
-    for tags, label in ((_APPLE_LIVE, "Live Photo link"), (_APPLE_GAIN, "gain map")):
+    for tags, label in ((_APPLE_LIVE, "Live Photo link"), (APPLE_GAIN, "gain map")):
         if _remove_entries(block, directory, order, tags.__contains__):
             dropped.append(label)
     return dropped

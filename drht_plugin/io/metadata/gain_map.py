@@ -25,6 +25,9 @@ ISO_VERSION = struct.pack(">HH", 0, 0)
 OFFSET = 1 / 64
 """Offset of both pictures where a file states none."""
 
+MOST_PIXELS = 1 << 26
+"""Pixels beyond which a map is not read."""
+
 _MANY_CHANNELS, _BASE_COLOURS, _COMMON_DENOMINATOR = 0x80, 0x40, 0x08
 _BASE_IS_HDR = 0x04
 _MOST_STOPS = 32.0

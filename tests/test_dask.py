@@ -229,7 +229,7 @@ def test_a_worker_that_dies_costs_nothing() -> None:
     expected = drht_plugin.correct(image, device="cpu")
     with (
         distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=None, memory_limit=0
+            n_workers=2, threads_per_worker=1, dashboard_address=":0", memory_limit=0
         ) as cluster,
         distributed.Client(cluster) as client,
     ):

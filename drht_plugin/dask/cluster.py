@@ -70,7 +70,7 @@ def open_client(scheduler: str) -> Iterator[Client]:
                 distributed.LocalCluster(
                     n_workers=processes,
                     threads_per_worker=max(1, usable_cores() // processes),
-                    dashboard_address=None,
+                    dashboard_address=":0",
                     silence_logs=logging.CRITICAL,
                 )
             )

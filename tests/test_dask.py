@@ -127,6 +127,15 @@ def test_network_detail_is_numpys(
     assert most <= (1 if dtype == "uint8" else 257)
 
 
+def test_a_computed_scene_tells_that_it_is_a_panorama() -> None:
+    """Blocks at the borders of a surveyed panorama see what lies beyond them, without a word."""
+    image = picture(256, 512, 3, "uint8", 3)
+    scene = corrector("numba").survey(image, wrap=True)
+    made = lazy.render(scene, chunked(image, 256, 256), detail="network", device="cpu").compute()
+    expected = corrector("numba").render(scene, image, detail="network")
+    assert np.abs(made.astype(int) - expected.astype(int)).max() <= 1
+
+
 def counted(image: Image, rows: int, columns: int) -> tuple[Any, Counter[tuple[int, int]]]:
     """Return a dask array that counts how often each of its chunks is read."""
     reads: Counter[tuple[int, int]] = Counter()

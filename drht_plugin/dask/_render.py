@@ -164,7 +164,7 @@ def render(
         image: the surveyed image; see `correct`.
         strength: how much of the correction is applied; None for all of it.
         detail: see `correct`.
-        wrap: whether the image is a panorama; as in `survey`.
+        wrap: whether the image is a panorama, as in `survey`. A scene that is computed tells it.
         tile: see `correct`.
         model: see `correct`.
         device: see `correct`.
@@ -181,6 +181,7 @@ def render(
     """
     dask = import_dask()
     detail = resolve_detail(detail)
+    wrap = scene.wrap if isinstance(scene, Scene) else wrap
     array, scene = _after(scene, image)
     halo = 0
     if detail == "network":

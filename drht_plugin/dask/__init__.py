@@ -11,11 +11,13 @@ client::
     corrected = drht_plugin.dask.correct(panorama, wrap=True)
     da.to_zarr(corrected, "corrected.zarr")
 
-`drht_plugin.correct` does the same for a dask array. The results are those of the same calls on
-numpy arrays: bit for bit in guided detail, within a code in network detail.
+`drht_plugin.correct` does the same for a dask array. `correct_store` takes giants from storage to
+storage, which need not fit the workers' memory. The results are those of the same calls on numpy
+arrays: bit for bit in guided detail, within a code in network detail.
 """
 
 from drht_plugin.dask._render import correct, estimate_hdr, render
 from drht_plugin.dask._survey import survey
+from drht_plugin.dask.giants import StoreReport, correct_store
 
-__all__ = ["correct", "estimate_hdr", "render", "survey"]
+__all__ = ["StoreReport", "correct", "correct_store", "estimate_hdr", "render", "survey"]

@@ -190,7 +190,7 @@ def _add(parts: list[tuple[Any, ...]]) -> tuple[Any, ...]:
     return tuple(sum(each[1:], each[0]) for each in zip(*parts, strict=True))
 
 
-def _meters(spec: ImageSpec, how: Settings) -> tuple[LightMeter, NoiseMeter]:
+def meters(spec: ImageSpec, how: Settings) -> tuple[LightMeter, NoiseMeter]:
     kernels = how.corrector(0).backend.kernels
     space = space_of(how.profile, colours=spec.colours, linear=spec.linear)
     shape = (spec.height, spec.width)
@@ -212,7 +212,7 @@ def _survey_part(
     parts: list[list[Image]], span: range, spec: ImageSpec, how: Settings, origin: int
 ) -> tuple[Image, Image]:
     """Add up the light and count the noise of a strip."""
-    light, meter = _meters(spec, how)
+    light, meter = meters(spec, how)
     strip = _strip(parts, light.rows, span, spec, how.orientation)
     with limit_threads(1):
         measure(strip, light, meter, origin=origin, span=span)
@@ -233,7 +233,7 @@ def _find_origin(sums: tuple[Image]) -> int:
 
 def _finish(totals: tuple[Image, Image], spec: ImageSpec, how: Settings, origin: int) -> Scene:
     """Make the scene of the totals; here the survey's networks run."""
-    light, meter = _meters(spec, how)
+    light, meter = meters(spec, how)
     light.sums += totals[0]
     meter.counts += totals[1]
     with limit_threads(1):

@@ -1,0 +1,89 @@
+"""Who does the tasks: threads of this process, or the workers of a cluster."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from drht_plugin.bridge.sharing import allowed_threads
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+_AHEAD = 3
+"""Tasks that are sent for each thread of a cluster, so that none waits for the client."""
+
+_ATTENTION = 0.5
+"""Seconds after which the calling thread looks up, so that Ctrl-C reaches it."""
+
+
+class Workforce:
+    """What runs tasks, a bounded number at a time.
+
+    Args:
+        executor: runs them.
+        most: tasks that are sent before the first is done.
+    """
+
+    def __init__(self, executor: Executor, most: int) -> None:
+        self._executor, self._most = executor, most
+
+    def do(self, task: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+        """Run a task for each item, and yield the results in the order in which they come.
+
+        Args:
+            task: what is done; of a cluster, it and the items can be pickled.
+            items: consumed as tasks end.
+
+        Raises:
+            Exception: the first that a task raises; tasks that have not begun are dropped.
+        """
+        waiting: set[Future[Result]] = set()
+        ended: queue.SimpleQueue[Future[Result]] = queue.SimpleQueue()
+        left = iter(items)
+        try:
+            while True:
+                for item in islice(left, self._most - len(waiting)):
+                    future = self._executor.submit(task, item)
+                    waiting.add(future)
+                    future.add_done_callback(ended.put)
+                if not waiting:
+                    return
+                future = _next(ended)
+                waiting.discard(future)
+                yield future.result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def _next(ended: queue.SimpleQueue[Any]) -> Any:
+    while True:
+        try:
+            return ended.get(timeout=_ATTENTION)
+        except queue.Empty:
+            continue
+
+
+@contextmanager
+def open_workforce(client: Client | None) -> Iterator[Workforce]:
+    """Return the workers of a cluster, or threads of this process, one for each core.
+
+    Args:
+        client: of the cluster; None for threads.
+    """
+    if client is None:
+        threads = allowed_threads()
+        with ThreadPoolExecutor(threads, thread_name_prefix="drht") as pool:
+            yield Workforce(pool, 2 * threads)
+        return
+    cluster: Any = client  # which is not typed
+    threads = sum(cluster.nthreads().values())
+    yield Workforce(cluster.get_executor(pure=False), _AHEAD * max(threads, 1) + 8)

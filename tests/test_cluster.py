@@ -94,7 +94,7 @@ def test_a_lost_scheduler_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPat
             process.kill()
             with (
                 pytest.raises(ClusterError, match=rf"{address} is gone"),
-                cluster._named_losses(address, client),
+                cluster.named_losses(address, client),
             ):
                 waiting.result(timeout=60)
         assert time.monotonic() - begun < 30

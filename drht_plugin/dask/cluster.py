@@ -80,7 +80,7 @@ def open_client(scheduler: str) -> Iterator[Client]:
             raise InputError(
                 f"no scheduler answers at {scheduler} ({first_line(str(error))}); {ACCEPTED}"
             ) from error
-        with _named_losses(scheduler, client):
+        with named_losses(scheduler, client):
             yield client
 
 
@@ -100,8 +100,17 @@ def _require_address(scheduler: str) -> None:
 
 
 @contextmanager
-def _named_losses(scheduler: str, client: Client) -> Iterator[None]:
-    """Raise what a lost scheduler or worker comes to as an error of this package."""
+def named_losses(scheduler: str, client: Client) -> Iterator[None]:
+    """Raise what a lost scheduler or worker comes to as an error of this package.
+
+    Args:
+        scheduler: its address, for messages.
+        client: connected to it.
+
+    Raises:
+        ClusterError: the connection was lost, or a task's workers died, each time that it was
+            tried.
+    """
     from asyncio import CancelledError as Abandoned
     from concurrent.futures import CancelledError
 

@@ -144,6 +144,8 @@ def correct_store(
         WriteError: the target exists, or cannot be written; nothing is left under its name. With
             `resume`, finished blocks are left, and a note on any exception says so.
         InputError: an argument is out of range; NaN or infinity in the picture.
+        ClusterError: the scheduler was lost, or the workers of a task died, each time that it was
+            tried.
         DependencyError: zarr is missing.
     """
     applied = Strength.of(**controls)

@@ -56,6 +56,15 @@ class Place:
         """Note that a part is finished."""
         self.notes.child(f"{_DONE}/{name}").write_bytes(b"")
 
+    def require_open(self) -> None:
+        """Check that the job still goes on: tasks of a cluster may outlive it.
+
+        Raises:
+            WriteError: it has ended.
+        """
+        if not self.notes.child(_JOB).exists():
+            raise WriteError(f"{self.target.text}: is not being made any more")
+
     def finished(self) -> set[str]:
         """Return the names of finished parts."""
         return self.notes.child(_DONE).names()

@@ -208,6 +208,8 @@ def found(scene: Scene) -> Found:
 def make(job: Job, part: Part) -> str:
     """Make a part of the result, note it, and return its name."""
     _hold_threads()
+    with _write_errors(job):
+        job.place.require_open()
     if part.level:
         _shrink(job, part)
     else:

@@ -10,6 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from drht_plugin.bridge.sharing import allowed_threads
+from drht_plugin.dask.cluster import named_losses
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -78,6 +79,9 @@ def open_workforce(client: Client | None) -> Iterator[Workforce]:
 
     Args:
         client: of the cluster; None for threads.
+
+    Raises:
+        ClusterError: see `cluster.named_losses`.
     """
     if client is None:
         threads = allowed_threads()
@@ -86,4 +90,5 @@ def open_workforce(client: Client | None) -> Iterator[Workforce]:
         return
     cluster: Any = client  # which is not typed
     threads = sum(cluster.nthreads().values())
-    yield Workforce(cluster.get_executor(pure=False), _AHEAD * max(threads, 1) + 8)
+    with named_losses(cluster.scheduler.address, client):
+        yield Workforce(cluster.get_executor(pure=False), _AHEAD * max(threads, 1) + 8)

@@ -17,12 +17,14 @@ from drht_plugin.cli.batch import Batch, default_jobs
 from drht_plugin.cli.compare import add_compare_option, require_page, write_compared
 from drht_plugin.cli.controls import add_control_options, control_values
 from drht_plugin.cli.exits import FAILED, USAGE
+from drht_plugin.cli.giants import are_giants, correct_giants
 from drht_plugin.cli.inputs import open_inputs
 from drht_plugin.cli.limits import require_address_space
 from drht_plugin.cli.options import (
     add_backend_option,
     add_model_options,
     add_ultra_hdr_option,
+    block_side,
     jobs_number,
     quality,
 )
@@ -78,6 +80,8 @@ examples:
   drht correct sky.jpg --ultra-hdr          also shine on HDR screens, by a gain map in the JPEG
   drht correct pano.tif --resume            correct a very large file; if it is interrupted, the
                                             same command continues where it stopped
+  drht correct pano.zarr -o out.zarr        from Zarr or TIFF to OME-Zarr, in blocks: a giant
+                                            that may lie in an object store, by a cluster
 
 exit codes:
   0    all pictures were corrected
@@ -164,10 +168,18 @@ def add_command(commands: Any) -> None:
         "500 MB more (default: 96M, but pictures of up to 128M are held whole)",
     )
     parser.add_argument(
+        "--block",
+        type=block_side,
+        default=2048,
+        metavar="SIDE",
+        help="side of the blocks of a picture in Zarr, which are the result's shards: a power of "
+        "two (default: 2048)",
+    )
+    parser.add_argument(
         "--resume",
         action="store_true",
         help="save finished rows in .NAME.drht-resume beside the result until it is complete, and "
-        "continue from the rows that an interrupted run saved",
+        "continue from the rows that an interrupted run saved; in Zarr, note finished blocks",
     )
     parser.add_argument(
         "--damaged",
@@ -211,6 +223,8 @@ def run(options: argparse.Namespace) -> int:
         print(_FIRST_STEPS, file=sys.stderr)
         return USAGE
     require_address_space()
+    if are_giants(options):
+        return correct_giants(options)
     from drht_plugin.engine.memory import parse_memory
 
     parse_memory(options.memory)

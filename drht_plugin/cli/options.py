@@ -48,6 +48,23 @@ def jobs_number(text: str) -> int:
     return int(text[:4])
 
 
+def block_side(text: str) -> int:
+    """Parse the side of the blocks of a picture in Zarr.
+
+    Args:
+        text: the argument as typed.
+
+    Returns:
+        A power of two from 128 to 16384.
+
+    Raises:
+        argparse.ArgumentTypeError: it is none.
+    """
+    if text not in {str(1 << n) for n in range(7, 15)}:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a power of two from 128 to 16384")
+    return int(text)
+
+
 def add_model_options(parser: argparse.ArgumentParser) -> None:
     """Add --model and --device.
 

@@ -85,9 +85,9 @@ def add_target_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o",
         "--output",
-        type=Path,
-        help="where to write: a file (for one picture), a folder, or - for stdout "
-        "(default: NAME-corrected.EXT beside each picture)",
+        type=_output,
+        help="where to write: a file (for one picture), a folder, NAME.zarr or its address, or - "
+        "for stdout (default: NAME-corrected.EXT beside each picture)",
     )
     parser.add_argument(
         "--format",
@@ -222,6 +222,11 @@ def _require_for_stdout(options: argparse.Namespace) -> None:
             raise InputError(f"--{option} needs a file; --output is -, which is stdout")
     if not options.dry_run and (sys.stdout is None or sys.stdout.isatty()):
         raise InputError("--output is -, which is stdout; it is a terminal, so redirect it")
+
+
+def _output(text: str) -> Path | str:
+    """Return a path; an address as it is, for a path has no //."""
+    return text if "://" in text else Path(text)
 
 
 def _extension(text: str) -> str:

@@ -1,0 +1,223 @@
+"""`drht correct` of giants: pictures in Zarr, and TIFF files whose results are."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from drht_plugin.cli.controls import control_values
+from drht_plugin.cli.exits import FAILED, OK, describe, print_note, printable
+from drht_plugin.cli.progress import Progress, terminal
+from drht_plugin.cli.signals import check_stopped
+from drht_plugin.cli.streams import Output
+from drht_plugin.errors import ClusterError, InputError
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+    from drht_plugin.dask import StoreReport
+
+_SUFFIX = ".zarr"
+_METADATA = ("zarr.json", ".zgroup", ".zarray")
+
+_UNFIT = (
+    *("recursive", "format", "suffix", "bits", "background", "hdr", "compare", "ultra_hdr"),
+    *("quality", "jobs", "memory", "layer"),
+)
+"""Options that do not apply to giants, as attributes."""
+
+
+@dataclass(frozen=True)
+class _Giant:
+    """A picture, and where its result goes; both as paths or addresses."""
+
+    source: str
+    target: str
+
+
+def is_giant(text: str | os.PathLike[str]) -> bool:
+    """Return whether a name is that of a picture in Zarr, or an address, rather than of a file."""
+    name = os.fspath(text)
+    if "://" in name or name.rstrip("/\\").lower().endswith(_SUFFIX):
+        return True
+    return any(os.path.isfile(os.path.join(name, each)) for each in _METADATA)
+
+
+def are_giants(options: argparse.Namespace) -> bool:
+    """Return whether a command line asks for giants: a picture in Zarr, or a result there."""
+    output = options.output
+    return any(map(is_giant, options.inputs)) or (output is not None and is_giant(output))
+
+
+def correct_giants(options: argparse.Namespace) -> int:
+    """Correct pictures from storage to storage, one after the other.
+
+    Args:
+        options: the parsed arguments of `drht correct`.
+
+    Returns:
+        The exit code: 0, or 1 if some pictures failed.
+
+    Raises:
+        InputError: an option does not apply; nothing was done.
+    """
+    giants = _planned(options)
+    output, failures = Output(), 0
+    if options.dry_run:
+        for each in giants:
+            output.line(f"{printable(each.source)} -> {printable(each.target)} (would be written)")
+        return FAILED if output.failed else OK
+    quiet = options.quiet or options.json
+    progress = Progress([0.0] * len(giants), None if quiet else terminal())
+    with _workers(options) as client:
+        for index, each in enumerate(giants):
+            try:
+                report = _correct_one(index, each, client, options, progress)
+            except ClusterError:
+                raise
+            except Exception as error:
+                failures += 1
+                progress.finish(index)
+                progress.clear()
+                _tell_failure(each, error, options, output)
+                continue
+            progress.finish(index)
+            progress.clear()
+            _tell(each, report, options, output)
+    return FAILED if failures or output.failed else OK
+
+
+def _correct_one(
+    index: int,
+    giant: _Giant,
+    client: Client | None,
+    options: argparse.Namespace,
+    progress: Progress,
+) -> StoreReport | None:
+    """Correct a picture; None where its result is there and is to be kept."""
+    from drht_plugin.dask import correct_store
+
+    if options.skip_existing and is_giant(giant.target) and os.path.exists(giant.target):
+        return None
+
+    def share(done: float) -> None:
+        check_stopped()
+        progress.share(index, done)
+
+    progress.stage(index, "correcting", giant.source)
+    return correct_store(
+        giant.source,
+        giant.target,
+        client=client,
+        **control_values(options),
+        detail=options.detail,
+        transfer=options.transfer,
+        wrap=options.wrap,
+        block=options.block,
+        resume=options.resume,
+        overwrite=options.overwrite,
+        model=options.model,
+        device=options.device,
+        backend=options.backend,
+        progress=share,
+    )
+
+
+@contextmanager
+def _workers(options: argparse.Namespace) -> Iterator[Client | None]:
+    """Open the cluster that is asked for; None stands for threads of this process."""
+    from drht_plugin.bridge.sharing import limit_threads
+
+    with ExitStack() as opened:
+        scheduler: str | None = getattr(options, "scheduler", None)
+        if scheduler is None:
+            opened.enter_context(limit_threads(options.threads))
+            yield None
+            return
+        from drht_plugin.dask.cluster import open_client
+
+        yield opened.enter_context(open_client(scheduler))
+
+
+def _planned(options: argparse.Namespace) -> list[_Giant]:
+    """Decide where the results go.
+
+    Raises:
+        InputError: see `correct_giants`.
+    """
+    given = [name for name in _UNFIT if getattr(options, name, None)]
+    if options.damaged != "refuse":
+        given.append("damaged")
+    if getattr(options, "scheduler", None) is not None and options.threads is not None:
+        given.append("threads")
+    if given:
+        raise InputError(f"--{given[0].replace('_', '-')} does not apply to pictures in Zarr")
+    if options.threads is not None and options.threads < 1:
+        raise InputError(f"threads is {options.threads}; expected a whole number from 1")
+    from drht_plugin.dask.giants.address import Address
+
+    sources: Sequence[str] = options.inputs
+    if "-" in sources or str(options.output) == "-":
+        raise InputError("-, which is stdin or stdout, cannot hold a picture in Zarr")
+    targets = [_target(source, options.output, alone=len(sources) == 1) for source in sources]
+    if len(set(targets)) < len(targets):
+        raise InputError(f"several pictures would be written to {max(targets, key=targets.count)}")
+    for each in (*sources, *targets):
+        if "://" in each:  # one that cannot be opened is found before any work
+            Address.of(each)
+    memory = [each for each in (*sources, *targets) if each.startswith("memory://")]
+    if memory and getattr(options, "scheduler", None) is not None:
+        raise InputError(f"{memory[0]}: is memory of this process, which workers do not reach")
+    return [_Giant(*pair) for pair in zip(sources, targets, strict=True)]
+
+
+def _target(source: str, output: Any, *, alone: bool) -> str:
+    if output is not None:
+        goal = os.fspath(output)
+        if is_giant(goal):
+            if not alone:
+                raise InputError(f"{goal}: is one picture for several; expected a folder")
+            return goal
+        if Path(goal).suffix and not os.path.isdir(goal):
+            raise InputError(f"{goal}: giants are written to Zarr; expected NAME.zarr or a folder")
+    name = source.rstrip("/\\")
+    folder, slash, last = name.rpartition("/")
+    stem = last.removesuffix(_SUFFIX) if last.endswith(_SUFFIX) else os.path.splitext(last)[0]
+    if output is not None:
+        return os.path.join(os.fspath(output), f"{stem}{_SUFFIX}")
+    return f"{folder}{slash}{stem}-corrected{_SUFFIX}"
+
+
+def _tell(
+    giant: _Giant, report: StoreReport | None, options: argparse.Namespace, output: Output
+) -> None:
+    if options.json:
+        facts = {"source": giant.source, "target": giant.target, "skipped": True}
+        output.line(json.dumps(facts if report is None else asdict(report)))
+    elif report is None:
+        print_note(f"{printable(giant.target)}: exists already, skipped")
+    elif not options.quiet:
+        source = printable(giant.source)
+        if report.dropped:
+            print_note(f"{source}: not kept: {', '.join(report.dropped)}")
+        kept = f" ({report.kept} of {report.blocks} blocks were there)" if report.kept else ""
+        alone = " (well exposed)" if report.left_alone else ""
+        output.line(f"{source} -> {printable(giant.target)}{alone}{kept}")
+
+
+def _tell_failure(
+    giant: _Giant, error: Exception, options: argparse.Namespace, output: Output
+) -> None:
+    text = describe(error)
+    print_note(text)
+    for note in getattr(error, "__notes__", ()):
+        print_note(note)
+    if options.json:
+        facts = {"source": giant.source, "target": giant.target}
+        output.line(json.dumps({**facts, "error": text, "kind": type(error).__name__}))

@@ -1,0 +1,112 @@
+"""`drht correct` of pictures in Zarr, and of TIFF files whose results are."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+from strategies import picture
+
+import drht_plugin
+from drht_plugin import cli
+
+zarr = pytest.importorskip("zarr", reason="zarr is not installed")
+
+
+@pytest.fixture
+def giant(tmp_path: Path) -> Path:
+    zarr.create_array(tmp_path / "a.zarr", data=picture(300, 280, 3, "uint8"), chunks=(64, 64, 3))
+    return tmp_path / "a.zarr"
+
+
+def run(*arguments: Any) -> int:
+    return cli.main(["correct", *map(str, arguments), "--device", "cpu"])
+
+
+def pixels(path: Path) -> Any:
+    return np.moveaxis(np.asarray(zarr.open_array(path / "0", mode="r")[...]), 0, -1)
+
+
+def test_names_and_pixels(giant: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A picture in Zarr goes beside itself, to a name, into a folder, and to an address."""
+    expected = drht_plugin.correct(picture(300, 280, 3, "uint8"), strength=0.5, device="cpu")
+    goals = [tmp_path / "a-corrected.zarr", tmp_path / "b.zarr", tmp_path / "f" / "a.zarr"]
+    (tmp_path / "f").mkdir()
+    given: list[list[Any]] = [[], ["-o", goals[1]], ["-o", tmp_path / "f"]]
+    for goal, where in zip(goals, given, strict=True):
+        assert run(giant, "--strength", 0.5, "--block", 128, *where) == 0
+        assert capsys.readouterr().out == f"{giant} -> {goal}\n"
+        assert np.array_equal(pixels(goal), expected)
+    assert run(f"file://{giant}", "-o", f"file://{tmp_path}/c.zarr", "--strength", 0.5) == 0
+    assert np.array_equal(pixels(tmp_path / "c.zarr"), expected)
+
+
+def test_tiff(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A tiled TIFF file goes to Zarr where the output is called so; --json tells what was done."""
+    image = picture(300, 280, 3, "uint16")
+    tifffile.imwrite(tmp_path / "a.tif", image, tile=(128, 128), photometric="rgb")
+    assert run(tmp_path / "a.tif", "-o", tmp_path / "a.zarr", "--json", "--block", 128) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["height"], report["width"], report["dtype"]) == (300, 280, "uint16")
+    assert (report["blocks"], report["kept"]) == (3, 0)
+    assert np.array_equal(pixels(tmp_path / "a.zarr"), drht_plugin.correct(image, device="cpu"))
+
+
+def test_existing_results(giant: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A result that is there is an error, kept with --skip-existing, replaced with --overwrite."""
+    goal = tmp_path / "out.zarr"
+    assert run(giant, "-o", goal) == 0
+    before = pixels(goal)
+    assert run(giant, "-o", goal, "--strength", 0) == 1
+    assert "out.zarr: already exists" in capsys.readouterr().err
+    assert run(giant, "-o", goal, "--strength", 0, "--skip-existing") == 0
+    assert np.array_equal(pixels(goal), before)
+    assert run(giant, "-o", goal, "--strength", 0, "--overwrite") == 0
+    assert np.array_equal(pixels(goal), picture(300, 280, 3, "uint8"))
+    assert sorted(os.listdir(tmp_path)) == ["a.zarr", "out.zarr"]
+
+
+def test_a_failure_does_not_end_the_others(
+    giant: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A picture that is missing is named, and the next one is corrected."""
+    (tmp_path / "out").mkdir()
+    assert run(tmp_path / "no.zarr", giant, "-o", tmp_path / "out", "--quiet") == 1
+    assert "no.zarr: does not exist" in capsys.readouterr().err
+    assert os.listdir(tmp_path / "out") == ["a.zarr"]
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--hdr"], "--hdr does not apply"),
+        (["--bits", "16"], "--bits does not apply"),
+        (["--damaged", "keep"], "--damaged does not apply"),
+        (["-o", "out.tif"], "giants are written to Zarr"),
+        (["-o", "noname://a/b.zarr"], "fsspec cannot open it"),
+        (["b.zarr", "-o", "out.zarr"], "one picture for several"),
+        (["--block", "100"], "power of two"),
+    ],
+)
+def test_what_is_refused(
+    more: list[str],
+    words: str,
+    giant: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Options that do not apply to giants, and outputs that cannot be, end with 2 at once."""
+    monkeypatch.chdir(tmp_path)
+    try:
+        code = run(giant, *more)
+    except SystemExit as stop:
+        code = int(stop.code or 0)
+    assert code == 2
+    assert words in capsys.readouterr().err
+    assert os.listdir(tmp_path) == ["a.zarr"]

@@ -20,6 +20,9 @@ Image = npt.NDArray[Any]
 Finish = Callable[[Image], None]
 """Function that waits for rendered rows and writes them to an array."""
 
+Watch = Callable[[float], object]
+"""Function that is told the share of a band that is done, 0..1."""
+
 DEPTH = 2
 """Bands that may queue between reading and computing, and between computing and writing."""
 
@@ -64,13 +67,14 @@ class BandRenderer(Protocol):
         """Bands to start before the first is waited for: 0 where the caller's thread computes."""
         ...
 
-    def begin(self, pixels: Image, top: int, band: slice) -> Finish:
+    def begin(self, pixels: Image, top: int, band: slice, watch: Watch | None = None) -> Finish:
         """Start to render some rows of the result.
 
         Args:
             pixels: input rows of the band and its halo; they do not change until it is finished.
             top: row of the image that `pixels` start at.
             band: rows of the image to render.
+            watch: told how much is done by renderers that take long for a band and have `ahead` 0.
 
         Returns:
             What waits for the rows and writes them to an array of `row_shape` in each row.

@@ -14,7 +14,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from drht_plugin.engine.bands import DEPTH, Band, BandPlan, BandRenderer, Finish
+from drht_plugin.engine.bands import DEPTH, Band, BandPlan, BandRenderer, Finish, Watch
 from drht_plugin.engine.progress import RowsCallback
 from drht_plugin.engine.source import Sink, Source
 from drht_plugin.errors import InputError
@@ -61,10 +61,15 @@ def render_bands(
         renderer: renders them.
         sink: takes them.
         height: rows of the whole image, for the progress.
-        progress: called after each band with rows done and rows in all; an exception that it raises
-            stops the work.
+        progress: called with rows done and rows in all, after each band and, where a band takes
+            long, within it; an exception that it raises stops the work.
     """
     started: deque[tuple[Band, Finish]] = deque()
+
+    def watch_rows(band: Band) -> Watch | None:
+        if progress is None or renderer.ahead:
+            return None
+        return lambda share: progress(band.first + int(share * (band.last - band.first)), height)
 
     def finish_first() -> None:
         band, finish = started.popleft()
@@ -75,7 +80,8 @@ def render_bands(
             progress(band.last, height)
 
     for band, pixels in windows:
-        started.append((band, renderer.begin(pixels, band.above, slice(band.first, band.last))))
+        rows = slice(band.first, band.last)
+        started.append((band, renderer.begin(pixels, band.above, rows, watch_rows(band))))
         if len(started) > renderer.ahead:
             finish_first()
     while started:

@@ -27,6 +27,9 @@ Send = Callable[[Message], None]
 _PROGRESS_STEP = 0.01
 """Least difference between two reports of progress (share of the work)."""
 
+_READING = 0.6
+"""Share of a survey that reading the picture takes; then the networks run."""
+
 _MAX_ERROR_CHARS = 4000
 
 _PATIENCE = 1.0
@@ -205,7 +208,7 @@ class Session:
             orientation=orientation,
             profile=_decode_profile(profile),
             wrap=wrap,
-            progress=progress,
+            progress=lambda share: progress(_READING * share),
         )
         return {}
 

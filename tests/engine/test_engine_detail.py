@@ -11,9 +11,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from strategies import picture
 
+import drht_plugin
 from drht_plugin.engine.pixels import ImageSpec, spec_of
 from drht_plugin.engine.plan import plan_stream
+from drht_plugin.engine.progress import SURVEY_SHARE
 from drht_plugin.engine.render.network.network_bands import NetworkBands
 from drht_plugin.engine.render.network.tile import NONE_HIDDEN, Tile, network_planes, planes_shape
 from drht_plugin.engine.render.network.windows import NetworkRenderer
@@ -291,3 +294,14 @@ def test_no_memory_at_all_is_an_error() -> None:
     window = Region(0, 0, 300, 300)
     with pytest.warns(DrhtWarning), pytest.raises(MemoryError, match="none"):
         _render(NetworkRenderer(Nothing(), 512), _scene(spec_of(image)), image, window)
+
+
+def test_progress_is_finer_than_a_band() -> None:
+    """In network detail, progress is told after each tile, and grows."""
+    image = picture(120, 1000, 3, "uint8", 0, (0.0, 0.4))
+    shares: list[float] = []
+    drht_plugin.correct(image, detail="network", tile=256, progress=shares.append)
+    rendered = [share for share in shares if share > SURVEY_SHARE]
+    assert len(rendered) > 4
+    assert shares == sorted(shares)
+    assert shares[-1] == 1

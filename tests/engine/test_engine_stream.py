@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from strategies import Image, channel_counts, corrector, dtypes, picture, seeds, sizes
 
 from drht_plugin import InputError
-from drht_plugin.engine.bands import DEPTH, BandPlan, Demand, plan_bands
+from drht_plugin.engine.bands import DEPTH, BandPlan, Demand, Watch, plan_bands
 from drht_plugin.engine.memory import parse_memory
 from drht_plugin.engine.pixels import spec_of
 from drht_plugin.engine.stream import run
@@ -71,7 +71,9 @@ class Means:
 
     ahead = 0
 
-    def begin(self, pixels: Image, top: int, band: slice) -> Callable[[Image], None]:
+    def begin(
+        self, pixels: Image, top: int, band: slice, watch: Watch | None = None
+    ) -> Callable[[Image], None]:
         return partial(self, pixels, top, band)
 
     def __call__(self, pixels: Image, top: int, band: slice, out: Image) -> None:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from drht_plugin.engine.bands import Demand, Finish
+from drht_plugin.engine.bands import Demand, Finish, Watch
 from drht_plugin.engine.pixels import ImageSpec, as_channels
 from drht_plugin.engine.render.guided import render, render_radiance
 from drht_plugin.engine.scene import Scene
@@ -64,7 +64,7 @@ class GuidedBands:
 
     ahead: ClassVar[int] = 0
 
-    def begin(self, pixels: Image, top: int, band: slice) -> Finish:
+    def begin(self, pixels: Image, top: int, band: slice, watch: Watch | None = None) -> Finish:
         """Render the rows `band` of the corrected image; see `BandRenderer`."""
 
         def finish(out: Image) -> None:
@@ -99,7 +99,7 @@ class RadianceBands:
 
     ahead: ClassVar[int] = 0
 
-    def begin(self, pixels: Image, top: int, band: slice) -> Finish:
+    def begin(self, pixels: Image, top: int, band: slice, watch: Watch | None = None) -> Finish:
         """Render the rows `band` of the HDR estimate; see `BandRenderer`."""
 
         def finish(out: Image) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from drht_plugin.bridge.sizes import DETAIL_STRIDE, HALO
-from drht_plugin.engine.bands import Demand, Finish, plan_bands
+from drht_plugin.engine.bands import Demand, Finish, Watch, plan_bands
 from drht_plugin.engine.pixels import ImageSpec
 from drht_plugin.engine.render.guided_bands import guided_demand
 from drht_plugin.engine.render.network.windows import RAMP, TILE, NetworkRenderer, require_tile
@@ -58,11 +58,15 @@ class NetworkBands:
 
     ahead = 0
 
-    def begin(self, pixels: npt.NDArray[Any], top: int, band: slice) -> Finish:
+    def begin(
+        self, pixels: npt.NDArray[Any], top: int, band: slice, watch: Watch | None = None
+    ) -> Finish:
         """Render the rows `band` of the corrected image; see `BandRenderer`."""
-        return partial(self._render, pixels, top, band)
+        return partial(self._render, pixels, top, band, watch)
 
-    def _render(self, pixels: npt.NDArray[Any], top: int, band: slice, out: Any) -> None:
+    def _render(
+        self, pixels: npt.NDArray[Any], top: int, band: slice, watch: Watch | None, out: Any
+    ) -> None:
         scene, width = self._scene, self._scene.spec.width
         left = 0
         if scene.wrap:
@@ -71,8 +75,9 @@ class NetworkBands:
             turn = np.arange(left, scene.origin + width + self._renderer.halo)
             pixels = pixels[:, turn % width]
         given = Region(top, left, pixels.shape[0], pixels.shape[1])
+        count = self._cut.columns.count
         for first, last in self._rows(band):
-            for across in range(self._cut.columns.count):
+            for across in range(count):
                 begin, end = self._cut.columns.core(across)
                 window = Region(first, begin + scene.origin, last - first, end - begin)
                 corrected = self._renderer.render(
@@ -84,6 +89,9 @@ class NetworkBands:
                     target[:, columns[0] : columns[-1] + 1] = corrected
                 else:
                     target[:, columns] = corrected
+                if watch is not None:
+                    rows = first - band.start + (last - first) * (across + 1) / count
+                    watch(rows / (band.stop - band.start))
 
     def _rows(self, band: slice) -> Iterator[tuple[int, int]]:
         """Split a band where tiles begin."""

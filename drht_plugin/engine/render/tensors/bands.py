@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from drht_plugin.engine.bands import Finish
+from drht_plugin.engine.bands import Finish, Watch
 from drht_plugin.engine.kernels import tensor_kernels
 from drht_plugin.engine.pixels import as_channels, require_finite
 from drht_plugin.engine.render.tensors.device import DeviceScene, download, upload
@@ -110,7 +110,7 @@ class TensorBands:
         self._strength, self._network = strength, network
         self._parts = _InParts(self._begin, scene.spec.height, device)
 
-    def begin(self, pixels: Image, top: int, band: slice) -> Finish:
+    def begin(self, pixels: Image, top: int, band: slice, watch: Watch | None = None) -> Finish:
         """Start on the rows `band` of the result; see `bands.BandRenderer`."""
         return self._parts(pixels, top, band)
 
@@ -138,9 +138,9 @@ class BandsInTurn:
         self.ahead = sum(each.ahead for each in renderers)
         self._turns = cycle(renderers)
 
-    def begin(self, pixels: Image, top: int, band: slice) -> Finish:
+    def begin(self, pixels: Image, top: int, band: slice, watch: Watch | None = None) -> Finish:
         """Start on the rows `band` of the result; see `bands.BandRenderer`."""
-        return next(self._turns).begin(pixels, top, band)
+        return next(self._turns).begin(pixels, top, band, watch)
 
 
 class TensorRadianceBands:
@@ -162,7 +162,7 @@ class TensorRadianceBands:
         self._tables = DeviceScene(scene, device, grid)
         self._parts = _InParts(self._begin, scene.spec.height, device)
 
-    def begin(self, pixels: Image, top: int, band: slice) -> Finish:
+    def begin(self, pixels: Image, top: int, band: slice, watch: Watch | None = None) -> Finish:
         """Start on the rows `band` of the result; see `bands.BandRenderer`."""
         return self._parts(pixels, top, band)
 

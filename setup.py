@@ -8,6 +8,7 @@ from pathlib import Path
 from setuptools import setup
 from setuptools.command.build_py import build_py
 
+SUFFIXES = (".py", ".html", ".mo")
 PLUGIN = Path("gimp", "drht")
 PACKAGED = Path("drht_plugin", "gimp_plugin")
 
@@ -38,7 +39,7 @@ class BuildWithPlugin(build_py):
     def _plugin(self) -> dict[str, str]:
         """Source of each of the plug-in's files, by what is built of it."""
         into = Path(self.build_lib, PACKAGED)
-        sources = sorted(PLUGIN.rglob("*.py"))
+        sources = sorted(path for path in PLUGIN.rglob("*") if path.suffix in SUFFIXES)
         return {str(into / source.relative_to(PLUGIN)): str(source) for source in sources}
 
 

@@ -24,6 +24,7 @@ from drht_plugin.worker import frames
 PROCEDURE = "plug-in-drht-recover-exposure"
 
 _PLUGIN, _SETUP = "drht.py", "worker.json"
+_SUFFIXES = (".py", ".html", ".mo")  # modules, the help page, translations; setup.py has them, too
 _IN_PROFILE = Path("plug-ins", "drht")
 _GIMPS = ("gimp-console-3.2", "gimp-console-3.0", "gimp-console-3", "gimp-console")
 _FLATPAK, _SNAP = Path(".var/app/org.gimp.GIMP/config/GIMP"), Path("snap/gimp/current/.config/GIMP")
@@ -163,7 +164,7 @@ def install(profile: Path, command: Sequence[str], details: Sequence[str]) -> Pa
         _put(folder / _SETUP, (json.dumps(setup, indent=2) + "\n").encode(), 0o644)
         for name in sorted(files, key=lambda name: name == _PLUGIN):
             # GIMP looks at the time of the main file alone, so that one comes last.
-            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).parent.mkdir(exist_ok=True, parents=True)
             _put(folder / name, files[name].read_bytes(), 0o755 if name == _PLUGIN else 0o644)
     except OSError as error:
         raise WriteError(f"{folder}: cannot be written: {error.strerror}") from error
@@ -209,7 +210,11 @@ def plugin_files() -> dict[str, Path]:
     package = Path(str(importlib.resources.files("drht_plugin")))
     for folder in (package / "gimp_plugin", package.parent / "gimp" / "drht"):
         if (folder / _PLUGIN).is_file():
-            return {path.relative_to(folder).as_posix(): path for path in folder.rglob("*.py")}
+            return {
+                path.relative_to(folder).as_posix(): path
+                for path in folder.rglob("*")
+                if path.suffix in _SUFFIXES
+            }
     raise FileError(f"{_PLUGIN}: the plug-in is missing; install the package again")
 
 

@@ -21,18 +21,24 @@ from gi.repository import Gimp, GLib, GObject  # noqa: E402
 # Where PYTHONSAFEPATH is set, Python does not look for modules beside this file.
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.dont_write_bytecode = True  # the uninstaller does not know compiled files
+
+
+def _incomplete(error):
+    """Return what to tell the user where a part of the plug-in is missing."""
+    return (
+        f"The plug-in's files are not complete ({error}).\n"
+        "Run `drht gimp install` in a terminal, in the environment where drht_plugin is installed."
+    )
+
+
 try:
     from drht_parts.correction import Correction
-    from drht_parts.dialog import Dialog
     from drht_parts.layers import correct, require_layer
     from drht_parts.problem import Problem
     from drht_parts.settings import Settings, add_arguments
 except ImportError as error:
     # The plug-in registers all the same, so that it can say what is wrong.
-    INCOMPLETE = (
-        f"The plug-in's files are not complete ({error}).\n"
-        "Run `drht gimp install` in a terminal, in the environment where drht_plugin is installed."
-    )
+    INCOMPLETE = _incomplete(error)
 else:
     INCOMPLETE = None
 
@@ -52,6 +58,9 @@ def run(procedure, run_mode, image, drawables, config, data):
             Gimp.message("The selection does not overlap the layer; nothing was changed.")
             return _success(procedure, layer)
         if run_mode == Gimp.RunMode.INTERACTIVE:
+            # Gtk takes its time, and is not there without a screen.
+            from drht_parts.dialog import Dialog
+
             correction = Dialog(procedure, config, layer).run()
             if correction is None:
                 return procedure.new_return_values(Gimp.PDBStatusType.CANCEL, GLib.Error())
@@ -62,6 +71,8 @@ def run(procedure, run_mode, image, drawables, config, data):
         return _success(procedure, result)
     except Problem as error:
         return _failure(procedure, str(error))
+    except ImportError as error:
+        return _failure(procedure, _incomplete(error))
     finally:
         if correction is not None:
             correction.worker.close()

@@ -73,9 +73,15 @@ class Gimp:
         self.profile.mkdir()
         (self.profile / "gimprc").write_text(_GIMPRC.format(few=few))
 
-    def install(self, worker: Sequence[str] = WORKER, *, direct: bool = False) -> None:
+    def install(
+        self,
+        worker: Sequence[str] = WORKER,
+        *,
+        direct: bool = False,
+        details: Sequence[str] = ("auto", "guided"),
+    ) -> None:
         """Put the plug-in into the profile, with a worker of the host, or directly of the root."""
-        install(self.profile, worker if direct else root.on_host(worker), ["auto", "guided"])
+        install(self.profile, worker if direct else root.on_host(worker), details)
 
     def command(self, program: Sequence[str | Path], **environment: str) -> list[str]:
         """The command that runs a program in the root, on the profile."""

@@ -67,7 +67,9 @@ def test_install_check_uninstall(gimp: Gimp) -> None:
     assert f"ok: {program} has plug-in-drht-recover-exposure" in done.stdout
     assert f"ok: worker {sys.executable}" in done.stdout
 
-    parts = [f"plug-ins/drht/{path.relative_to(PLUG_IN)}" for path in PLUG_IN.rglob("*.py")]
+    sources = [path for path in PLUG_IN.rglob("*") if "__pycache__" not in path.parts]
+    parts = [f"plug-ins/drht/{path.relative_to(PLUG_IN)}" for path in sources if path.is_file()]
+    assert "plug-ins/drht/help.html" in parts
     folders = ["plug-ins", "plug-ins/drht", "plug-ins/drht/drht_parts"]
     ours = [*folders, *parts, "plug-ins/drht/worker.json"]
     installed = tree(gimp.profile)
@@ -189,6 +191,7 @@ def test_uninstall_of_an_earlier_version(tmp_path: Path) -> None:
     whole = tree(tmp_path)
     for action in (lambda: install(tmp_path, COMMAND, ["auto"]), lambda: uninstall(tmp_path)):
         shutil.rmtree(plugin.with_name("drht_parts"), ignore_errors=True)
+        plugin.with_name("help.html").unlink(missing_ok=True)
         facts = json.loads(setup.read_text())
         facts.pop("files", None)
         setup.write_text(json.dumps(facts))
@@ -268,6 +271,15 @@ def test_wrong_settings_stop_install(tmp_path: Path) -> None:
     assert tree(tmp_path) == {}
 
 
+class WithoutMarks(ast.NodeTransformer):
+    """Replaces N_("text"), which marks a text for translation, by the text."""
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        """The only argument of a call."""
+        [text] = node.args
+        return text
+
+
 def test_the_plug_in_has_the_controls_of_the_library() -> None:
     """Names, ranges, defaults and presets in the plug-in's source are those of the library."""
     source = (PLUG_IN / "drht_parts/settings.py").read_text(encoding="utf-8")
@@ -276,7 +288,7 @@ def test_the_plug_in_has_the_controls_of_the_library() -> None:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
             name = node.targets[0].id
             if name in ("CONTROLS", "PRESETS"):
-                found[name] = ast.literal_eval(node.value)
+                found[name] = ast.literal_eval(WithoutMarks().visit(node.value))
     ranges = {name: (*RANGES[name], getattr(FULL, name)) for name in RANGES}
     assert {name: control[2:] for name, control in found["CONTROLS"].items()} == ranges
     assert found["PRESETS"] == PRESETS

@@ -55,8 +55,12 @@ def wheel(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def plugin_files(folder: Path) -> dict[str, bytes]:
-    """The plug-in's modules in a folder."""
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*.py")}
+    """The plug-in's files in a folder."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
 
 
 def metadata(wheel: Path) -> Message:
@@ -104,6 +108,7 @@ def test_installed_package_brings_the_plug_in(wheel: Path, tmp_path: Path) -> No
     )
     assert done.returncode == 0, done.stdout + done.stderr
     installed = plugin_files(tmp_path / "plug-ins" / "drht")
+    assert installed.pop("worker.json")
     assert installed == plugin_files(TOP / PLUGIN)
 
 

@@ -25,22 +25,15 @@ class Correction:
 
     def __init__(self, layer, patience=0.05):
         self.layer, self.layout = layer, PixelFormat(layer)
-        self.picture = self.preview = None
+        self.picture = self.window = None
         self._surveyed = None
         self.worker = Worker(patience)
 
     def load(self):
         """Pass the layer's pixels to the worker."""
         yield from self.worker.greet()
-        width, height = self.layer.get_width(), self.layer.get_height()
-        reply = yield from self.worker.ask(
-            "allocate",
-            height=height,
-            width=width,
-            channels=self.layout.channels,
-            dtype=self.layout.dtype,
-        )
-        picture = Picture(reply, self.layout, width, height)
+        size = self.layer.get_width(), self.layer.get_height()
+        picture = yield from self._allocate(*size)
         yield from picture.read_from(self.layer.get_buffer())
         self.picture = picture
 
@@ -69,27 +62,49 @@ class Correction:
             yield from self.worker.ask("survey", **fields)
         self._surveyed = wrap
 
-    def shrink(self, side):
-        """Create a small copy of the picture for the preview.
+    def show(self, part):
+        """Put a part of the picture into `window`, in the size of the screen.
 
         Args:
-            side: its longer side in pixels.
+            part: see `view.Part`.
         """
-        reply = yield from self.worker.ask("shrink", picture=self.picture.number, side=side)
-        self.preview = Picture(reply, self.layout, reply["width"], reply["height"])
+        size = part.columns, part.rows
+        if self.window is not None and (self.window.width, self.window.height) != size:
+            number, self.window = self.window.number, None
+            yield from self.worker.ask("release", picture=number)
+        if self.window is None:
+            self.window = yield from self._allocate(*size)
+        yield from self.worker.ask(
+            "window",
+            picture=self.picture.number,
+            into=self.window.number,
+            height=part.height,
+            width=part.width,
+            top=part.top,
+            left=part.left,
+        )
 
-    def render(self, picture, settings, detail=None):
+    def render(self, picture, settings, **fields):
         """Correct a picture by the survey.
 
         Args:
-            picture: the picture, or the preview.
+            picture: the picture, or the window.
             settings: the user's choices.
-            detail: kind of detail; None for the user's choice.
+            fields: other fields of the request: `detail`, which is the user's by default, `rows`.
         """
-        controls = settings.controls_to_send()
-        yield from self.worker.ask(
-            "render", picture=picture.number, detail=detail or settings.detail, **controls
+        fields = {"detail": settings.detail, **settings.controls_to_send(), **fields}
+        yield from self.worker.ask("render", picture=picture.number, **fields)
+
+    def _allocate(self, width, height):
+        """Return a picture that the worker has made room for."""
+        reply = yield from self.worker.ask(
+            "allocate",
+            height=height,
+            width=width,
+            channels=self.layout.channels,
+            dtype=self.layout.dtype,
         )
+        return Picture(reply, self.layout, width, height)
 
 
 def _profile(layer):

@@ -1,17 +1,30 @@
-"""The dialog with its preview."""
+"""The dialog: a preview, the controls beside it, and what there is to say."""
+
+import traceback
 
 import gi
-from gi.repository import GLib
 
-from .correction import Correction
-from .problem import Problem
-from .settings import CONTROLS, NO_PRESET, PRESETS, Settings
-from .worker import VERSION
+gi.require_version("Gdk", "3.0")
+gi.require_version("Gtk", "3.0")
+gi.require_version("GimpUi", "3.0")
+from gi.repository import Gdk, GimpUi, GLib, Gtk  # noqa: E402
 
-TITLE = "Recover Exposure (DRHT)"
+from .controls import make_controls  # noqa: E402
+from .correction import Correction  # noqa: E402
+from .feed import Feed  # noqa: E402
+from .help import show_help  # noqa: E402
+from .notices import Notices, show_message  # noqa: E402
+from .preview import Preview  # noqa: E402
+from .problem import Problem  # noqa: E402
+from .text import _  # noqa: E402
+from .worker import VERSION  # noqa: E402
 
-_PREVIEW_SIDE = 640
-_CHOICES_WIDTH = 460
+TITLE = _("Recover Exposure (DRHT)")
+
+_SETUP = _("Setup of DRHT")
+_USUAL = 1120, 700
+_SHARE = 0.98, 0.88
+_WAIT_MS = 15
 
 
 class Dialog:
@@ -24,73 +37,42 @@ class Dialog:
     """
 
     def __init__(self, procedure, config, layer):
-        gi.require_version("Gtk", "3.0")
-        gi.require_version("GimpUi", "3.0")
-        from gi.repository import GdkPixbuf, GimpUi, Gtk
-
-        self._pixbufs, self._gtk, self._config = GdkPixbuf, Gtk, config
         GimpUi.init(procedure.get_name())
-        self._layer, self._correction, self._broken = layer, None, None
-        self._before = self._after = None
+        self._layer, self._config = layer, config
+        self._broken = None
         self._setup_asked = False
+        self._preview = Preview((layer.get_width(), layer.get_height()))
+        self._notices = Notices(self._start)
+        self._feed = self._steps = self._source = None
 
-        self._image = Gtk.Image()
-        self._image.set_size_request(_PREVIEW_SIDE, _PREVIEW_SIDE * 3 // 4)
-        self._toggle = Gtk.CheckButton.new_with_mnemonic("Pre_view")
-        self._toggle.set_active(True)
-        self._toggle.connect("toggled", lambda _: self._show())
-        self._status = Gtk.Label(label="", xalign=0, wrap=True, selectable=True, max_width_chars=60)
-        check = Gtk.Button.new_with_mnemonic("Check set_up")
-        check.connect("clicked", lambda _: self._ask_setup())
-        line = Gtk.Box(orientation=Gtk.Orientation.HORIZONTAL, spacing=12)
-        line.pack_start(self._toggle, False, False, 0)
-        line.pack_start(self._status, True, True, 0)
-        line.pack_end(check, False, False, 0)
-        box = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=6, border_width=12)
-        box.pack_start(self._image, True, True, 0)
-        box.pack_start(line, False, False, 0)
-        box.show_all()
-
-        self._dialog = GimpUi.ProcedureDialog.new(procedure, config, TITLE)
-        for name in CONTROLS:
-            self._dialog.get_scale_entry(name, 1.0)
-        names = ["preset", *CONTROLS, "detail", "output", "wrap"]
-        # Beside the preview, as below it they would not fit on a laptop's screen.
-        choices = self._dialog.fill_box("choices", names)
-        choices.set_size_request(_CHOICES_WIDTH, -1)
-        choices.set_valign(Gtk.Align.START)
-        sides = Gtk.Box(orientation=Gtk.Orientation.HORIZONTAL, spacing=6)
-        sides.pack_start(box, True, True, 0)
-        sides.pack_start(choices, False, False, 0)
-        choices.show_all()
-        sides.show()
-        self._dialog.get_content_area().pack_start(sides, True, True, 0)
-        self._link_preset(config)
-
-    def _link_preset(self, config):
-        """Let a preset move the sliders, and a moved slider end the preset."""
-        moving = False
-
-        def choose(*_):
-            nonlocal moving
-            preset = config.get_property("preset")
-            if moving or preset not in PRESETS:
-                return
-            moving = True
-            for name, control in CONTROLS.items():
-                config.set_property(name, PRESETS[preset].get(name, control[-1]))
-            moving = False
-
-        def move(*_):
-            nonlocal moving
-            if not moving:
-                moving = True
-                config.set_property("preset", NO_PRESET)
-                moving = False
-
-        config.connect("notify::preset", choose)
-        for name in CONTROLS:
-            config.connect(f"notify::{name}", move)
+        self._dialog = dialog = GimpUi.ProcedureDialog.new(procedure, config, TITLE)
+        scrolled, column = make_controls(dialog, config)
+        check = Gtk.Button.new_with_mnemonic(_("Check set_up"))
+        check.set_halign(Gtk.Align.START)
+        check.set_margin_start(6)
+        check.connect("clicked", lambda *_args: self._ask_setup())
+        column.pack_start(check, False, False, 0)
+        seen = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=6)
+        self._preview.cover.add_overlay(self._notices.problem)
+        seen.pack_start(self._preview.box, True, True, 0)
+        self._notices.status.pack_end(self._preview.zoom, False, False, 0)
+        seen.pack_start(self._notices.status, False, False, 0)
+        sides = Gtk.Box(orientation=Gtk.Orientation.HORIZONTAL, spacing=6, border_width=6)
+        sides.pack_start(seen, True, True, 0)
+        sides.pack_start(scrolled, False, False, 0)
+        sides.show_all()
+        content = dialog.get_content_area()
+        agree = dialog.get_widget_for_response(Gtk.ResponseType.OK)
+        for bar in content.get_children():
+            if isinstance(bar, Gtk.ButtonBox) and not agree.is_ancestor(bar):
+                # GIMP's buttons for settings, which above the others would cost the preview a row.
+                content.remove(bar)
+                bar.set_orientation(Gtk.Orientation.VERTICAL)
+                bar.set_halign(Gtk.Align.START)
+                column.pack_start(bar, False, False, 0)
+        content.pack_start(sides, True, True, 0)
+        dialog.set_default_size(*_size_for(dialog))
+        self._own_help()
 
     def run(self):
         """Show the dialog until the user agrees or cancels.
@@ -101,110 +83,116 @@ class Dialog:
         Raises:
             Problem: the user agreed, but the worker does not work.
         """
-        self._steps = self._work()
-        timer = GLib.timeout_add(15, self._tick)
+        self._start()
         try:
             agreed = self._dialog.run()
         finally:
-            GLib.source_remove(timer)
-            self._steps.close()
+            self._stop()
             self._dialog.destroy()
+        correction = self._feed.correction
         if not agreed:
-            if self._correction is not None:
-                self._correction.worker.close()
+            if correction is not None:
+                correction.worker.close()
             return None
         if self._broken is not None:
             raise self._broken
-        return self._correction or Correction(self._layer)
+        return correction or Correction(self._layer)
+
+    def _start(self):
+        """Start the worker, also after it has failed."""
+        self._stop()
+        if self._feed is not None and self._feed.correction is not None:
+            self._feed.correction.worker.close()
+        self._broken = None
+        self._notices.say_problem("")
+        self._feed = Feed(self._layer, self._config, self._preview, self._notices.report)
+        self._steps = self._feed.steps()
+        self._source = GLib.timeout_add(1, self._tick)
+
+    def _stop(self):
+        if self._source is not None:
+            GLib.source_remove(self._source)
+            self._source = None
+        if self._steps is not None:
+            self._steps.close()
 
     def _tick(self):
+        """Work until there is nothing to do, or the user has done something."""
         try:
-            next(self._steps)
-        except Problem as error:
-            self._broken = error
-            self._set_status(str(error))
-            self._steps = self._repair()
-        return GLib.SOURCE_CONTINUE
-
-    def _work(self):
-        """Load, survey and preview the picture in steps, while the dialog is open."""
-        correction = self._correction = Correction(self._layer, patience=0.001)
-        self._set_status("Starting the worker…")
-        yield 0.0
-        yield from self._with_status("Loading the picture…", correction.load())
-        yield from correction.shrink(_PREVIEW_SIDE)
-        self._before = correction.preview.to_screen(corrected=False)
-        self._show()
-        rendered = None
-        while True:
-            settings = Settings(self._config)
-            if self._setup_asked:
-                yield from self._show_setup()
-            elif settings.same_look(rendered):
-                yield 0.0
-            else:
-                yield from self._with_status(
-                    "Analysing the picture…", correction.survey(settings.wrap)
-                )
-                # The preview shows tone; network detail is visible only at full size.
-                yield from correction.render(correction.preview, settings, detail="guided")
-                self._after = correction.preview.to_screen(corrected=True)
-                rendered = settings
-                self._show()
-                self._set_status("")
-
-    def _with_status(self, text, steps):
-        for share in steps:
-            self._set_status(f"{text} {100 * share:.0f} %" if share else text)
-            yield share
-
-    def _repair(self):
-        """Show why there is no worker whenever the user asks for the setup, in steps."""
-        while True:
             if self._setup_asked:
                 self._setup_asked = False
-                self._show_message(f"The worker is not running.\n\n{self._broken}", problem=True)
-            yield 0.0
+                self._steps = self._then_setup(self._steps)
+            busy = next(self._steps) is not None
+        except Exception as error:
+            if not isinstance(error, Problem):
+                traceback.print_exc()
+                error = Problem(f"{type(error).__name__}: {error}")
+            self._broken = error
+            self._notices.say_problem(str(error))
+            self._steps = self._broken_steps()
+            busy = False
+        # Events come first: a source of the same priority that is due at once would starve them.
+        if busy:
+            self._source = GLib.idle_add(self._tick, priority=GLib.PRIORITY_DEFAULT_IDLE)
+        else:
+            self._source = GLib.timeout_add(_WAIT_MS, self._tick)
+        return GLib.SOURCE_REMOVE
+
+    def _broken_steps(self):
+        while True:
+            yield None
 
     def _ask_setup(self):
-        self._setup_asked = True
+        if self._broken is not None:
+            text = _("The worker is not running.")
+            show_message(self._dialog, f"{text}\n\n{self._broken}", _SETUP, problem=True)
+        else:
+            self._setup_asked = True
 
-    def _show_setup(self):
-        self._setup_asked = False
-        facts = yield from self._correction.worker.ask("status")
-        self._show_message(
-            f"Everything works.\n\nWorker: {facts['python']}\nVersion: {facts['version']} "
-            f"(plug-in {VERSION})\nDevice: {facts['device']}\nModel: {facts['model']}"
-        )
+    def _then_setup(self, steps):
+        """Show the setup as soon as the worker has nothing to do, and go on with the steps."""
+        for step in steps:
+            if step is None:
+                break
+            yield step
+        facts = yield from self._feed.correction.worker.ask("status")
+        lines = [
+            _("Everything works."),
+            "",
+            _("Worker: {}").format(facts["python"]),
+            _("Version: {} (plug-in {})").format(facts["version"], VERSION),
+            _("Device: {}").format(facts["device"]),
+            _("Model: {}").format(facts["model"]),
+        ]
+        show_message(self._dialog, "\n".join(lines), _SETUP)
+        yield from steps
 
-    def _show_message(self, text, problem=False):
-        gtk = self._gtk
-        kind = gtk.MessageType.WARNING if problem else gtk.MessageType.INFO
-        window = gtk.MessageDialog(
-            transient_for=self._dialog,
-            modal=True,
-            message_type=kind,
-            buttons=gtk.ButtonsType.CLOSE,
-            text=text,
-            title="Setup of DRHT",
-        )
-        window.connect("response", lambda shown, _: shown.destroy())
-        window.show()
+    def _own_help(self):
+        """Show our own page, where GIMP's manual has none."""
+        own = Gtk.Button.new_with_mnemonic(_("_Help"))
+        own.connect("clicked", lambda *_args: show_help(self._dialog))
+        theirs = self._dialog.get_widget_for_response(Gtk.ResponseType.HELP)
+        if theirs is not None:
+            theirs.hide()
+            theirs.set_no_show_all(True)
+            bar = theirs.get_parent()
+            bar.pack_start(own, False, False, 0)
+            bar.set_child_secondary(own, True)
+            own.show()
+        self._dialog.connect("key-press-event", self._key)
 
-    def _set_status(self, text):
-        if self._status.get_text() != text:
-            self._status.set_text(text)
+    def _key(self, _widget, event):
+        if event.keyval not in (Gdk.KEY_F1, Gdk.KEY_Help):
+            return False
+        show_help(self._dialog)
+        return True
 
-    def _show(self):
-        data = self._after if self._toggle.get_active() and self._after else self._before
-        if data is None:
-            return
-        picture = self._correction.preview
-        width, height = picture.width, picture.height
-        pixbuf = self._pixbufs.Pixbuf.new_from_bytes(
-            GLib.Bytes.new(data), self._pixbufs.Colorspace.RGB, True, 8, width, height, 4 * width
-        )
-        nearest, opaque, check = self._pixbufs.InterpType.NEAREST, 255, 8
-        self._image.set_from_pixbuf(
-            pixbuf.composite_color_simple(width, height, nearest, opaque, check, 0x999999, 0x666666)
-        )
+
+def _size_for(dialog):
+    """Return the size to begin with, which leaves the screen's edges free."""
+    monitor = GimpUi.widget_get_monitor(dialog) or Gdk.Display.get_default().get_monitor(0)
+    free = monitor.get_workarea()
+    return tuple(
+        min(usual, int(side * share))
+        for usual, side, share in zip(_USUAL, (free.width, free.height), _SHARE, strict=True)
+    )

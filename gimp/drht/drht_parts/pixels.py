@@ -80,14 +80,13 @@ class Picture:
             buffer.set(rectangle, self._layout.format, data)
             yield (rectangle.y + rectangle.height) / self.height
 
-    def to_screen(self, corrected):
-        """Return the pixels, or the result if `corrected`, as bytes of sRGB with alpha."""
-        whole = Gegl.Rectangle.new(0, 0, self.width, self.height)
-        place = self._result if corrected else 0
-        buffer = Gegl.Buffer.new(self._layout.format, 0, 0, self.width, self.height)
-        data = self._read(place, self.height * self.row_bytes)
-        buffer.set(whole, self._layout.format, data)
-        return buffer.get(whole, 1.0, "R'G'B'A u8", Gegl.AbyssPolicy.NONE)
+    def pixels(self):
+        """Return all pixels as bytes."""
+        return self._read(0, self.height * self.row_bytes)
+
+    def result(self):
+        """Return all pixels of the result as bytes."""
+        return self._read(self._result, self.height * self.row_bytes)
 
     def _bands(self):
         """Yield rectangles of whole rows, and the position of each in the file."""

@@ -3,6 +3,7 @@
 from gi.repository import Gimp, GObject
 
 from .problem import Problem
+from .text import N_, _
 from .worker import read_setup
 
 NEW_LAYER, IN_PLACE = "new-layer", "in-place"
@@ -10,30 +11,52 @@ NEW_LAYER, IN_PLACE = "new-layer", "in-place"
 CONTROLS = {
     # label, text, least, most, default
     "strength": (
-        "Stren_gth",
-        "Share of the correction to apply, 0 to 2; above 1 it goes on in the same direction",
+        N_("Str_ength"),
+        N_("Share of the correction to apply, 0 to 2; above 1 it goes on in the same direction"),
         0.0,
         2.0,
         1.0,
     ),
-    "shadows": ("Sha_dows", "Share to apply where the picture gets brighter", 0.0, 1.0, 1.0),
-    "highlights": ("_Highlights", "Share to apply where the picture gets darker", 0.0, 1.0, 1.0),
-    "exposure": ("E_xposure", "EV that the result is made brighter by", -3.0, 3.0, 0.0),
+    "shadows": (
+        N_("Shado_ws"),
+        N_("Share to apply where the picture gets brighter"),
+        0.0,
+        1.0,
+        1.0,
+    ),
+    "highlights": (
+        N_("Hi_ghlights"),
+        N_("Share to apply where the picture gets darker"),
+        0.0,
+        1.0,
+        1.0,
+    ),
+    "exposure": (N_("E_xposure"), N_("EV that the result is made brighter by"), -3.0, 3.0, 0.0),
     "temperature": (
-        "Te_mperature",
-        "How much warmer the result is made, in mired; below 0 cooler",
+        N_("Te_mperature"),
+        N_("How much warmer the result is made, in mired; below 0 cooler"),
         -100.0,
         100.0,
         0.0,
     ),
     "tint": (
-        "T_int",
-        "How much more magenta the result is made; below 0 greener",
+        N_("T_int"),
+        N_("How much more magenta the result is made; below 0 greener"),
         -100.0,
         100.0,
         0.0,
     ),
-    "denoise": ("Denoi_se", "How much noise network detail removes", 0.0, 2.0, 1.0),
+    "denoise": (N_("_Denoise"), N_("How much noise network detail removes"), 0.0, 2.0, 1.0),
+}
+UNITS = {
+    # what the dialog multiplies a value by, and calls it
+    "strength": (100.0, "%"),
+    "shadows": (100.0, "%"),
+    "highlights": (100.0, "%"),
+    "exposure": (1.0, "EV"),
+    "temperature": (1.0, "mired"),
+    "tint": (1.0, ""),
+    "denoise": (100.0, "%"),
 }
 _FIRST_CONTROLS = ("strength", "shadows", "highlights")
 """Controls that every worker knows; those of 0.2.0 do not know the others."""
@@ -45,10 +68,36 @@ PRESETS = {
     "shadows-only": {"highlights": 0.0},
 }
 
-_DETAIL_LABELS = {
-    "auto": "Automatic",
-    "guided": "Guided (detail from the picture, fast)",
-    "network": "Network (less noise in shadows, slow)",
+_DETAILS = {
+    # label, help
+    "auto": (
+        N_("Automatic"),
+        N_("Guided detail; network detail where a graphics card computes it and noise is lifted."),
+    ),
+    "guided": (
+        N_("Guided (fast)"),
+        N_("Fine detail comes from the picture itself."),
+    ),
+    "network": (
+        N_("Network (slow)"),
+        N_(
+            "A third network renders fine detail: less noise in lifted shadows. It takes about 50 "
+            "times as long on a processor. The preview shows it at 1:1 and closer."
+        ),
+    ),
+}
+_OUTPUTS = {
+    NEW_LAYER: (
+        N_("New layer above"),
+        N_("The result is a layer of its own; the layer itself stays as it is."),
+    ),
+    IN_PLACE: (N_("This layer"), N_("The result replaces the layer's pixels.")),
+}
+_PRESET_TEXTS = {
+    NO_PRESET: (N_("None"), N_("The sliders' own values.")),
+    "natural": (N_("Natural"), N_("Strength 70 %")),
+    "strong": (N_("Strong"), N_("Strength 150 %")),
+    "shadows-only": (N_("Shadows only"), N_("Highlights 0 %: bright parts stay as they are.")),
 }
 
 
@@ -78,58 +127,62 @@ class Settings:
             if name in _FIRST_CONTROLS or value != CONTROLS[name][-1]
         }
 
-    def same_look(self, other):
-        """Return whether the preview looks the same with other settings, which may be None."""
-        return other is not None and self._look() == other._look()
+    def look(self):
+        """Return what the picture in guided detail depends on."""
+        # Nothing is denoised there.
+        return self.wrap, tuple(v for name, v in self.controls.items() if name != "denoise")
 
-    def _look(self):
-        # The preview is in guided detail, where nothing is denoised.
-        return self.wrap, {n: value for n, value in self.controls.items() if n != "denoise"}
+    def fine_look(self):
+        """Return what else the picture in the chosen detail depends on."""
+        return self.detail, self.controls["denoise"]
+
+
+def hint_of(detail):
+    """Return what there is to know about a kind of detail."""
+    return _(_DETAILS[detail][1]) if detail in _DETAILS else ""
 
 
 def add_arguments(procedure):
     """Give the procedure its arguments."""
     flags = GObject.ParamFlags.READWRITE
     for argument, (label, text, least, most, default) in CONTROLS.items():
-        procedure.add_double_argument(argument, label, text, least, most, default, flags)
-    details = _detail_choice()
+        procedure.add_double_argument(argument, _(label), _(text), least, most, default, flags)
+    details = _details()
     procedure.add_choice_argument(
         "detail",
-        "D_etail",
-        "Where fine detail comes from",
+        _("Det_ail"),
+        _("Where fine detail comes from"),
         _choice(details),
-        details[0][0],
+        next(iter(details)),
         flags,
     )
-    outputs = [(NEW_LAYER, "New layer above"), (IN_PLACE, "This layer")]
     procedure.add_choice_argument(
-        "output", "Out_put", "Where the result goes", _choice(outputs), NEW_LAYER, flags
+        "output", _("Out_put"), _("Where the result goes"), _choice(_OUTPUTS), NEW_LAYER, flags
     )
     procedure.add_boolean_argument(
-        "wrap", "360° pa_norama", "The picture's left and right edges meet", False, flags
+        "wrap", _("360° pa_norama"), _("The picture's left and right edges meet"), False, flags
     )
-    presets = [(NO_PRESET, "None"), *((n, n.capitalize().replace("-", " ")) for n in PRESETS)]
     procedure.add_choice_argument(
         "preset",
-        "Prese_t",
-        "Values that belong together; they count for sliders that are at their defaults",
-        _choice(presets),
+        _("Prese_t"),
+        _("Values that belong together; they count for sliders that are at their defaults"),
+        _choice(_PRESET_TEXTS),
         NO_PRESET,
         flags,
     )
 
 
-def _detail_choice():
-    """Return the worker's kinds of detail with their labels, from worker.json."""
+def _details():
+    """Return the worker's kinds of detail with their texts, from worker.json."""
     try:
         names = read_setup()["details"]
     except Problem:
         names = ["auto"]
-    return [(name, _DETAIL_LABELS.get(name, name.capitalize())) for name in names]
+    return {name: _DETAILS.get(name, (name.capitalize(), "")) for name in names}
 
 
-def _choice(entries):
+def _choice(texts):
     choice = Gimp.Choice.new()
-    for number, (name, label) in enumerate(entries):
-        choice.add(name, number, label, "")
+    for number, (name, (label, hint)) in enumerate(texts.items()):
+        choice.add(name, number, _(label), _(hint) if hint else "")
     return choice

@@ -1,0 +1,110 @@
+"""Pictures of the plug-in's dialog in GIMP, to be looked at.
+
+    python tests/gimp/screens.py                  # all into .cache/gimp-shots/dialog
+    python tests/gimp/screens.py --only 1366-dark
+
+Needs a root with GIMP in it, see root.py. The main ones are in docs/pictures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from pathlib import Path
+
+import pyvips
+import root
+from gimp_harness import Gimp, wait_until
+from gimp_screen import DIALOG, PICTURE, SHOTS, Screen, open_by_menu
+
+PLACES = {
+    # size of the screen, GDK_SCALE, whether the theme is dark
+    "1366-dark": ("1366x768", 1, True),
+    "1366-light": ("1366x768", 1, False),
+    "1920-dark": ("1920x1080", 1, True),
+    "1366-scale2": ("1366x768", 2, True),
+    "2732-scale2-light": ("2732x1536", 2, False),
+}
+
+_BROKEN = (
+    "import sys; sys.stderr.write('a long line of what the worker says ' * 40 + chr(10) * 3); "
+    "sys.exit(3)"
+)
+
+
+def take(version: str, name: str, language: str) -> None:
+    """Take the pictures of one place."""
+    size, scale, dark = PLACES[name]
+    with tempfile.TemporaryDirectory() as folder:
+        gimp = Gimp(version, root.CACHE / version, Path(folder))
+        gimp.prepare()
+        rc = gimp.profile / "gimprc"
+        rc.write_text(rc.read_text() + f"(theme-color-scheme {'dark' if dark else 'light'})\n")
+        gimp.install(details=["auto", "guided", "network"])
+        picture = gimp.folder / "bridge.png"
+        pyvips.Image.new_from_file(str(PICTURE)).write_to_file(str(picture))
+        environment = {"GDK_SCALE": str(scale)} if scale > 1 else {}
+        if language:
+            environment |= {"LANGUAGE": language}
+        screen = Screen(gimp, size, **environment)
+        try:
+            screen.open(picture)
+            _take_states(gimp, screen, f"dialog-{name}{'-' + language if language else ''}")
+        finally:
+            screen.close()
+            print(f"--- {name}: what was said on stderr")
+            print(screen.log.read_text(errors="replace"))
+            gimp.close()
+
+
+def _take_states(gimp: Gimp, screen: Screen, name: str) -> None:
+    open_by_menu(screen)
+    wait_until(lambda: _settled(screen, name), 40)
+    screen.shot(f"{name}-preview")
+    screen.keys("alt+b")
+    time.sleep(1)
+    screen.shot(f"{name}-split")
+    screen.keys("alt+b", "alt+1")
+    time.sleep(3)
+    screen.shot(f"{name}-full-size")
+    screen.keys("alt+a", "space", "Down", "Down", "Return")
+    time.sleep(8)
+    screen.shot(f"{name}-network")
+    screen.keys("Escape")
+    setup = gimp.profile / "plug-ins/drht/worker.json"
+    facts = json.loads(setup.read_text())
+    interpreter = facts["command"][: facts["command"].index("-I") + 1]
+    setup.write_text(json.dumps({**facts, "command": [*interpreter, "-c", _BROKEN]}))
+    time.sleep(1)
+    open_by_menu(screen)
+    time.sleep(4)
+    screen.shot(f"{name}-error")
+    screen.keys("Escape")
+
+
+def _settled(screen: Screen, name: str) -> bool:
+    """Whether the dialog has not changed for a second."""
+    window = screen.window(DIALOG)
+    first = screen.shot(f"{name}-preview", window)
+    time.sleep(1)
+    second = screen.shot(f"{name}-preview", window)
+    return first.shape == second.shape and (first == second).all() and first.std() > 30
+
+
+def main() -> None:
+    """Take the pictures that are asked for."""
+    assert __doc__ is not None
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--version", choices=tuple(root.SUITES), default="3.0")
+    parser.add_argument("--only", choices=tuple(PLACES), help="one place (default: all)")
+    parser.add_argument("--language", default="", help="such as de or ja")
+    options = parser.parse_args()
+    for name in [options.only] if options.only else PLACES:
+        take(options.version, name, options.language)
+    print(f"pictures are in {SHOTS}")
+
+
+if __name__ == "__main__":
+    main()

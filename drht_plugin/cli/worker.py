@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from typing import Any
 
 from drht_plugin.cli.limits import require_address_space
@@ -57,6 +58,9 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         InputError: an argument is wrong, stdin is a terminal, or no socket that it can stay at.
     """
+    # An editor computes on the same cores. OpenMP's threads would spin on them while they wait, and
+    # make a survey take four times as long where the machine is busy. Read when torch is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     require_address_space()
     settings = {
         "model": options.model,

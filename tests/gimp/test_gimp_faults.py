@@ -20,7 +20,7 @@ from drht_plugin.engine.corrector import Corrector
 def survey(self, image, **settings):
     {deed}
 Corrector.survey = survey
-sys.exit(main(["worker"]))
+sys.exit(main(["worker", *sys.argv[1:]]))
 """
 
 _OTHER_VERSION = """
@@ -28,7 +28,7 @@ import sys
 from drht_plugin.cli import main
 from drht_plugin.worker import session
 session.PROTOCOL = 2
-sys.exit(main(["worker"]))
+sys.exit(main(["worker", *sys.argv[1:]]))
 """
 
 _CALL = """
@@ -76,7 +76,15 @@ def test_no_worker_is_known(gimp: Gimp) -> None:
     [
         (None, ["cannot be started", "drht gimp install"]),
         (_OTHER_VERSION, ["another version", "drht gimp install"]),
-        ("print('Hello, I am no worker.' * 9)", ["invalid answer", "drht gimp check"]),
+        (
+            "print('Hello, I am no worker.' * 9)",
+            ["has ended", "exit code 0", "I am no worker", "drht gimp check"],
+        ),
+        (
+            "import socket, time; client, _ = socket.socket(fileno=0).accept()\n"
+            "client.sendall(b'GET / HTTP/1.1'); time.sleep(3600)",
+            ["invalid answer", "drht gimp check"],
+        ),
         (
             "import sys; sys.exit('ModuleNotFoundError: No module named drht_plugin')",
             ["has ended", "exit code 1", "No module named drht_plugin", "drht gimp check"],
@@ -90,7 +98,15 @@ def test_no_worker_is_known(gimp: Gimp) -> None:
             ["cannot do this", "RuntimeError: out of luck"],
         ),
     ],
-    ids=["missing", "another version", "garbage", "not installed", "killed", "failing"],
+    ids=[
+        "missing",
+        "another version",
+        "no worker",
+        "garbage",
+        "not installed",
+        "killed",
+        "failing",
+    ],
 )
 def test_bad_workers(gimp: Gimp, code: str | None, words: list[str]) -> None:
     """Whatever the worker does, the call fails with what to do, and leaves nothing."""

@@ -22,7 +22,7 @@ def survey(self, image, **settings):
     open({busy!r}, "w").close()
     time.sleep(3600)
 Corrector.survey = survey
-sys.exit(main(["worker"]))
+sys.exit(main(["worker", *sys.argv[1:]]))
 """
 
 

@@ -1,4 +1,4 @@
-"""The worker: a child process, `drht worker`, that corrects the pixels.
+"""The worker: another process, `drht worker`, that corrects the pixels.
 
 docs/worker-protocol.md describes how it is talked to.
 """
@@ -8,12 +8,10 @@ import json
 import os
 import queue
 import struct
-import subprocess
-import sys
-import tempfile
 import threading
 import time
 
+from .channels import open_channel
 from .problem import INSTALL, Problem
 
 VERSION = "0.1.0"
@@ -48,7 +46,7 @@ def read_setup():
 
 
 class Worker:
-    """The child process that corrects; `close` ends it, and so does the end of this process.
+    """The worker, for one correction; `close` ends what it does, and so does this process's end.
 
     Args:
         patience: longest time that a step waits for the worker before it yields, in seconds.
@@ -58,35 +56,30 @@ class Worker:
     """
 
     def __init__(self, patience):
-        self._patience, self._number = patience, 0
+        self._patience, self._setup = patience, read_setup()
+        self._greeted = False
+        self._open()
+
+    def _open(self):
+        self._number = 0
         self._arrivals = queue.Queue()
-        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115
-        command = read_setup()["command"]
-        # GIMP's settings for its own Python and libraries must not reach the worker.
-        foreign = ("PYTHON", "LD_", "DYLD_", "GI_", "GIO_")
-        environment = {k: v for k, v in os.environ.items() if not k.startswith(foreign)}
-        flags = {"creationflags": subprocess.CREATE_NO_WINDOW} if sys.platform == "win32" else {}
-        try:
-            self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=self._stderr,
-                env=environment,
-                **flags,
-            )
-        except OSError as error:
-            self._stderr.close()
-            raise Problem(
-                f"The worker cannot be started: {command[0]}: {error.strerror}. Perhaps the Python "
-                f"in which drht_plugin was installed has been moved or removed.\n{INSTALL}"
-            ) from error
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._channel = open_channel(self._setup)
+        arguments = self._channel, self._arrivals
+        threading.Thread(target=_listen, args=arguments, daemon=True).start()
 
     def greet(self):
         """Check in steps that the worker speaks this plug-in's protocol; return its version."""
+        hello = {"limit": _HELLO_SECONDS, "protocol": PROTOCOL}
         try:
-            reply = yield from self.ask("hello", limit=_HELLO_SECONDS, protocol=PROTOCOL)
+            try:
+                reply = yield from self.ask("hello", **hello)
+            except WorkerEnded:
+                if self._channel.is_new:
+                    raise
+                # One that stayed was about to end.
+                self._channel.close()
+                self._open()
+                reply = yield from self.ask("hello", **hello)
         except Refusal as error:
             if error.code != "protocol":
                 raise
@@ -96,6 +89,8 @@ class Worker:
                 f"The worker is from another version of drht_plugin than this plug-in ({VERSION}) "
                 f"and speaks a different protocol.\n{INSTALL}"
             )
+        self._greeted = True
+        self._channel.keep()
         return reply.get("version")
 
     def ask(self, kind, limit=None, **fields):
@@ -114,7 +109,8 @@ class Worker:
 
         Raises:
             Refusal: the worker refuses the request.
-            Problem: the worker has ended or does not answer.
+            WorkerEnded: the worker has ended.
+            Problem: it does not answer, or not by the protocol.
         """
         self._number += 1
         self._send({"type": kind, "id": self._number, **fields})
@@ -128,6 +124,8 @@ class Worker:
                     raise self._worker_problem("The worker does not answer") from None
                 yield share
                 continue
+            if message is None:
+                raise self._ended()
             if isinstance(message, str):
                 raise self._worker_problem(message)
             if message.get("type") == "error" and message.get("id") in (None, self._number):
@@ -141,54 +139,40 @@ class Worker:
             yield share
 
     def close(self):
-        """End the worker at once."""
-        self._process.kill()
-        self._process.wait()
-        for stream in (self._process.stdin, self._process.stdout, self._stderr):
-            with contextlib.suppress(OSError):
-                stream.close()
+        """End what the worker does for this correction, at once."""
+        self._channel.close()
 
     def _send(self, message):
         body = json.dumps(message).encode()
         try:
-            self._process.stdin.write(_HEADER.pack(_MAGIC, len(body)) + body)
-            self._process.stdin.flush()
+            self._channel.write(_HEADER.pack(_MAGIC, len(body)) + body)
         except (OSError, ValueError):
-            raise self._worker_problem("The worker has ended") from None
+            raise self._ended() from None
 
-    def _listen(self):
-        """Read messages into the queue; finally, add the reason why there are no more, as text."""
-        source = self._process.stdout
-        try:
-            while True:
-                head = source.read(_HEADER.size)
-                if not head:
-                    self._arrivals.put("The worker has ended before it was done")
-                    return
-                magic, length = _HEADER.unpack(head)
-                if magic != _MAGIC or length > _LONGEST:
-                    raise ValueError(head)
-                message = json.loads(source.read(length).decode())
-                if not isinstance(message, dict):
-                    raise ValueError(message)
-                self._arrivals.put(message)
-        except (OSError, ValueError, struct.error, RecursionError):
-            self._arrivals.put("The worker sent an invalid answer")
+    def _ended(self):
+        problem = self._worker_problem("The worker has ended before it was done", WorkerEnded)
+        # One that ended at once would do so again.
+        problem.may_start_again = self._greeted
+        return problem
 
-    def _worker_problem(self, what):
+    def _worker_problem(self, what, kind=Problem):
         """Return a problem with the worker's exit code and the last lines of its output."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(timeout=2)
-        code = self._process.poll()
-        how = "" if code is None else f" (signal {-code})" if code < 0 else f" (exit code {code})"
-        self._stderr.seek(0, os.SEEK_END)
-        self._stderr.seek(max(0, self._stderr.tell() - 2000))
-        lines = self._stderr.read().decode(errors="replace").strip().splitlines()[-8:]
+        how, lines = self._channel.last_words()
         output = "\nOutput of the worker:\n" + "\n".join(lines) if lines else ""
-        return Problem(
+        return kind(
             f"{what}{how}. The image is unchanged.\nTry again. If it happens again, run "
             f"`drht gimp check` in a terminal to find out what is wrong.{output}"
         )
+
+
+class WorkerEnded(Problem):
+    """The worker has ended in mid work.
+
+    Attributes:
+        may_start_again: whether another worker may do the work.
+    """
+
+    may_start_again = False
 
 
 class Refusal(Problem):
@@ -202,3 +186,24 @@ class Refusal(Problem):
     def __init__(self, code, message):
         super().__init__(f"The worker cannot do this: {message}")
         self.code = code
+
+
+def _listen(channel, arrivals):
+    """Queue the worker's messages; finally, None if it has ended, or what is wrong as text."""
+    try:
+        while True:
+            head = channel.read(_HEADER.size)
+            if not head:
+                break
+            magic, length = _HEADER.unpack(head)
+            if magic != _MAGIC or length > _LONGEST:
+                raise ValueError(head)
+            message = json.loads(channel.read(length).decode())
+            if not isinstance(message, dict):
+                raise ValueError(message)
+            arrivals.put(message)
+    except OSError:
+        pass  # it was killed
+    except (ValueError, struct.error, RecursionError):
+        arrivals.put("The worker sent an invalid answer")
+    arrivals.put(None)

@@ -1,0 +1,212 @@
+"""One worker for GIMP's session: runs share it, and whatever ends it, the next run goes well."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from gimp_harness import Gimp, wait_for, wait_until, worker_files
+from strategies import picture
+
+import drht_plugin
+
+SHAPE = 40, 60, 3
+
+# A real worker that notes its number, and in its surveys does what it finds in a file.
+_WORKER = """
+import os, signal, sys, time
+from pathlib import Path
+from drht_plugin.cli import main
+from drht_plugin.engine.corrector import Corrector
+folder = Path({folder!r})
+with open(folder / "workers", "a") as file:
+    print(os.getpid(), file=file)
+real = Corrector.survey
+def survey(self, image, **settings):
+    deed = folder / "deed"
+    if deed.exists():
+        todo = deed.read_text()
+        deed.unlink()
+        exec(todo)
+    return real(self, image, **settings)
+Corrector.survey = survey
+sys.exit(main(["worker", *sys.argv[1:]]))
+"""
+
+_BUSY = """
+(folder / "busy").touch()
+while True:
+    time.sleep(0.05)
+    settings["progress"](0.0001)
+"""
+
+_CALLS = """
+import time
+from pathlib import Path
+folder = Path({folder!r})
+def between(number):
+    {between}
+answers = []
+for number in range(3):
+    image, layer = make(str(folder / "in"), 60, 40)
+    status, said = call(image, layer, output="in-place")
+    dump(layer, str(folder / f"out-{{number}}"))
+    answers.append([status, said if isinstance(said, str) else ""])
+    between(number)
+report(OUT, answers=answers)
+"""
+
+
+def prepare(gimp: Gimp) -> Any:
+    """Install the plug-in with the worker; the picture's correction."""
+    image = picture(*SHAPE, "uint8", 0, (0.0, 0.4))
+    image.tofile(gimp.folder / "in")
+    program = gimp.folder / "worker.py"
+    program.write_text(_WORKER.format(folder=str(gimp.folder)))
+    gimp.install([sys.executable, "-I", str(program)])
+    return drht_plugin.correct(image)
+
+
+def start(gimp: Gimp, between: str = "pass") -> Any:
+    """Start a GIMP that calls the procedure three times."""
+    out = gimp.folder / "out.json"
+    script = _CALLS.format(folder=str(gimp.folder), between=between)
+    return gimp.start(f"OUT = {str(out)!r}\n{script}")
+
+
+def workers(gimp: Gimp) -> list[int]:
+    """The numbers of the workers that were started, in order."""
+    return [int(line) for line in (gimp.folder / "workers").read_text().split()]
+
+
+def result(gimp: Gimp, number: int) -> Any:
+    """The layer after a call."""
+    return np.fromfile(gimp.folder / f"out-{number}", np.uint8).reshape(SHAPE)
+
+
+def sockets() -> set[Path]:
+    """Sockets of workers, and their output."""
+    folder = Path(tempfile.gettempdir(), f"drht-gimp-{os.geteuid()}")
+    return set(folder.iterdir()) if folder.is_dir() else set()
+
+
+def require_well(gimp: Gimp, facts: dict[str, Any], expected: Any, *numbers: int) -> None:
+    """These calls succeeded, with the right pixels."""
+    for number in numbers or range(3):
+        assert facts["answers"][number][0] == "success", facts
+        np.testing.assert_array_equal(result(gimp, number), expected)
+
+
+def test_runs_share_a_worker(gimp: Gimp) -> None:
+    """Three runs have one worker; it ends with GIMP, and neither file nor socket is left."""
+    files, names = worker_files(), sockets()
+    expected = prepare(gimp)
+    require_well(gimp, gimp.finish(start(gimp)), expected)
+    assert len(workers(gimp)) == 1
+    gimp.wait_until_quiet()
+    wait_until(lambda: worker_files() <= files)
+    wait_until(lambda: sockets() <= names)
+
+
+@pytest.mark.parametrize("how", ["SIGKILL", "SIGTERM"])
+def test_a_worker_that_ended_between_runs(gimp: Gimp, how: str) -> None:
+    """A worker that is gone is replaced by the next run, which says nothing of it."""
+    expected = prepare(gimp)
+    kill = "import os, signal; os.kill(int((folder / 'workers').read_text().split()[-1]), "
+    kill += f"signal.{how}); time.sleep(1)"
+    require_well(gimp, gimp.finish(start(gimp, kill)), expected)
+    assert len(set(workers(gimp))) == 3
+
+
+def test_a_killed_run_leaves_the_worker(gimp: Gimp) -> None:
+    """Cancel kills the plug-in: its job ends, and the same worker serves the next run."""
+    files = worker_files()
+    expected = prepare(gimp)
+    (gimp.folder / "deed").write_text(_BUSY)
+    process = start(gimp)
+    wait_for(gimp.folder / "busy")
+    [number] = gimp.running("plug-ins/drht/drht.py")
+    os.kill(number, signal.SIGKILL)
+    facts = gimp.finish(process)
+    assert facts["answers"][0][0] != "success"
+    require_well(gimp, facts, expected, 1, 2)
+    assert len(workers(gimp)) == 1
+    wait_until(lambda: worker_files() <= files)
+
+
+def test_another_version_is_installed(gimp: Gimp) -> None:
+    """After another version was installed, a run starts its worker."""
+    expected = prepare(gimp)
+    setup = gimp.profile / "plug-ins/drht/worker.json"
+    facts = json.loads(setup.read_text())
+    newer = json.dumps({**facts, "version": "99"})
+    between = f"number or Path({str(setup)!r}).write_text({newer!r})"
+    require_well(gimp, gimp.finish(start(gimp, between)), expected)
+    assert len(workers(gimp)) == 2
+
+
+@pytest.mark.parametrize("why", ["open to others", "a link", "long"])
+def test_no_private_folder(gimp: Gimp, why: str) -> None:
+    """Where no socket can be kept from others, each run has a worker of its own."""
+    expected = prepare(gimp)
+    place = gimp.folder / "tmp"
+    place.mkdir()
+    name = f"drht-gimp-{os.geteuid()}"
+    if why == "open to others":
+        (place / name).mkdir()
+        (place / name).chmod(0o755)
+    elif why == "a link":
+        (gimp.folder / "elsewhere").mkdir(mode=0o700)
+        (place / name).symlink_to(gimp.folder / "elsewhere")
+    else:
+        place = place / ("long" * 30)
+        place.mkdir()
+    plugin = gimp.profile / "plug-ins/drht/drht.py"
+    text = plugin.read_text()
+    assert "import os\n" in text
+    plugin.write_text(
+        text.replace("import os\n", f"import os\nos.environ['TMPDIR'] = {str(place)!r}\n", 1)
+    )
+    require_well(gimp, gimp.finish(start(gimp)), expected)
+    assert len(workers(gimp)) == 3
+    gimp.wait_until_quiet()
+
+
+def test_stale_sockets_are_removed(gimp: Gimp) -> None:
+    """What a killed worker left is removed when the next one starts, of whatever GIMP."""
+    prepare(gimp)
+    before = sockets()
+    process = start(gimp, "number or time.sleep(60)")
+    wait_for(gimp.folder / "out-0")
+    wait_until(lambda: len(sockets() - before) == 2)
+    left = sockets() - before
+    for each in gimp.running():
+        os.kill(each, signal.SIGKILL)
+    process.wait(30)
+    gimp.wait_until_quiet()
+    assert left <= sockets()
+    (gimp.folder / "out.json").unlink(missing_ok=True)
+    gimp.finish(start(gimp))
+    wait_until(lambda: not left & sockets())
+
+
+def test_two_gimps(gimp: Gimp) -> None:
+    """Each GIMP has a worker of its own, and the one's end is not the other's."""
+    expected = prepare(gimp)
+    first = start(gimp, "number or time.sleep(8)")
+    wait_for(gimp.folder / "out-0")
+    second = start(gimp)
+    require_well(gimp, gimp.finish(second), expected)
+    assert len(set(workers(gimp))) == 2
+    time.sleep(1)
+    require_well(gimp, gimp.finish(first), expected)
+    assert len(set(workers(gimp))) == 2
+    gimp.wait_until_quiet()

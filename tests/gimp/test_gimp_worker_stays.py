@@ -13,8 +13,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import pyvips
 from gimp_harness import Gimp, wait_for, wait_until, worker_files
+from gimp_screen import PICTURE, SECONDS, Screen, open_by_menu
 from strategies import picture
+from test_gimp_interactive import preview, set_strength
 
 import drht_plugin
 
@@ -210,3 +213,33 @@ def test_two_gimps(gimp: Gimp) -> None:
     require_well(gimp, gimp.finish(first), expected)
     assert len(set(workers(gimp))) == 2
     gimp.wait_until_quiet()
+
+
+def test_the_dialog_goes_on(gimp: Gimp) -> None:
+    """If the worker dies while the dialog is open, the preview goes on with another, once."""
+    prepare(gimp)
+    source = gimp.folder / "bridge.png"
+    pyvips.Image.new_from_file(str(PICTURE)).write_to_file(str(source))
+    screen = Screen(gimp)
+    try:
+        screen.open(source)
+        open_by_menu(screen)
+        wait_until(lambda: preview(screen, "stays").mean() > 110, SECONDS)
+        corrected = preview(screen, "stays")
+        os.kill(workers(gimp)[-1], signal.SIGKILL)
+        set_strength(screen, "0")  # a dialog that has nothing to do does not notice
+        wait_until(lambda: len(workers(gimp)) == 2, SECONDS)
+        screen.shot("stale")
+        wait_until(lambda: preview(screen, "again").mean() < 80, SECONDS)
+        set_strength(screen, "100")
+        wait_until(lambda: abs(preview(screen, "again").mean() - corrected.mean()) < 2, SECONDS)
+        os.kill(workers(gimp)[-1], signal.SIGKILL)
+        set_strength(screen, "50")
+        time.sleep(3)
+        screen.shot("died-twice")
+        assert len(workers(gimp)) == 2
+        screen.keys("alt+y")  # try again
+        wait_until(lambda: len(workers(gimp)) == 3, SECONDS)
+        screen.keys("Escape")
+    finally:
+        screen.close()

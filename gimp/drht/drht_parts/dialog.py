@@ -17,7 +17,7 @@ from .notices import Notices, show_message  # noqa: E402
 from .preview import Preview  # noqa: E402
 from .problem import Problem  # noqa: E402
 from .text import _  # noqa: E402
-from .worker import VERSION  # noqa: E402
+from .worker import VERSION, WorkerEnded  # noqa: E402
 
 TITLE = _("Recover Exposure (DRHT)")
 
@@ -42,7 +42,7 @@ class Dialog:
         self._broken = None
         self._setup_asked = False
         self._preview = Preview((layer.get_width(), layer.get_height()))
-        self._notices = Notices(self._start)
+        self._notices = Notices(self._restart)
         self._feed = self._steps = self._source = None
 
         self._dialog = dialog = GimpUi.ProcedureDialog.new(procedure, config, TITLE)
@@ -83,7 +83,7 @@ class Dialog:
         Raises:
             Problem: the user agreed, but the worker does not work.
         """
-        self._start()
+        self._restart()
         try:
             agreed = self._dialog.run()
         finally:
@@ -98,8 +98,12 @@ class Dialog:
             raise self._broken
         return correction or Correction(self._layer)
 
-    def _start(self):
+    def _restart(self):
         """Start the worker, also after it has failed."""
+        self._may_start_again = True
+        self._start()
+
+    def _start(self):
         self._stop()
         if self._feed is not None and self._feed.correction is not None:
             self._feed.correction.worker.close()
@@ -123,13 +127,14 @@ class Dialog:
                 self._setup_asked = False
                 self._steps = self._then_setup(self._steps)
             busy = next(self._steps) is not None
+        except WorkerEnded as error:
+            self._start_again(error)
+            return GLib.SOURCE_REMOVE
         except Exception as error:
             if not isinstance(error, Problem):
                 traceback.print_exc()
                 error = Problem(f"{type(error).__name__}: {error}")
-            self._broken = error
-            self._notices.say_problem(str(error))
-            self._steps = self._broken_steps()
+            self._say_broken(error)
             busy = False
         # Events come first: a source of the same priority that is due at once would starve them.
         if busy:
@@ -137,6 +142,21 @@ class Dialog:
         else:
             self._source = GLib.timeout_add(_WAIT_MS, self._tick)
         return GLib.SOURCE_REMOVE
+
+    def _start_again(self, error):
+        """Start another worker in place of one that has ended, but only once; go on with it."""
+        if error.may_start_again and self._may_start_again:
+            self._may_start_again = False
+            self._start()
+            self._notices.say_stale()
+        else:
+            self._say_broken(error)
+            self._source = GLib.timeout_add(_WAIT_MS, self._tick)
+
+    def _say_broken(self, problem):
+        self._broken = problem
+        self._notices.say_problem(str(problem))
+        self._steps = self._broken_steps()
 
     def _broken_steps(self):
         while True:

@@ -20,6 +20,7 @@ class Notices:
     """
 
     def __init__(self, again):
+        self._stale = ""
         self._label = Gtk.Label(label="", xalign=0, ellipsize=Pango.EllipsizeMode.END)
         self._bar = Gtk.ProgressBar(valign=Gtk.Align.CENTER)
         self._bar.set_size_request(90, -1)
@@ -44,11 +45,17 @@ class Notices:
             text: what; empty when all is done.
             share: the share of it that is done, 0 to 1.
         """
-        said = text or _("Wheel: zoom. Drag: move.")
+        if not text:
+            self._stale = ""
+        said = f"{self._stale} {text}".strip() or _("Wheel: zoom. Drag: move.")
         if self._label.get_text() != said:
             self._label.set_text(said)
         self._bar.set_opacity(1 if text else 0)
         self._bar.set_fraction(share)
+
+    def say_stale(self):
+        """Say, until all is done again, that the preview is from a worker that has ended."""
+        self._stale = _("The worker ended, and another one starts; the preview is out of date.")
 
     def say_problem(self, text):
         """Say what went wrong; with an empty text, that nothing did."""

@@ -32,8 +32,8 @@ def _incomplete(error):
 
 
 try:
-    from drht_parts.correction import Correction
-    from drht_parts.layers import correct, require_layer
+    from drht_parts import sources
+    from drht_parts.apply import correct
     from drht_parts.problem import Problem
     from drht_parts.settings import Settings, add_arguments
 except ImportError as error:
@@ -50,32 +50,38 @@ def run(procedure, run_mode, image, drawables, config, data):
     if INCOMPLETE is not None:
         return _failure(procedure, INCOMPLETE)
     threading.Thread(target=_end_with_gimp, args=(os.getppid(),), daemon=True).start()
-    correction = None
+    chosen, begun = [], None
     try:
-        layer = require_layer(drawables)
-        hit = layer.mask_intersect()[0]
-        if not hit:
+        settings = Settings(config)
+        chosen = sources.choose(image, drawables, settings)
+        if not sources.is_touched(chosen[0]):
             Gimp.message("The selection does not overlap the layer; nothing was changed.")
-            return _success(procedure, layer)
+            return _success(procedure, [chosen[0].layer])
         if run_mode == Gimp.RunMode.INTERACTIVE:
             # Gtk takes its time, and is not there without a screen.
             from drht_parts.dialog import Dialog
 
-            correction = Dialog(procedure, config, layer).run()
-            if correction is None:
+            begun = Dialog(procedure, config, chosen[0].drawable).run()
+            if begun is None:
                 return procedure.new_return_values(Gimp.PDBStatusType.CANCEL, GLib.Error())
-        else:
-            correction = Correction(layer)
-        result = correct(image, correction, Settings(config))
+            previous, settings = settings, Settings(config)
+            if settings.input != previous.input:
+                begun.worker.close()
+                begun = None
+                sources.close_all(chosen)
+                chosen = sources.choose(image, drawables, settings)
+        taken, begun = begun, None
+        layers = correct(image, chosen, settings, taken)
         Gimp.displays_flush()
-        return _success(procedure, result)
+        return _success(procedure, layers)
     except Problem as error:
         return _failure(procedure, str(error))
     except ImportError as error:
         return _failure(procedure, _incomplete(error))
     finally:
-        if correction is not None:
-            correction.worker.close()
+        sources.close_all(chosen)
+        if begun is not None:
+            begun.worker.close()
 
 
 def _end_with_gimp(gimp):
@@ -85,10 +91,10 @@ def _end_with_gimp(gimp):
     os._exit(1)
 
 
-def _success(procedure, layer):
+def _success(procedure, layers):
     values = procedure.new_return_values(Gimp.PDBStatusType.SUCCESS, GLib.Error())
     values.remove(1)
-    values.insert(1, GObject.Value(Gimp.Layer, layer))
+    values.insert(1, GObject.Value(Gimp.Layer, layers[0]))
     return values
 
 

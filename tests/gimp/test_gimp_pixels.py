@@ -278,8 +278,8 @@ indexed.convert_indexed(Gimp.ConvertDitherType.NONE, Gimp.ConvertPaletteType.WEB
 for each in (image, indexed):
     each.clean_all()
 said = dict(
-    group=call(image, group), mask=call(image, mask), channel=call(image, channel),
-    two=call(image, layer, other), indexed=call(indexed, flat))
+    group=call(image, group, output="in-place"), mask=call(image, mask),
+    channel=call(image, channel), none=call(image), indexed=call(indexed, flat))
 layer.set_lock_content(True)
 group.set_lock_content(True)
 image.clean_all()
@@ -293,7 +293,7 @@ report(OUT, said=said, dirty=[image.is_dirty(), indexed.is_dirty()])
         "group": "“folder” is a layer group",
         "mask": "is a layer mask",
         "channel": "“extra” is a channel",
-        "two": "2 layers are selected",
+        "none": "No layer is selected",
         "indexed": "indexed mode",
         "locked": "pixels of “picture” are locked",
         "inherited": "pixels of “folder” are locked",

@@ -19,7 +19,7 @@ def make_controls(dialog, config):
         factor, unit = UNITS[name]
         scale = dialog.get_spin_scale(name, factor)
         scale.set_label(f"{_(label)} ({unit})" if unit else _(label))
-    names = ["preset", *CONTROLS, "detail", "output", "wrap"]
+    names = ["preset", *CONTROLS, "detail", "input", "output", "wrap"]
     box = dialog.fill_box("controls", names)
     box.set_valign(Gtk.Align.START)
     box.set_border_width(6)

@@ -17,16 +17,23 @@ _BOLDNESS = 0.9
 """How much of the way to the next report is gone before it arrives."""
 
 
-def run_steps(part, steps):
-    """Run all steps, and move GIMP's progress bar over the range of this part."""
+def run_steps(part, steps, number=0, count=1):
+    """Run all steps, and move GIMP's progress bar over the range of this part.
+
+    Args:
+        part: the part of the work on a picture.
+        steps: yield the share of the part that is done, 0 to 1.
+        number: of the picture, from 0.
+        count: how many pictures there are.
+    """
     first, last = _SHARES[part]
     updated = -math.inf
     for share in moving(steps):
         now = time.monotonic()
         if now - updated >= _UPDATE_SECONDS:
             updated = now
-            Gimp.progress_update(first + share * (last - first))
-    Gimp.progress_update(last)
+            Gimp.progress_update((number + first + share * (last - first)) / count)
+    Gimp.progress_update((number + last) / count)
 
 
 def moving(steps, clock=time.monotonic):

@@ -6,6 +6,7 @@ from .problem import Problem
 from .text import N_, _
 from .worker import read_setup
 
+LAYERS, VISIBLE = "layers", "visible"
 NEW_LAYER, IN_PLACE = "new-layer", "in-place"
 
 CONTROLS = {
@@ -86,6 +87,16 @@ _DETAILS = {
         ),
     ),
 }
+_INPUTS = {
+    LAYERS: (
+        N_("Selected layers"),
+        N_("Each selected layer by itself, and each selected layer group as it is seen."),
+    ),
+    VISIBLE: (
+        N_("Visible"),
+        N_("What all layers together show; the result is always a new layer, at the top."),
+    ),
+}
 _OUTPUTS = {
     NEW_LAYER: (
         N_("New layer above"),
@@ -116,6 +127,7 @@ class Settings:
             if self.controls[name] == CONTROLS[name][-1]:
                 self.controls[name] = value
         self.detail = config.get_property("detail")
+        self.input = config.get_property("input")
         self.output = config.get_property("output")
         self.wrap = config.get_property("wrap")
 
@@ -155,6 +167,9 @@ def add_arguments(procedure):
         _choice(details),
         next(iter(details)),
         flags,
+    )
+    procedure.add_choice_argument(
+        "input", _("_From"), _("What is corrected"), _choice(_INPUTS), LAYERS, flags
     )
     procedure.add_choice_argument(
         "output", _("Out_put"), _("Where the result goes"), _choice(_OUTPUTS), NEW_LAYER, flags

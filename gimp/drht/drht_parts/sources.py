@@ -1,0 +1,107 @@
+"""What is corrected: layers, layer groups, or the image as it is seen."""
+
+from gi.repository import Gimp
+
+from .flatten import blends_with_what_is_below, parents, with_effects
+from .problem import Problem
+from .settings import VISIBLE
+
+
+class Source:
+    """Pixels to correct, and what they are of.
+
+    Attributes:
+        layer: the layer or layer group of the image; None for the image as it is seen.
+        drawable: holds the pixels. It is the layer itself where that shows just its pixels.
+        name: for the user.
+
+    Args:
+        layer: see above.
+        drawable: see above.
+        image: made for the drawable alone, and deleted by `close`; None if there is none.
+    """
+
+    def __init__(self, layer, drawable, image=None):
+        self.layer, self.drawable, self._image = layer, drawable, image
+        self.name = "Visible" if layer is None else layer.get_name()
+
+    def close(self):
+        """Delete what was made to read the pixels."""
+        if self._image is not None:
+            self._image.delete()
+        elif self.layer is None:
+            self.drawable.delete()
+
+
+def choose(image, drawables, settings):
+    """Return the sources that the user asks for.
+
+    Args:
+        image: the image.
+        drawables: what is selected in it.
+        settings: the user's choices.
+
+    Returns:
+        At least one source. Layers in a group that is selected as well are left out, as are layers
+        that the selection does not overlap, unless it overlaps none.
+
+    Raises:
+        Problem: they cannot be corrected.
+    """
+    if image.get_base_type() == Gimp.ImageBaseType.INDEXED:
+        raise Problem(
+            "The image is in indexed mode, which has too few colours for a correction; "
+            "convert it with Image ▸ Mode ▸ RGB first."
+        )
+    if settings.input == VISIBLE:
+        return [Source(None, Gimp.Layer.new_from_visible(image, image, "Visible"))]
+    if not drawables:
+        raise Problem("No layer is selected; select a layer, or correct what is visible.")
+    for drawable in drawables:
+        _require_layer(drawable)
+    groups = {each.get_id() for each in drawables if each.is_group()}
+    layers = [each for each in drawables if not groups & {p.get_id() for p in parents(each)}]
+    touched = [each for each in layers if each.mask_intersect()[0]]
+    sources = []
+    try:
+        for layer in touched or layers:
+            sources.append(_source(image, layer))
+    except Problem:
+        close_all(sources)
+        raise
+    return sources
+
+
+def is_touched(source):
+    """Return whether the selection overlaps the source."""
+    return source.layer is None or source.layer.mask_intersect()[0]
+
+
+def close_all(sources):
+    """Delete what was made to read the pixels of sources."""
+    for source in sources:
+        source.close()
+
+
+def _require_layer(drawable):
+    name = drawable.get_name()
+    if isinstance(drawable, Gimp.LayerMask):
+        raise Problem(f"“{name}” is a layer mask; select the layer's pixels instead.")
+    if isinstance(drawable, Gimp.Channel):
+        raise Problem(f"“{name}” is a channel; select a layer instead.")
+    if not isinstance(drawable, Gimp.Layer):
+        raise Problem(f"“{name}” is not a layer; select a layer.")
+    if drawable.is_floating_sel():
+        raise Problem(f"“{name}” is a floating selection; anchor it or make a layer of it first.")
+    for locked in (drawable, *parents(drawable)):
+        if locked.get_lock_content():
+            raise Problem(f"The pixels of “{locked.get_name()}” are locked; unlock them first.")
+
+
+def _source(image, layer):
+    if layer.get_mode() == Gimp.LayerMode.PASS_THROUGH and blends_with_what_is_below(image, layer):
+        raise Problem(
+            f"The layers in “{layer.get_name()}” blend with what lies below the group, so it has "
+            "no picture of its own; set the group's mode to Normal, or correct what is visible."
+        )
+    return Source(layer, *((layer,) if not layer.get_filters() else with_effects(image, layer)))

@@ -83,7 +83,7 @@ report(OUT, menu=procedure.get_menu_paths(), label=procedure.get_menu_label(),
 """)
     assert facts["menu"] == ["<Image>/Filters/Enhance"]
     assert facts["label"].replace("_", "") == "Recover Exposure (DRHT)…"
-    named = [*RANGES, "detail", "output", "wrap", "preset"]
+    named = [*RANGES, "detail", "input", "output", "wrap", "preset"]
     assert facts["names"][-len(named) :] == named
     started = tree(gimp.profile)  # GIMP writes there, too
 
@@ -94,7 +94,7 @@ report(OUT, menu=procedure.get_menu_paths(), label=procedure.get_menu_label(),
     done = drht("check", *where, "--gimp", program, **temporary)
     assert_problem(done, f"{program} does not find the plug-in")
     plugin.chmod(0o755)
-    for part in (plugin, plugin.parent / "drht_parts/layers.py"):
+    for part in (plugin, plugin.parent / "drht_parts/sources.py"):
         part.write_bytes(part.read_bytes() + b"#\n")
         assert_problem(drht("check", *where), f"{part} is not from this version")
         assert drht("install", *where).returncode == 0
@@ -142,7 +142,7 @@ report(OUT, nick=procedure.find_argument("wrap").nick)
     assert not (gimp.profile / "plug-ins/drht/drht_parts/old.py").exists()
 
 
-@pytest.mark.parametrize("without", ["drht_parts", "drht_parts/layers.py"])
+@pytest.mark.parametrize("without", ["drht_parts", "drht_parts/sources.py"])
 def test_incomplete_plug_in_says_so(gimp: Gimp, without: str) -> None:
     """A plug-in of which files are missing is in the menu all the same, and says what to do."""
     gimp.install()

@@ -37,7 +37,7 @@ def survey(self, picture, **others):
         raise ValueError("this height fails")
     return {}
 Session._render, Session._survey, Session._warm_up = render, survey, lambda self: None
-sys.exit(main(["worker"]))
+sys.exit(main(["worker", *sys.argv[1:]]))
 """
 
 # How the layer lies over an opaque one: what is done to it before the call.

@@ -89,7 +89,7 @@ _DETAILS = {
 }
 _INPUTS = {
     LAYERS: (
-        N_("Selected layers"),
+        N_("Selected"),
         N_("Each selected layer by itself, and each selected layer group as it is seen."),
     ),
     VISIBLE: (
@@ -169,7 +169,7 @@ def add_arguments(procedure):
         flags,
     )
     procedure.add_choice_argument(
-        "input", _("_From"), _("What is corrected"), _choice(_INPUTS), LAYERS, flags
+        "input", _("La_yers"), _("What is corrected"), _choice(_INPUTS), LAYERS, flags
     )
     procedure.add_choice_argument(
         "output", _("Out_put"), _("Where the result goes"), _choice(_OUTPUTS), NEW_LAYER, flags

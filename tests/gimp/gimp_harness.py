@@ -114,6 +114,11 @@ class Gimp:
         process = self.start(f"OUT = {str(out)!r}\n{script}")
         return self.finish(process)
 
+    def inside(self, name: str) -> str:
+        """The source of a module beside this one, for the start of a script."""
+        source = Path(__file__).with_name(name).read_text()
+        return source.replace("from __future__ import annotations\n", "")
+
     def finish(self, process: subprocess.Popen[bytes]) -> dict[str, Any]:
         """Wait for a script that was started; what it reported."""
         code = process.wait(self.seconds)

@@ -47,7 +47,7 @@ class Screen:
         process = self._start(server, stdout=subprocess.PIPE)
         assert process.stdout is not None
         with process.stdout as answer:
-            self._display = f":{answer.readline().decode().strip()}"
+            self.display = f":{answer.readline().decode().strip()}"
         self._start(["openbox"])
 
     @property
@@ -131,11 +131,11 @@ class Screen:
         return self._run("xdotool", "search", "--onlyvisible", "--name", name).split()
 
     def _run(self, *words: str) -> str:
-        command = self._gimp.command(words, DISPLAY=self._display)
+        command = self._gimp.command(words, DISPLAY=self.display)
         return subprocess.run(command, capture_output=True, text=True, timeout=60).stdout
 
     def _start(self, words: list[str | Path], stdout: int | None = None) -> subprocess.Popen[bytes]:
-        display = {"DISPLAY": self._display} if words[0] != "Xvfb" else {}
+        display = {"DISPLAY": self.display} if words[0] != "Xvfb" else {}
         display |= self._environment if words[0] == "dbus-run-session" else {}
         process = subprocess.Popen(
             self._gimp.command(words, **display),

@@ -66,10 +66,13 @@ class Pair:
         before: its pixels, R, G, B and alpha of 8 bits.
         after: the corrected ones; None if there are none yet.
         masks: see `Masks`.
+
+    Attributes:
+        part: the part.
     """
 
     def __init__(self, part, before, after, masks):
-        self._size = part.columns, part.rows
+        self.part, self._size = part, (part.columns, part.rows)
         selected, visible = masks.selected(part), masks.visible(part)
         self._before = self._on_checks(before, visible)
         self._after = None

@@ -7,7 +7,7 @@ import time
 
 from .compose import Masks, Pair
 from .correction import Correction
-from .progress import moving
+from .moving import moving
 from .screen import ScreenColours
 from .settings import Settings
 from .text import _

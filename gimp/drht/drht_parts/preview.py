@@ -122,6 +122,8 @@ class Preview:
 
     def _look(self, view):
         self.view = view
+        if self.pair is not None and self.pair.part == view.part and self._place != view.place:
+            self.show(self.pair)
         self.zoom.set_text(f"{100 * view.scale:.3g} %")
 
     def _resize(self, *_):

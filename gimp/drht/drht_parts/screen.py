@@ -23,10 +23,12 @@ class ScreenColours:
 
     def __init__(self, widget, layer, layout):
         self._widget, self._layout = widget, layout
-        space = Babl.format_get_space(layer.get_format())
+        own = layer.get_format()
+        space = Babl.format_get_space(own)
         self._plain = Babl.format_with_space("R'G'B'A u8", space)
-        kind = "R'G'B'A float" if layout.channels > 2 else "Y'A float"
-        self._source = Babl.format_with_space(kind, space)
+        # As the profile of an image of linear light is linear, too, the components are the layer's.
+        components = Babl.format_get_encoding(own).rpartition(" ")[0].removesuffix("A")
+        self._source = Babl.format_with_space(f"{components}A float", space)
         image = layer.get_image()
         self._profile = image.get_effective_color_profile()
         # For those who look at a simulation; it must not be None.
@@ -97,8 +99,13 @@ def show(image, picture, scale):
         surface = Gdk.cairo_surface_create_from_pixbuf(picture, scale, image.get_window())
         image.set_from_surface(surface)
     else:
-        # Without the module cairo only icons are drawn in device pixels, so this is one.
+        # Without the module cairo only icons are drawn in device pixels, so this is one. Of a side
+        # that is no whole number of the widget's pixels the last one is left out: no resampling.
+        width, height = (
+            max(scale, side - side % scale) for side in (picture.get_width(), picture.get_height())
+        )
+        if width <= picture.get_width() and height <= picture.get_height():
+            picture = picture.new_subpixbuf(0, 0, width, height)
         _, data = picture.save_to_bufferv("bmp", [], [])
         image.set_from_gicon(Gio.BytesIcon.new(GLib.Bytes.new(data)), Gtk.IconSize.DIALOG)
-        longer = max(picture.get_width(), picture.get_height())
-        image.set_pixel_size(longer // scale)
+        image.set_pixel_size(max(width, height) // scale)

@@ -1,0 +1,152 @@
+"""The dialog's window in GIMP: its size, its help, and what it says."""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import pyvips
+from gimp_harness import Gimp, wait_until
+from gimp_screen import CHECKOUT, DIALOG, PICTURE, SECONDS, Screen, open_by_menu
+
+_PARTS = CHECKOUT / "gimp" / "drht" / "drht_parts"
+_BROKEN = "import sys; sys.exit(('a long line of the worker ' * 30 + chr(10)) * 20)"
+
+_BROWSER = """\
+[Desktop Entry]
+Type=Application
+Name=Browser
+Exec=/bin/sh -c 'echo "$0" > {seen}' %u
+MimeType=text/html;x-scheme-handler/http;x-scheme-handler/https;x-scheme-handler/file;
+"""
+
+
+@contextmanager
+def opened(gimp: Gimp, size: str, **environment: str) -> Iterator[Screen]:
+    """GIMP on a screen, with a picture and the dialog open."""
+    picture = gimp.folder / "bridge.png"
+    pyvips.Image.new_from_file(str(PICTURE)).write_to_file(str(picture))
+    screen = Screen(gimp, size, **environment)
+    try:
+        screen.open(picture)
+        open_by_menu(screen)
+        yield screen
+    finally:
+        screen.close()
+
+
+def own_words(log: Path) -> list[str]:
+    """Lines on stderr that are of the plug-in's process, or of Python."""
+    lines = log.read_text(errors="replace").splitlines()
+    ours = [line for line in lines if "drht" in line or "Traceback" in line or "mnemonic" in line]
+    return [line for line in ours if "dbind-WARNING" not in line and "AT-SPI" not in line]
+
+
+@pytest.mark.parametrize(
+    ("size", "scale"), [("1366x768", "1"), ("1366x768", "2"), ("1920x1080", "1")]
+)
+def test_it_fits_and_takes_any_size(gimp: Gimp, size: str, scale: str) -> None:
+    """The window is inside the screen, also with an error, and can be made smaller and larger."""
+    gimp.install(["python3", "-c", _BROKEN], direct=True)
+    width, height = map(int, size.split("x"))
+    with opened(gimp, size, GDK_SCALE=scale) as screen:
+        screen.shot(f"fits-{size}-{scale}")
+        time.sleep(2)  # until the worker has failed
+        left, top, wide, high = screen.geometry(DIALOG)
+        assert left >= 0
+        assert top >= 0
+        assert left + wide <= width
+        assert top + high <= height
+
+        least = 640 * int(scale), 340 * int(scale)
+        screen.resize(DIALOG, *least)
+        wait_until(lambda: screen.geometry(DIALOG)[2:] == least, 10)
+        screen.shot(f"small-{size}-{scale}", screen.window(DIALOG))
+        screen.resize(DIALOG, width - 20, height - 60)
+        wait_until(lambda: screen.geometry(DIALOG)[2:] == (width - 20, height - 60), 10)
+        screen.keys("Escape")
+        wait_until(lambda: not screen.is_open(DIALOG), 10)
+        assert own_words(screen.log) == []
+
+
+def test_help_is_our_own_page(gimp: Gimp) -> None:
+    """The Help button and F1 open the page that was installed with the plug-in."""
+    gimp.install()
+    seen = gimp.folder / "seen"
+    applications = gimp.folder / "data" / "applications"
+    applications.mkdir(parents=True)
+    (applications / "browser.desktop").write_text(_BROWSER.format(seen=seen))
+    kinds = ("text/html", "x-scheme-handler/file", "application/xhtml+xml")
+    (applications / "mimeapps.list").write_text(
+        "[Default Applications]\n" + "".join(f"{kind}=browser.desktop\n" for kind in kinds)
+    )
+    data = f"{gimp.folder / 'data'}:/usr/local/share:/usr/share"
+    with opened(gimp, "1366x768", XDG_DATA_DIRS=data) as screen:
+        for keys in ("F1", "alt+h"):
+            screen.keys(keys)
+            wait_until(lambda: seen.exists() and bool(seen.read_text()), 20)
+            page = Path(seen.read_text().strip().removeprefix("file://"))
+            assert page == gimp.profile / "plug-ins/drht/help.html"
+            assert "<h1>Recover Exposure (DRHT)</h1>" in page.read_text()
+            seen.unlink()
+        screen.keys("Escape")
+        wait_until(lambda: not screen.is_open(DIALOG), SECONDS)
+        assert own_words(screen.log) == []
+
+
+def test_a_failed_worker_can_be_tried_again(gimp: Gimp) -> None:
+    """After an error, Try again starts the worker anew, and the preview appears."""
+    gimp.install()
+    setup = gimp.profile / "plug-ins/drht/worker.json"
+    facts = json.loads(setup.read_text())
+    interpreter = facts["command"][: facts["command"].index("-I") + 1]
+    setup.write_text(json.dumps({**facts, "command": [*interpreter, "-c", _BROKEN]}))
+    with opened(gimp, "1366x768") as screen:
+        time.sleep(3)
+        before = screen.shot("try-again-error", screen.window(DIALOG))
+        setup.write_text(json.dumps(facts))
+        screen.keys("alt+y")
+
+        def changed() -> bool:
+            now = screen.shot("try-again", screen.window(DIALOG))
+            middle = now[now.shape[0] // 3 : now.shape[0] // 2, 50 : now.shape[1] // 2]
+            return now.shape == before.shape and middle.std() > 15
+
+        wait_until(changed, SECONDS)
+        screen.keys("Escape")
+
+
+def _load(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, _PARTS / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("reports", [[], [0.5], [0.1, 0.2, 0.3, 0.9], [0.01, 0.02], [1.0]])
+def test_progress_moves_without_news(reports: list[float]) -> None:
+    """Between and before reports a share grows at every step, and is never below the report."""
+    moving = _load("moving").moving
+    ticks = itertools.count()
+
+    def steps() -> Iterator[float]:
+        for share in (0.0, *reports):
+            for _ in range(60):  # three seconds without news
+                yield share
+
+    shown = list(moving(steps(), clock=lambda: next(ticks) * 0.05))
+    assert all(before < after or before == 1 for before, after in itertools.pairwise(shown))
+    assert all(0 <= share <= 1 for share in shown)
+    for number, report in enumerate(reports, start=1):
+        assert shown[60 * number] >= report

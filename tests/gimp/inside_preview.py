@@ -26,8 +26,8 @@ class Stage:
         sys.path.insert(0, plugin)
         sys.dont_write_bytecode = True
         GimpUi.init("stage")
-        from drht_parts.feed import Feed
-        from drht_parts.preview import Preview
+        from drht_parts.feed import Feed  # type: ignore[import-not-found]
+        from drht_parts.preview import Preview  # type: ignore[import-not-found]
 
         procedure = Gimp.get_pdb().lookup_procedure("plug-in-drht-recover-exposure")
         self.config = procedure.create_config()

@@ -27,7 +27,7 @@ class Notices:
         self.status = Gtk.Box(orientation=Gtk.Orientation.HORIZONTAL, spacing=6)
         self.status.pack_start(self._label, True, True, 0)
         self.status.pack_end(self._bar, False, False, 0)
-        self._bar.set_opacity(0)
+        self._bar.set_no_show_all(True)
 
         self._text = _scrolled_text(_PROBLEM_HEIGHT)
         self.problem = Gtk.InfoBar(message_type=Gtk.MessageType.ERROR)
@@ -47,10 +47,11 @@ class Notices:
         """
         if not text:
             self._stale = ""
-        said = f"{self._stale} {text}".strip() or _("Wheel: zoom. Drag: move.")
+        hint = "" if self.problem.get_visible() else _("Wheel: zoom. Drag: move.")
+        said = f"{self._stale} {text}".strip() or hint
         if self._label.get_text() != said:
             self._label.set_text(said)
-        self._bar.set_opacity(1 if text else 0)
+        self._bar.set_visible(bool(text))
         self._bar.set_fraction(share)
 
     def say_stale(self):
@@ -59,9 +60,9 @@ class Notices:
 
     def say_problem(self, text):
         """Say what went wrong; with an empty text, that nothing did."""
-        self.report("", 1.0)
         self._text.get_child().get_child().set_text(text)
         self.problem.set_visible(bool(text))
+        self.report("", 1.0)
 
 
 def show_message(parent, text, title, problem=False):

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import logging
 import re
+import signal
+import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING, Any
 
 from drht_plugin.bridge.sharing import usable_cores
@@ -19,6 +22,13 @@ ACCEPTED = "expected tcp://HOST:PORT, or local:N for N processes of this machine
 
 _CONNECT_SECONDS = 10
 """For how long a scheduler may leave unanswered, at first and when its connection breaks."""
+
+
+PATIENT = {"OMP_WAIT_POLICY": "PASSIVE"}
+"""Environment of workers: PyTorch's threads do not spin while they wait for one another.
+
+The survey's networks take two threads in any process, and spinning ones would take the cores from
+other workers: on two cores, two workers corrected a third as many pictures."""
 
 
 def local_processes(scheduler: str) -> int | None:
@@ -66,14 +76,17 @@ def open_client(scheduler: str) -> Iterator[Client]:
         if processes is None:
             _require_address(scheduler)
         else:
-            where = opened.enter_context(
-                distributed.LocalCluster(
+            with _signals_held(), warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "Creating scratch directories is taking")
+                made = distributed.LocalCluster(
                     n_workers=processes,
                     threads_per_worker=max(1, usable_cores() // processes),
-                    dashboard_address=":0",
+                    dashboard_address="127.0.0.1:0",  # or it takes a known port, for all to see
+                    scheduler_kwargs={"dashboard": False},
                     silence_logs=logging.CRITICAL,
+                    env=PATIENT,
                 )
-            )
+            where = opened.enter_context(made)
         try:
             client = opened.enter_context(distributed.Client(where, timeout=_CONNECT_SECONDS))
         except Exception as error:
@@ -139,11 +152,39 @@ def lost(scheduler: str, reason: str) -> ClusterError:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    logger = logging.getLogger("distributed")
-    before = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
+def _signals_held() -> Iterator[None]:
+    """Hold signals back that a terminal sends to all processes of a command.
+
+    Threads and processes that are started meanwhile hold them back for ever, and so do those that
+    they start. So it is this process alone that Ctrl-C ends, and it ends the others.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    resource_tracker.ensure_running()  # the thread that starts it lets signals through afterwards
+    held = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, held)
     try:
         yield
     finally:
-        logger.setLevel(before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Hold back what distributed's own handlers print, of all its loggers."""
+    loggers = [logging.getLogger(name) for name in logging.root.manager.loggerDict]
+    handlers = {
+        handler
+        for logger in loggers
+        if logger.name.partition(".")[0] == "distributed"
+        for handler in logger.handlers
+    }
+    before = {handler: handler.level for handler in handlers}
+    for handler in handlers:
+        handler.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        for handler, level in before.items():
+            handler.setLevel(level)

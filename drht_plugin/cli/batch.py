@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from drht_plugin.cli.faults import Fault
 from drht_plugin.cli.outputs import Job
 from drht_plugin.cli.signals import check_stopped
 from drht_plugin.errors import DrhtWarning
@@ -47,7 +48,7 @@ class Outcome:
         index: of the job.
         job: the picture, and what was to be written.
         report: what was done; None where it failed or was left out.
-        error: what went wrong; None for nothing.
+        fault: what went wrong; None for nothing.
         notes: warnings that the library gave meanwhile.
         skipped: whether it was left out, as its results exist.
     """
@@ -55,7 +56,7 @@ class Outcome:
     index: int
     job: Job
     report: FileReport | None = None
-    error: Exception | None = None
+    fault: Fault | None = None
     notes: tuple[str, ...] = ()
     skipped: bool = False
 
@@ -90,16 +91,16 @@ class Batch:
         if self.workers == 1:
             for index, job in enumerate(jobs):
                 check_stopped()
-                yield self._begin(index, job) or self._correct(index, job)
+                yield outcome_at_once(index, job, self.admit) or self._correct(index, job)
             return
-        with _notes_by_thread(), ThreadPoolExecutor(self.workers, "drht picture") as pool:
+        with _notes_for_a_while(), ThreadPoolExecutor(self.workers, "drht picture") as pool:
             try:
                 for index, job in enumerate(jobs):
                     check_stopped()
                     cost = self.cost(job)
                     while self._waiting and not self._fits(job, cost):
                         yield self._next()
-                    outcome = self._begin(index, job)
+                    outcome = outcome_at_once(index, job, self.admit)
                     if outcome is None:
                         future = pool.submit(self._correct, index, job)
                     else:
@@ -112,20 +113,13 @@ class Batch:
                 for each in self._waiting:
                     each.future.cancel()
 
-    def _begin(self, index: int, job: Job) -> Outcome | None:
-        """Return the outcome of a picture that is not to be worked on; None for others."""
-        try:
-            return Outcome(index, job, skipped=True) if self.admit(job) else None
-        except Exception as error:
-            return Outcome(index, job, error=error)
-
     def _correct(self, index: int, job: Job) -> Outcome:
         check_stopped()
-        with _kept_notes() as notes:
+        with kept_notes() as notes:
             try:
                 report = self.work(index, job)
             except Exception as error:
-                return Outcome(index, job, error=error, notes=tuple(notes))
+                return Outcome(index, job, fault=Fault.of(error), notes=tuple(notes))
             return Outcome(index, job, report, notes=tuple(notes))
 
     def _fits(self, job: Job, cost: int) -> bool:
@@ -136,8 +130,8 @@ class Batch:
         if busy and sum(each.cost for each in busy) + cost > self.budget:
             return False
         # Names that some disks take for one: what the first one wrote is seen once it is told.
-        mine = _spellings(job)
-        return not any(mine & _spellings(each.job) for each in self._waiting)
+        mine = spellings(job)
+        return not any(mine & spellings(each.job) for each in self._waiting)
 
     def _next(self) -> Outcome:
         """Wait for the picture that is told next."""
@@ -155,7 +149,22 @@ class _Begun:
     future: Future[Outcome]
 
 
-def _spellings(job: Job) -> set[str]:
+def outcome_at_once(index: int, job: Job, admit: Callable[[Job], bool]) -> Outcome | None:
+    """Return the outcome of a picture that is not to be worked on; None for others.
+
+    Args:
+        index: of the job.
+        job: the picture.
+        admit: see `Batch`.
+    """
+    try:
+        return Outcome(index, job, skipped=True) if admit(job) else None
+    except Exception as error:
+        return Outcome(index, job, fault=Fault.of(error))
+
+
+def spellings(job: Job) -> set[str]:
+    """Return what a job's results have in common with names that some disks take for the same."""
     return {os.path.realpath(path).casefold() for path in job.outputs}
 
 
@@ -163,8 +172,8 @@ _of_thread = threading.local()
 
 
 @contextmanager
-def _kept_notes() -> Iterator[list[str]]:
-    """Collect the library's warnings in this thread while `_notes_by_thread` holds."""
+def kept_notes() -> Iterator[list[str]]:
+    """Collect the library's warnings in this thread, once `keep_notes_by_thread` was called."""
     _of_thread.notes = []
     try:
         yield _of_thread.notes
@@ -172,11 +181,18 @@ def _kept_notes() -> Iterator[list[str]]:
         _of_thread.notes = None
 
 
+def keep_notes_by_thread() -> None:
+    """Keep the library's warnings in a picture's thread from now on, to be told with its outcome.
+
+    Other warnings, and those of threads without `kept_notes`, are shown as usual.
+    """
+    warnings.showwarning = partial(_keep, warnings.showwarning)
+
+
 @contextmanager
-def _notes_by_thread() -> Iterator[None]:
-    """Keep the library's warnings in a picture's thread, to be told with its outcome."""
+def _notes_for_a_while() -> Iterator[None]:
     usual = warnings.showwarning
-    warnings.showwarning = partial(_keep, usual)
+    keep_notes_by_thread()
     try:
         yield
     finally:

@@ -6,8 +6,8 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack, closing, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,14 +15,15 @@ from drht_plugin.bridge.sharing import usable_cores
 from drht_plugin.cli import dry_run
 from drht_plugin.cli.batch import Batch, default_jobs
 from drht_plugin.cli.compare import add_compare_option, require_page, write_compared
-from drht_plugin.cli.controls import add_control_options, control_values
+from drht_plugin.cli.controls import add_control_options
 from drht_plugin.cli.exits import FAILED, USAGE
 from drht_plugin.cli.giants import are_giants, correct_giants
-from drht_plugin.cli.inputs import open_inputs
+from drht_plugin.cli.inputs import STDIN, open_inputs
 from drht_plugin.cli.limits import require_address_space
 from drht_plugin.cli.options import (
     add_backend_option,
     add_model_options,
+    add_scheduler_option,
     add_ultra_hdr_option,
     block_side,
     jobs_number,
@@ -34,12 +35,19 @@ from drht_plugin.cli.signals import check_stopped
 from drht_plugin.cli.streams import Output
 from drht_plugin.cli.targets import STDOUT, add_target_options, naming_of, require_naming
 from drht_plugin.cli.telling import Tally, tell
-from drht_plugin.errors import DrhtError
+from drht_plugin.cli.work import Work, cost_of, count_pixels
+from drht_plugin.errors import ClusterError, InputError
 from drht_plugin.storage import scratch_folder, temporary_folder
 
 if TYPE_CHECKING:
+    from drht_plugin.cli.cluster_batch import ClusterBatch
     from drht_plugin.engine.corrector import Corrector
     from drht_plugin.file_correction import FileReport
+
+    Opener = Callable[
+        [Sequence[Job], argparse.Namespace, Callable[[Job], bool], Progress],
+        AbstractContextManager[tuple[Batch | ClusterBatch, bool]],
+    ]
 
 _DESCRIPTION = """\
 Correct over- and under-exposed picture files.
@@ -57,9 +65,6 @@ usage: drht correct [options] PICTURE ...
   drht correct dark.tif --format jpeg       write a JPEG, whatever the picture is
 
 `drht correct --help` explains all options."""
-
-_MOST_BY_ROWS = 256 << 20
-"""Most that is held of a picture that goes by rows: itself or bands of it, and results (bytes)."""
 
 _EXAMPLES = """\
 examples:
@@ -82,11 +87,14 @@ examples:
                                             same command continues where it stopped
   drht correct pano.zarr -o out.zarr        from Zarr or TIFF to OME-Zarr, in blocks: a giant
                                             that may lie in an object store, by a cluster
+  drht correct photos/ -r -o out/ --scheduler tcp://10.0.0.1:8786
+                                            on a cluster of dask; local:4 starts 4 processes
 
 exit codes:
   0    all pictures were corrected
-  1    some pictures failed; each is named, and the others were corrected. Or stdout failed
-  2    an argument is wrong; nothing was done
+  1    some pictures failed; each is named, and the others were corrected. Or stdout failed,
+       or the scheduler was lost
+  2    an argument is wrong, or no scheduler answers; nothing was done
   130  interrupted (129: the terminal was closed; 143: terminated)
 """
 
@@ -204,6 +212,7 @@ def add_command(commands: Any) -> None:
     )
     add_model_options(parser)
     add_backend_option(parser)
+    add_scheduler_option(parser)
     parser.set_defaults(run=run)
 
 
@@ -229,6 +238,7 @@ def run(options: argparse.Namespace) -> int:
 
     parse_memory(options.memory)
     naming = naming_of(options)
+    _require_for_cluster(options)
     with ExitStack() as files:
         sources = files.enter_context(
             open_inputs(
@@ -255,8 +265,6 @@ def _correct_all(jobs: Sequence[Job], options: argparse.Namespace) -> int:
     begun = time.monotonic()
     quiet = options.quiet or options.json
     progress = Progress([_file_size(job) for job in jobs], None if quiet else terminal())
-    progress.say("loading networks")
-    corrector = _loaded(jobs, options)
     results, tally, corrected = Results(overwrite=options.overwrite), Tally(), []
 
     def admit(job: Job) -> bool:
@@ -265,19 +273,17 @@ def _correct_all(jobs: Sequence[Job], options: argparse.Namespace) -> int:
         results.require_free(job)
         return False
 
-    def work(index: int, job: Job) -> FileReport:
-        return _correct_one(index, job, corrector, options, progress)
-
-    batch = Batch(work, admit, _cost, _workers(len(jobs), corrector, options))
-    with closing(batch.run(jobs)) as outcomes:
-        for outcome in outcomes:
+    open_batch: Opener = _batch_here if options.scheduler is None else _batch_on_cluster
+    with ExitStack() as opened:
+        batch, network = opened.enter_context(open_batch(jobs, options, admit, progress))
+        for outcome in opened.enter_context(closing(batch.run(jobs))):
             if outcome.report is not None:
                 results.add(outcome.job)
                 corrected.append(outcome.job)
             progress.finish(outcome.index, worked=not outcome.skipped)
             progress.clear()
             tally.add(outcome)
-            tell(outcome, output, options, network=corrector.has_detail)
+            tell(outcome, output, options, network=network)
     if options.output == STDOUT and corrected:
         output.picture(corrected[0].target)
     if len(jobs) > 1:
@@ -286,12 +292,60 @@ def _correct_all(jobs: Sequence[Job], options: argparse.Namespace) -> int:
     return FAILED if tally.failed or output.failed else compared
 
 
+@contextmanager
+def _batch_here(
+    jobs: Sequence[Job],
+    options: argparse.Namespace,
+    admit: Callable[[Job], bool],
+    progress: Progress,
+) -> Iterator[tuple[Batch, bool]]:
+    """Yield the batch in this process, and whether the model has a network for detail."""
+    progress.say("loading networks")
+    corrector, how = _loaded(jobs, options), Work.of(options)
+
+    def work(index: int, job: Job) -> FileReport:
+        def share(done: float) -> None:
+            check_stopped()
+            progress.share(index, done)
+
+        def stage(doing: str) -> None:
+            check_stopped()
+            progress.stage(index, doing, job.source)
+
+        report = how.correct(job, corrector, progress=share, stage=stage)
+        target = str(options.output) if options.output == STDOUT else report.target
+        return replace(report, source=job.source, target=target)
+
+    batch = Batch(work, admit, cost_of, _workers(len(jobs), corrector, options))
+    yield batch, corrector.has_detail
+
+
+@contextmanager
+def _batch_on_cluster(
+    jobs: Sequence[Job],
+    options: argparse.Namespace,
+    admit: Callable[[Job], bool],
+    progress: Progress,
+) -> Iterator[tuple[ClusterBatch, bool]]:
+    """Yield the batch on the cluster of --scheduler; see `_batch_here`."""
+    from drht_plugin.cli.cluster_batch import open_cluster_batch
+
+    try:
+        with open_cluster_batch(jobs, options, admit, progress.say) as opened:
+            yield opened
+    except ClusterError as error:
+        error.add_note("results that are there stay; --skip-existing goes on with the others")
+        raise
+    finally:
+        progress.clear()
+
+
 def _loaded(jobs: Sequence[Job], options: argparse.Namespace) -> Corrector:
     """Return a corrector with its networks, so that a wrong model fails before any picture."""
     from drht_plugin.engine.weigh import Correctors
 
     correctors = Correctors(options.model, options.device, options.threads, options.backend)
-    pixels = _count_pixels([job.path for job in jobs]) if correctors.weighs else 0
+    pixels = count_pixels(jobs) if correctors.weighs else 0
     corrector = correctors.for_work(pixels, options.detail)
     _ = corrector.runner
     if options.detail == "network":
@@ -310,73 +364,23 @@ def _workers(count: int, corrector: Corrector, options: argparse.Namespace) -> i
     return min(count, int(options.jobs))
 
 
+def _require_for_cluster(options: argparse.Namespace) -> None:
+    """Refuse what a cluster has not: standard streams, and a number of pictures at once."""
+    if options.scheduler is None:
+        return
+    for name in options.inputs:
+        if name == STDIN:
+            raise InputError("--scheduler needs files that all workers reach; - is stdin")
+    if options.output == STDOUT:
+        raise InputError("--scheduler needs files that all workers reach; --output is -, stdout")
+    if options.jobs is not None:
+        raise InputError(
+            "--jobs is for this process; with --scheduler each thread of a worker takes a picture"
+        )
+
+
 def _file_size(job: Job) -> int:
     try:
         return os.stat(job.path).st_size
     except (OSError, ValueError):
         return 0
-
-
-def _cost(job: Job) -> int:
-    """Estimate the bytes of pixels that are held while a picture is worked on."""
-    from drht_plugin.io import size_of
-
-    with suppress(Exception):
-        size = size_of(job.path)
-        return 3 * size.bytes if size.whole else min(2 * size.bytes, _MOST_BY_ROWS)
-    return 0
-
-
-def _count_pixels(sources: Sequence[str]) -> int:
-    """Estimate the pixels of all pictures by the first one that can be opened."""
-    from drht_plugin.io import size_of
-
-    for source in sources:
-        with suppress(DrhtError, OSError):
-            return len(sources) * size_of(source).pixels
-    return 0
-
-
-def _correct_one(
-    index: int,
-    job: Job,
-    corrector: Corrector,
-    options: argparse.Namespace,
-    progress: Progress,
-) -> FileReport:
-    """Correct one picture."""
-    from drht_plugin.file_correction import correct_file
-
-    if options.output is not None and not job.target.parent.exists():
-        job.target.parent.mkdir(parents=True, exist_ok=True)
-
-    def share(done: float) -> None:
-        check_stopped()
-        progress.share(index, done)
-
-    def stage(doing: str) -> None:
-        check_stopped()
-        progress.stage(index, doing, job.source)
-
-    report = correct_file(
-        job.path,
-        job.target,
-        corrector=corrector,
-        hdr=job.hdr,
-        ultra_hdr=options.ultra_hdr,
-        **control_values(options),
-        detail=options.detail,
-        transfer=options.transfer,
-        wrap=options.wrap,
-        bits=options.bits,
-        background=options.background,
-        quality=options.quality,
-        memory=options.memory,
-        resume=options.resume,
-        damaged=options.damaged,
-        layer=options.layer,
-        progress=share,
-        stage=stage,
-    )
-    target = str(options.output) if options.output == STDOUT else report.target
-    return replace(report, source=job.source, target=target)

@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 
 from drht_plugin.cli.exits import FAILED, OK, print_note, printable
+from drht_plugin.cli.faults import Fault
 from drht_plugin.cli.outputs import Job, Results
 from drht_plugin.cli.streams import Output
 from drht_plugin.cli.telling import failure
@@ -39,9 +40,10 @@ def tell(jobs: Sequence[Job], options: argparse.Namespace, output: Output) -> in
                 said = [there, *converted]
         except Exception as error:
             failures += 1
-            text = failure(job, error)
+            fault = Fault.of(error)
+            text = failure(job, fault)
             print_note(text)
-            facts |= {"error": text, "kind": type(error).__name__}
+            facts |= {"error": text, "kind": fault.kind}
             said = []
         if options.json:
             output.line(json.dumps(facts))

@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING
 
 from drht_plugin.cli.batch import Outcome
 from drht_plugin.cli.controls import strength_of
-from drht_plugin.cli.exits import describe, print_note, printable
+from drht_plugin.cli.exits import print_note, printable
+from drht_plugin.cli.faults import Fault
 from drht_plugin.cli.outputs import Job
 from drht_plugin.cli.streams import Output
-from drht_plugin.errors import WriteError
 
 if TYPE_CHECKING:
     from drht_plugin.file_correction import FileReport
 
 
-def failure(job: Job, error: Exception) -> str:
+def failure(job: Job, fault: Fault) -> str:
     """Return what went wrong with one picture, all files named as given, with their folders."""
-    text = describe(error)
-    if isinstance(error, WriteError):  # the library names a file without its folder
+    text = fault.text
+    if fault.of_result:  # the library names a file without its folder
         for path in job.outputs:
             if text.startswith(f"{path.name}: "):
                 return f"{job.source}: {path}{text[len(path.name) :]}"
@@ -94,8 +94,8 @@ def tell(outcome: Outcome, output: Output, options: argparse.Namespace, *, netwo
     job = outcome.job
     for note in outcome.notes:
         print_note(note)
-    if outcome.error is not None:
-        _tell_failure(job, outcome.error, output, options)
+    if outcome.fault is not None:
+        _tell_failure(job, outcome.fault, output, options)
     elif outcome.skipped and options.json:
         facts = {"source": job.source, "target": str(job.target), "skipped": True}
         output.line(json.dumps(facts))
@@ -103,14 +103,14 @@ def tell(outcome: Outcome, output: Output, options: argparse.Namespace, *, netwo
         _tell_result(job, outcome.report, output, options, network=network)
 
 
-def _tell_failure(job: Job, error: Exception, output: Output, options: argparse.Namespace) -> None:
-    text = failure(job, error)
+def _tell_failure(job: Job, fault: Fault, output: Output, options: argparse.Namespace) -> None:
+    text = failure(job, fault)
     print_note(text)
-    for note in getattr(error, "__notes__", ()):
+    for note in fault.notes:
         print_note(note)
     if options.json:
         facts = {"source": job.source, "target": str(job.target)}
-        output.line(json.dumps({**facts, "error": text, "kind": type(error).__name__}))
+        output.line(json.dumps({**facts, "error": text, "kind": fault.kind}))
 
 
 def _tell_result(

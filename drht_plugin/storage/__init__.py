@@ -6,6 +6,7 @@ from drht_plugin.storage.replace_folder import replacing_folder
 from drht_plugin.storage.scratch import (
     make_locked_file,
     openable_file,
+    remove_leftovers,
     scratch_folder,
     temporary_folder,
 )
@@ -20,6 +21,7 @@ __all__ = [
     "openable_file",
     "parse_json",
     "read_json_object",
+    "remove_leftovers",
     "replacing",
     "replacing_folder",
     "reserve",

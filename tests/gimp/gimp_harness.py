@@ -49,6 +49,7 @@ class Gimp:
 
     seconds: most that a script may take.
     environment: variables that GIMP gets besides.
+    fonts: whether it loads them, for texts.
     """
 
     version: str
@@ -57,6 +58,7 @@ class Gimp:
     seconds: float = 600
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
     environment: dict[str, str] = field(default_factory=dict)
+    fonts: bool = False
 
     @property
     def profile(self) -> Path:
@@ -99,7 +101,8 @@ class Gimp:
         file.write_text(f"{_INSIDE.read_text()}\n\n{script}")
         code = f"exec(compile(open('{file}').read(), '{file}', 'exec'), globals())"
         interpreter = "--batch-interpreter=python-fu-eval"
-        program = [f"gimp-console-{self.version}", "-idfs", interpreter, "-b", code, "--quit"]
+        options = "-ids" if self.fonts else "-idfs"
+        program = [f"gimp-console-{self.version}", options, interpreter, "-b", code, "--quit"]
         with open(self.folder / "log", "wb") as log:
             process = subprocess.Popen(
                 self.command(program), stdin=subprocess.DEVNULL, stdout=log, stderr=log

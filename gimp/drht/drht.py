@@ -118,7 +118,9 @@ class Drht(Gimp.PlugIn):
         """Return the procedure with its arguments."""
         procedure = Gimp.ImageProcedure.new(self, name, Gimp.PDBProcType.PLUGIN, run, None)
         procedure.set_image_types("RGB*, GRAY*")
-        procedure.set_sensitivity_mask(Gimp.ProcedureSensitivityMask.DRAWABLE)
+        procedure.set_sensitivity_mask(
+            Gimp.ProcedureSensitivityMask.DRAWABLE | Gimp.ProcedureSensitivityMask.DRAWABLES
+        )
         procedure.set_menu_label("Recover E_xposure (DRHT)…")
         procedure.add_menu_path("<Image>/Filters/Enhance")
         procedure.set_documentation(
@@ -126,7 +128,10 @@ class Drht(Gimp.PlugIn):
             "One network estimates the scene's HDR radiance, and another maps it to a display "
             "picture that keeps the detail (Deep Reciprocating HDR Transformation). The correction "
             "is computed from the whole layer and applied within the selection; layer offsets and "
-            "locks are respected.",
+            "locks are respected. Several layers are corrected in one undo step, layer groups as "
+            "they are seen. A new layer changes the look of the image by the correction alone: it has "
+            "the mode, opacity and mask of its source, which is hidden where it would be seen "
+            "through it.",
             name,
         )
         procedure.set_attribution("drht_plugin", "drht_plugin, MIT licence", "2026")
@@ -134,7 +139,11 @@ class Drht(Gimp.PlugIn):
             add_arguments(procedure)
         flags = GObject.ParamFlags.READWRITE
         procedure.add_layer_return_value(
-            "layer", "Layer", "The layer that holds the result", True, flags
+            "layer",
+            "Layer",
+            "The layer that holds the result; of several, the first. All of them are selected",
+            True,
+            flags,
         )
         return procedure
 

@@ -69,11 +69,16 @@ class Gimp:
         """Make the profile: no dialogs, and few plug-ins, so that GIMP starts quickly."""
         few = self.folder / "few"
         few.mkdir(parents=True)
-        [plug_ins] = self.place.glob("usr/lib/*/gimp/3.0/plug-ins")
-        for name in _FEW:
-            (few / name).symlink_to(Path("/") / plug_ins.relative_to(self.place) / name)
+        self.add_plug_ins(*_FEW)
         self.profile.mkdir()
         (self.profile / "gimprc").write_text(_GIMPRC.format(few=few))
+
+    def add_plug_ins(self, *names: str) -> None:
+        """Let GIMP have more of its own plug-ins."""
+        [plug_ins] = self.place.glob("usr/lib/*/gimp/3.0/plug-ins")
+        for name in names:
+            link = self.folder / "few" / name
+            link.symlink_to(Path("/") / plug_ins.relative_to(self.place) / name)
 
     def install(
         self,

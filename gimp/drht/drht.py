@@ -129,8 +129,8 @@ class Drht(Gimp.PlugIn):
             "picture that keeps the detail (Deep Reciprocating HDR Transformation). The correction "
             "is computed from the whole layer and applied within the selection; layer offsets and "
             "locks are respected. Several layers are corrected in one undo step, layer groups as "
-            "they are seen. A new layer changes the look of the image by the correction alone: it has "
-            "the mode, opacity and mask of its source, which is hidden where it would be seen "
+            "they are seen. A new layer changes the look of the image by the correction alone: it "
+            "has the mode, opacity and mask of its source, which is hidden where it would be seen "
             "through it.",
             name,
         )

@@ -36,9 +36,15 @@ try:
     from drht_parts.apply import correct
     from drht_parts.problem import Problem
     from drht_parts.settings import Settings, add_arguments
+    from drht_parts.text import _
 except ImportError as error:
     # The plug-in registers all the same, so that it can say what is wrong.
     INCOMPLETE = _incomplete(error)
+
+    def _(text):
+        """Return a text as it is."""
+        return text
+
 else:
     INCOMPLETE = None
 
@@ -55,7 +61,7 @@ def run(procedure, run_mode, image, drawables, config, data):
         settings = Settings(config)
         chosen = sources.choose(image, drawables, settings)
         if not sources.is_touched(chosen[0]):
-            Gimp.message("The selection does not overlap the layer; nothing was changed.")
+            Gimp.message(_("The selection does not overlap the layer; nothing was changed."))
             return _success(procedure, [chosen[0].layer])
         if run_mode == Gimp.RunMode.INTERACTIVE:
             # Gtk takes its time, and is not there without a screen.
@@ -107,7 +113,7 @@ class Drht(Gimp.PlugIn):
     """The plug-in, which has one procedure."""
 
     def do_set_i18n(self, name):
-        """Tell GIMP that there are no translations."""
+        """Tell GIMP that the texts are translated here, and that it need not look for more."""
         return False
 
     def do_query_procedures(self):
@@ -121,17 +127,19 @@ class Drht(Gimp.PlugIn):
         procedure.set_sensitivity_mask(
             Gimp.ProcedureSensitivityMask.DRAWABLE | Gimp.ProcedureSensitivityMask.DRAWABLES
         )
-        procedure.set_menu_label("Recover E_xposure (DRHT)…")
+        procedure.set_menu_label(_("Recover E_xposure (DRHT)…"))
         procedure.add_menu_path("<Image>/Filters/Enhance")
         procedure.set_documentation(
-            "Recover detail in over- and under-exposed parts of a picture",
-            "One network estimates the scene's HDR radiance, and another maps it to a display "
-            "picture that keeps the detail (Deep Reciprocating HDR Transformation). The correction "
-            "is computed from the whole layer and applied within the selection; layer offsets and "
-            "locks are respected. Several layers are corrected in one undo step, layer groups as "
-            "they are seen. A new layer changes the look of the image by the correction alone: it "
-            "has the mode, opacity and mask of its source, which is hidden where it would be seen "
-            "through it.",
+            _("Recover detail in over- and under-exposed parts of a picture"),
+            _(
+                "One network estimates the scene's HDR radiance, and another maps it to a display "
+                "picture that keeps the detail (Deep Reciprocating HDR Transformation). The "
+                "correction is computed from the whole layer and applied within the selection; "
+                "layer offsets and locks are respected. Several layers are corrected in one undo "
+                "step, layer groups as they are seen. A new layer changes the look of the image by "
+                "the correction alone: it has the mode, opacity and mask of its source, which is "
+                "hidden where it would be seen through it."
+            ),
             name,
         )
         procedure.set_attribution("drht_plugin", "drht_plugin, MIT licence", "2026")
@@ -140,8 +148,8 @@ class Drht(Gimp.PlugIn):
         flags = GObject.ParamFlags.READWRITE
         procedure.add_layer_return_value(
             "layer",
-            "Layer",
-            "The layer that holds the result; of several, the first. All of them are selected",
+            _("Layer"),
+            _("The layer that holds the result; of several, the first. All of them are selected"),
             True,
             flags,
         )

@@ -70,7 +70,8 @@ def test_install_check_uninstall(gimp: Gimp) -> None:
     sources = [path for path in PLUG_IN.rglob("*") if "__pycache__" not in path.parts]
     parts = [f"plug-ins/drht/{path.relative_to(PLUG_IN)}" for path in sources if path.is_file()]
     assert "plug-ins/drht/help.html" in parts
-    folders = ["plug-ins", "plug-ins/drht", "plug-ins/drht/drht_parts"]
+    assert "plug-ins/drht/locale/de/LC_MESSAGES/drht-plugin.mo" in parts
+    folders = {str(folder) for part in parts for folder in Path(part).parents} - {"."}
     ours = [*folders, *parts, "plug-ins/drht/worker.json"]
     installed = tree(gimp.profile)
     assert {name: installed.pop(name) for name in ours}
@@ -190,7 +191,8 @@ def test_uninstall_of_an_earlier_version(tmp_path: Path) -> None:
     setup = plugin.with_name("worker.json")
     whole = tree(tmp_path)
     for action in (lambda: install(tmp_path, COMMAND, ["auto"]), lambda: uninstall(tmp_path)):
-        shutil.rmtree(plugin.with_name("drht_parts"), ignore_errors=True)
+        for name in ("drht_parts", "locale"):
+            shutil.rmtree(plugin.with_name(name), ignore_errors=True)
         plugin.with_name("help.html").unlink(missing_ok=True)
         facts = json.loads(setup.read_text())
         facts.pop("files", None)

@@ -129,6 +129,18 @@ def test_a_worker_that_ended_between_runs(gimp: Gimp, how: str) -> None:
     assert len(set(workers(gimp))) == 3
 
 
+def test_a_worker_that_dies_in_mid_job(gimp: Gimp) -> None:
+    """The run goes on with another worker, and has the right pixels; nothing is left of either."""
+    files, names = worker_files(), sockets()
+    expected = prepare(gimp)
+    (gimp.folder / "deed").write_text("os.kill(os.getpid(), signal.SIGKILL)")
+    require_well(gimp, gimp.finish(start(gimp)), expected)
+    assert len(workers(gimp)) == 2
+    gimp.wait_until_quiet()
+    wait_until(lambda: worker_files() <= files)
+    wait_until(lambda: sockets() <= names)
+
+
 def test_a_killed_run_leaves_the_worker(gimp: Gimp) -> None:
     """Cancel kills the plug-in: its job ends, and the same worker serves the next run."""
     files = worker_files()

@@ -9,6 +9,8 @@ from .problem import Problem
 from .progress import run_steps
 from .results import InPlace, NewLayer
 from .settings import IN_PLACE
+from .text import _
+from .worker import WorkerEnded
 
 
 def correct(image, sources, settings, begun=None):
@@ -27,7 +29,7 @@ def correct(image, sources, settings, begun=None):
     Raises:
         Problem: the correction cannot be done; the image is unchanged.
     """
-    Gimp.progress_init("Recovering exposure")
+    Gimp.progress_init(_("Recovering exposure"))
     results = []
     try:
         for source in sources:
@@ -35,7 +37,7 @@ def correct(image, sources, settings, begun=None):
         for number, (source, result) in enumerate(zip(sources, results, strict=True)):
             with _named(source, sources):
                 correction = begun if begun and number == 0 else Correction(source.drawable)
-                _prepare(result, correction, settings, number, len(sources))
+                _prepare_with_another(result, correction, settings, number, len(sources))
         with _one_undo_step(image):
             for result in results:
                 result.put(image)
@@ -47,6 +49,16 @@ def correct(image, sources, settings, begun=None):
         raise
     Gimp.progress_end()
     return [result.layer for result in results]
+
+
+def _prepare_with_another(result, correction, settings, *place):
+    """Correct a source; if the worker ends meanwhile, begin again with another, once."""
+    try:
+        _prepare(result, correction, settings, *place)
+    except WorkerEnded as error:
+        if not error.may_start_again:
+            raise
+        _prepare(result, Correction(correction.layer), settings, *place)
 
 
 def _prepare(result, correction, settings, *place):
@@ -65,9 +77,8 @@ def _result(image, source, settings):
     if settings.output != IN_PLACE or source.layer is None:
         return NewLayer(image, source)
     if source.layer.is_group():
-        raise Problem(
-            f"“{source.name}” is a layer group, which has no pixels to change; choose a new layer."
-        )
+        text = _("“{name}” is a layer group, which has no pixels to change; choose a new layer.")
+        raise Problem(text.format(name=source.name))
     return InPlace(source)
 
 

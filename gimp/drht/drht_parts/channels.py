@@ -12,6 +12,7 @@ import tempfile
 
 from . import session_folder
 from .problem import INSTALL, Problem
+from .text import _
 
 IDLE_SECONDS = 600
 """How long a worker that stays is kept without a run."""
@@ -161,10 +162,11 @@ def _start(command, stdin, stdout, stderr, **settings):
             command, stdin=stdin, stdout=stdout, stderr=stderr, env=environment, **settings
         )
     except OSError as error:
-        raise Problem(
-            f"The worker cannot be started: {command[0]}: {error.strerror}. Perhaps the Python "
-            f"in which drht_plugin was installed has been moved or removed.\n{INSTALL}"
-        ) from error
+        text = _(
+            "The worker cannot be started: {program}: {reason}. Perhaps the Python in which "
+            "drht_plugin was installed has been moved or removed."
+        ).format(program=command[0], reason=error.strerror)
+        raise Problem(f"{text}\n{INSTALL}") from error
 
 
 def _ending(process):
@@ -174,7 +176,10 @@ def _ending(process):
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(timeout=2)
     code = process.poll()
-    return "" if code is None else f" (signal {-code})" if code < 0 else f" (exit code {code})"
+    if code is None:
+        return ""
+    said = _("signal {number}") if code < 0 else _("exit code {number}")
+    return f" ({said.format(number=abs(code))})"
 
 
 def _tail(log):

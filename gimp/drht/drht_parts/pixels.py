@@ -5,6 +5,7 @@ import os
 from gi.repository import Babl, Gegl
 
 from .problem import Problem
+from .text import _
 
 _DTYPES = {"u8": "uint8", "u16": "uint16", "half": "float16", "float": "float32"}
 _BYTES = {"uint8": 1, "uint16": 2, "float16": 2, "float32": 4}
@@ -56,17 +57,18 @@ class Picture:
         try:
             self._file = os.fdopen(os.open(reply["path"], flags), "r+b", buffering=0)
         except OSError as error:
-            raise Problem(
-                f"The worker's file {reply['path']} cannot be opened: {error.strerror}.\n"
-                "GIMP and the worker must have access to the same folders."
-            ) from error
+            text = _(
+                "The worker's file {path} cannot be opened: {reason}. GIMP and the worker must "
+                "have access to the same folders."
+            )
+            raise Problem(text.format(path=reply["path"], reason=error.strerror)) from error
 
     def read_from(self, buffer):
         """Copy the pixels from a GEGL buffer, in steps."""
         for rectangle, place in self._bands():
             data = buffer.get(rectangle, 1.0, self._layout.format, Gegl.AbyssPolicy.NONE)
             if len(data) != rectangle.height * self.row_bytes:
-                raise Problem("GIMP returned fewer pixels than the layer has.")
+                raise Problem(_("GIMP returned fewer pixels than the layer has."))
             self._file.seek(place)
             view = memoryview(data)
             while view:
@@ -101,7 +103,7 @@ class Picture:
         while count:
             part = self._file.read(count)
             if not part:
-                raise Problem("The worker's file is shorter than announced.")
+                raise Problem(_("The worker's file is shorter than announced."))
             parts.append(part)
             count -= len(part)
         return parts[0] if len(parts) == 1 else b"".join(parts)

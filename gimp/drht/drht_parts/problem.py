@@ -1,6 +1,8 @@
 """What the user is told when the correction cannot be done."""
 
-INSTALL = (
+from .text import _
+
+INSTALL = _(
     "Run `drht gimp install` in a terminal, in the environment where drht_plugin is installed."
 )
 

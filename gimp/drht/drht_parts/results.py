@@ -4,6 +4,7 @@ from gi.repository import Gegl, Gimp
 
 from .covering import covers
 from .problem import Problem
+from .text import _
 
 
 class InPlace:
@@ -58,10 +59,11 @@ class NewLayer:
         covered = covers(source)
         self._hides = not covered and source.layer is not None and source.layer.get_visible()
         if self._hides and source.layer.get_lock_visibility():
-            raise Problem(
-                f"“{source.name}” would be seen through the result, and its visibility is locked; "
-                "unlock it first."
+            text = _(
+                "“{name}” would be seen through the result, and its visibility is locked; unlock "
+                "it first."
             )
+            raise Problem(text.format(name=source.name))
         self._mask = None if source.layer is None else source.layer.get_mask()
         selected = not Gimp.Selection.is_empty(image)
         self._merges = selected and (self._mask is not None or not covered)
@@ -109,7 +111,7 @@ class NewLayer:
         drawable, source = self._drawable, self._source.layer
         layer = Gimp.Layer.new(
             image,
-            f"{self._source.name} (recovered exposure)",
+            _("{name} (recovered exposure)").format(name=self._source.name),
             drawable.get_width(),
             drawable.get_height(),
             drawable.type(),
@@ -135,7 +137,8 @@ class NewLayer:
 
 def gimp_problem():
     """Return why GIMP refused a change."""
-    return Problem(f"GIMP did not take the result: {Gimp.get_pdb().get_last_error()}")
+    reason = Gimp.get_pdb().get_last_error()
+    return Problem(_("GIMP did not take the result: {reason}").format(reason=reason))
 
 
 def _fill(buffer, picture):

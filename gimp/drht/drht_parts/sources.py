@@ -5,6 +5,7 @@ from gi.repository import Gimp
 from .flatten import blends_with_what_is_below, parents, with_effects
 from .problem import Problem
 from .settings import VISIBLE
+from .text import _
 
 
 class Source:
@@ -23,7 +24,7 @@ class Source:
 
     def __init__(self, layer, drawable, image=None):
         self.layer, self.drawable, self._image = layer, drawable, image
-        self.name = "Visible" if layer is None else layer.get_name()
+        self.name = _("Visible") if layer is None else layer.get_name()
 
     def close(self):
         """Delete what was made to read the pixels."""
@@ -50,13 +51,15 @@ def choose(image, drawables, settings):
     """
     if image.get_base_type() == Gimp.ImageBaseType.INDEXED:
         raise Problem(
-            "The image is in indexed mode, which has too few colours for a correction; "
-            "convert it with Image ▸ Mode ▸ RGB first."
+            _(
+                "The image is in indexed mode, which has too few colours for a correction; convert "
+                "it with Image ▸ Mode ▸ RGB first."
+            )
         )
     if settings.input == VISIBLE:
-        return [Source(None, Gimp.Layer.new_from_visible(image, image, "Visible"))]
+        return [Source(None, Gimp.Layer.new_from_visible(image, image, _("Visible")))]
     if not drawables:
-        raise Problem("No layer is selected; select a layer, or correct what is visible.")
+        raise Problem(_("No layer is selected; select a layer, or correct what is visible."))
     for drawable in drawables:
         _require_layer(drawable)
     groups = {each.get_id() for each in drawables if each.is_group()}
@@ -84,24 +87,28 @@ def close_all(sources):
 
 
 def _require_layer(drawable):
-    name = drawable.get_name()
+    text = None
     if isinstance(drawable, Gimp.LayerMask):
-        raise Problem(f"“{name}” is a layer mask; select the layer's pixels instead.")
-    if isinstance(drawable, Gimp.Channel):
-        raise Problem(f"“{name}” is a channel; select a layer instead.")
-    if not isinstance(drawable, Gimp.Layer):
-        raise Problem(f"“{name}” is not a layer; select a layer.")
-    if drawable.is_floating_sel():
-        raise Problem(f"“{name}” is a floating selection; anchor it or make a layer of it first.")
+        text = _("“{name}” is a layer mask; select the layer's pixels instead.")
+    elif isinstance(drawable, Gimp.Channel):
+        text = _("“{name}” is a channel; select a layer instead.")
+    elif not isinstance(drawable, Gimp.Layer):
+        text = _("“{name}” is not a layer; select a layer.")
+    elif drawable.is_floating_sel():
+        text = _("“{name}” is a floating selection; anchor it or make a layer of it first.")
+    if text is not None:
+        raise Problem(text.format(name=drawable.get_name()))
     for locked in (drawable, *parents(drawable)):
         if locked.get_lock_content():
-            raise Problem(f"The pixels of “{locked.get_name()}” are locked; unlock them first.")
+            text = _("The pixels of “{name}” are locked; unlock them first.")
+            raise Problem(text.format(name=locked.get_name()))
 
 
 def _source(image, layer):
     if layer.get_mode() == Gimp.LayerMode.PASS_THROUGH and blends_with_what_is_below(image, layer):
-        raise Problem(
-            f"The layers in “{layer.get_name()}” blend with what lies below the group, so it has "
-            "no picture of its own; set the group's mode to Normal, or correct what is visible."
+        text = _(
+            "The layers in “{name}” blend with what lies below the group, so it has no picture of "
+            "its own; set the group's mode to Normal, or correct what is visible."
         )
+        raise Problem(text.format(name=layer.get_name()))
     return Source(layer, *((layer,) if not layer.get_filters() else with_effects(image, layer)))

@@ -3,10 +3,16 @@
 import gettext
 import os
 
+from gi.repository import GLib
+
 DOMAIN = "drht-plugin"
 
 _FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-_ = gettext.translation(DOMAIN, os.path.join(_FOLDER, "locale"), fallback=True).gettext
+# Python alone does not know the language that Windows and macOS are set to.
+_LANGUAGES = GLib.get_language_names()
+_ = gettext.translation(
+    DOMAIN, os.path.join(_FOLDER, "locale"), languages=_LANGUAGES, fallback=True
+).gettext
 
 
 def N_(text):  # noqa: N802

@@ -13,6 +13,7 @@ import time
 
 from .channels import open_channel
 from .problem import INSTALL, Problem
+from .text import _
 
 VERSION = "0.1.0"
 PROTOCOL = 1
@@ -21,6 +22,10 @@ _HEADER = struct.Struct("<4sI")
 _MAGIC = b"DRHT"
 _LONGEST = 1 << 16
 _HELLO_SECONDS = 120
+_UNCHANGED = _("The image is unchanged.")
+_AGAIN = _(
+    "Try again. If it happens again, run `drht gimp check` in a terminal to find out what is wrong."
+)
 _FOLDER = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -38,10 +43,11 @@ def read_setup():
         if not all(isinstance(each, str) for each in [*command, *details]) or not command:
             raise ValueError("command and details must be lists of text")
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise Problem(
-            f"The plug-in does not know where drht_plugin is installed: {path} cannot be read "
-            f"({error}).\n{INSTALL}"
-        ) from error
+        text = _(
+            "The plug-in does not know where drht_plugin is installed: {path} cannot be read "
+            "({reason})."
+        )
+        raise Problem(f"{text.format(path=path, reason=error)}\n{INSTALL}") from error
     return setup
 
 
@@ -85,10 +91,11 @@ class Worker:
                 raise
             reply = {}
         if reply.get("protocol") != PROTOCOL:
-            raise Problem(
-                f"The worker is from another version of drht_plugin than this plug-in ({VERSION}) "
-                f"and speaks a different protocol.\n{INSTALL}"
+            text = _(
+                "The worker is from another version of drht_plugin than this plug-in ({version}) "
+                "and speaks a different protocol."
             )
+            raise Problem(f"{text.format(version=VERSION)}\n{INSTALL}")
         self._greeted = True
         self._channel.keep()
         return reply.get("version")
@@ -121,7 +128,7 @@ class Worker:
                 message = self._arrivals.get(timeout=self._patience)
             except queue.Empty:
                 if end is not None and time.monotonic() > end:
-                    raise self._worker_problem("The worker does not answer") from None
+                    raise self._worker_problem(_("The worker does not answer{ending}.")) from None
                 yield share
                 continue
             if message is None:
@@ -150,19 +157,24 @@ class Worker:
             raise self._ended() from None
 
     def _ended(self):
-        problem = self._worker_problem("The worker has ended before it was done", WorkerEnded)
+        problem = self._worker_problem(
+            _("The worker has ended before it was done{ending}."), WorkerEnded
+        )
         # One that ended at once would do so again.
         problem.may_start_again = self._greeted
         return problem
 
     def _worker_problem(self, what, kind=Problem):
-        """Return a problem with the worker's exit code and the last lines of its output."""
-        how, lines = self._channel.last_words()
-        output = "\nOutput of the worker:\n" + "\n".join(lines) if lines else ""
-        return kind(
-            f"{what}{how}. The image is unchanged.\nTry again. If it happens again, run "
-            f"`drht gimp check` in a terminal to find out what is wrong.{output}"
-        )
+        """Return a problem with how the worker ended and the last lines of its output.
+
+        Args:
+            what: what is wrong, with a place for the ending.
+            kind: of the problem.
+        """
+        ending, output = self._channel.last_words()
+        lines = [f"{what.format(ending=ending)} {_UNCHANGED}", _AGAIN]
+        lines += [_("Output of the worker:"), *output] if output else []
+        return kind("\n".join(lines))
 
 
 class WorkerEnded(Problem):
@@ -184,7 +196,7 @@ class Refusal(Problem):
     """
 
     def __init__(self, code, message):
-        super().__init__(f"The worker cannot do this: {message}")
+        super().__init__(_("The worker cannot do this: {reason}").format(reason=message))
         self.code = code
 
 
@@ -205,5 +217,5 @@ def _listen(channel, arrivals):
     except OSError:
         pass  # it was killed
     except (ValueError, struct.error, RecursionError):
-        arrivals.put("The worker sent an invalid answer")
+        arrivals.put(_("The worker sent an invalid answer{ending}."))
     arrivals.put(None)

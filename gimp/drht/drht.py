@@ -67,15 +67,14 @@ def run(procedure, run_mode, image, drawables, config, data):
             # Gtk takes its time, and is not there without a screen.
             from drht_parts.dialog import Dialog
 
-            begun = Dialog(procedure, config, chosen[0].drawable).run()
+            def choose(settings):
+                return sources.choose(image, drawables, settings)
+
+            dialog = Dialog(procedure, config, image, chosen, choose)
+            begun = dialog.run()
+            chosen, settings = dialog.sources, Settings(config)
             if begun is None:
                 return procedure.new_return_values(Gimp.PDBStatusType.CANCEL, GLib.Error())
-            previous, settings = settings, Settings(config)
-            if settings.input != previous.input:
-                begun.worker.close()
-                begun = None
-                sources.close_all(chosen)
-                chosen = sources.choose(image, drawables, settings)
         taken, begun = begun, None
         layers = correct(image, chosen, settings, taken)
         Gimp.displays_flush()

@@ -119,7 +119,9 @@ class Screen:
         kept = SHOTS / f"{self._gimp.version}-{name}.png"
         data = path.read_bytes()
         kept.write_bytes(data)
-        pixels: npt.NDArray[np.uint8] = pyvips.Image.new_from_buffer(data, "").numpy()[..., :3]
+        pixels: npt.NDArray[np.uint8] = (
+            pyvips.Image.new_from_buffer(data, "").colourspace("srgb").numpy()[..., :3]
+        )
         return pixels
 
     def close(self) -> None:

@@ -42,7 +42,10 @@ class Stage:
 
         self.preview.show = note
         self.start = time.monotonic()
-        self.feed = Feed(layer, self.config, self.preview, self._report)
+        from drht_parts.sources import Source  # type: ignore[import-not-found]
+
+        image = layer.get_image()
+        self.feed = Feed(image, Source(layer, layer), self.config, self.preview, self._report)
         self.window = Gtk.Window()
         self.window.add(self.preview.box)
         self.window.set_default_size(*size)

@@ -150,3 +150,28 @@ def test_progress_moves_without_news(reports: list[float]) -> None:
     assert all(0 <= share <= 1 for share in shown)
     for number, report in enumerate(reports, start=1):
         assert shown[60 * number] >= report
+
+
+def test_the_preview_follows_what_is_corrected(gimp: Gimp) -> None:
+    """With Layers: Visible the preview shows all layers together, and OK corrects them."""
+    gimp.install()
+    with opened(gimp, "1366x768") as screen:
+        screen.keys("Escape")
+        wait_until(lambda: not screen.is_open(DIALOG), 10)
+        screen.keys("ctrl+shift+n")  # an empty layer above
+        screen.window("New Layer")
+        screen.keys("Return")
+        wait_until(lambda: "2 layers" in screen.title(), 20)
+        open_by_menu(screen)
+
+        def blue() -> float:
+            now = screen.shot("visible", screen.window(DIALOG)).astype(float)
+            return float((now[200:400, 250:600, 2] - now[200:400, 250:600, 0]).mean())
+
+        time.sleep(4)
+        assert abs(blue()) < 1
+        screen.keys("alt+y", "space", "Down", "Return")
+        wait_until(lambda: blue() > 20, SECONDS)
+        screen.keys("alt+o")
+        wait_until(lambda: "3 layers" in screen.title(), SECONDS)
+        assert own_words(screen.log) == []

@@ -13,33 +13,37 @@ _GRIP = 28
 
 
 class Masks:
-    """Where a layer is corrected and seen: its selection and its mask.
+    """Where a source is corrected and seen: by the image's selection, and the layer's mask.
 
     Args:
-        layer: the layer.
+        image: the image.
+        source: see `sources.Source`.
     """
 
-    def __init__(self, layer):
-        image = layer.get_image()
+    def __init__(self, image, source):
         everywhere = Gimp.Selection.is_empty(image)
         self._selection = None if everywhere else image.get_selection()
-        _, *self._offsets = layer.get_offsets()
-        mask = layer.get_mask()
-        self._mask = mask if mask is not None and layer.get_apply_mask() else None
-        self._size = layer.get_width(), layer.get_height()
+        drawable, layer = source.drawable, source.layer
+        self._width = drawable.get_width()
+        self._place = drawable.get_offsets()[1:]
+        self._mask, self._mask_place = None, (0, 0)
+        if layer is not None and layer.get_mask() is not None and layer.get_apply_mask():
+            self._mask, theirs = layer.get_mask(), layer.get_offsets()[1:]
+            # A copy of a group's pixels may begin elsewhere.
+            self._mask_place = [own - their for own, their in zip(self._place, theirs, strict=True)]
 
     def selected(self, part):
         """Return how much each pixel of a part is selected, as bytes; None if all are."""
-        return self._read(self._selection, part, self._offsets)
+        return self._read(self._selection, part, self._place)
 
     def visible(self, part):
         """Return the mask's values of a part, as bytes; None without a mask."""
-        return self._read(self._mask, part, (0, 0))
+        return self._read(self._mask, part, self._mask_place)
 
     def _read(self, drawable, part, offsets):
         if drawable is None:
             return None
-        scale = part.width / self._size[0]
+        scale = part.width / self._width
         left, top = (
             round(first + scale * offset)
             for first, offset in zip((part.left, part.top), offsets, strict=True)

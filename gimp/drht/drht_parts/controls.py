@@ -6,6 +6,7 @@ from .settings import CONTROLS, NO_PRESET, PRESETS, UNITS, hint_of
 from .text import _
 
 _WIDTH = 250
+_MARGIN = 6
 
 
 def make_controls(dialog, config):
@@ -18,16 +19,19 @@ def make_controls(dialog, config):
     for name, (label, *_text) in CONTROLS.items():
         factor, unit = UNITS[name]
         scale = dialog.get_spin_scale(name, factor)
+        if unit == "%":
+            scale.set_digits(0)
         scale.set_label(f"{_(label)} ({unit})" if unit else _(label))
     names = ["preset", *CONTROLS, "detail", "input", "output", "wrap"]
     box = dialog.fill_box("controls", names)
     box.set_valign(Gtk.Align.START)
-    box.set_border_width(6)
+    box.set_border_width(_MARGIN)
     hint = Gtk.Label(xalign=0, wrap=True, max_width_chars=30)
     hint.get_style_context().add_class("dim-label")
     column = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=6)
     column.pack_start(box, False, False, 0)
-    column.pack_start(hint, False, False, 6)
+    hint.set_margin_start(_MARGIN)
+    column.pack_start(hint, False, False, _MARGIN)
     scrolled = Gtk.ScrolledWindow(
         hscrollbar_policy=Gtk.PolicyType.NEVER, vscrollbar_policy=Gtk.PolicyType.AUTOMATIC
     )

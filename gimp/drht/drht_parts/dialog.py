@@ -16,6 +16,8 @@ from .help import show_help  # noqa: E402
 from .notices import Notices, show_message  # noqa: E402
 from .preview import Preview  # noqa: E402
 from .problem import Problem  # noqa: E402
+from .settings import Settings  # noqa: E402
+from .sources import close_all  # noqa: E402
 from .text import _  # noqa: E402
 from .worker import VERSION, WorkerEnded  # noqa: E402
 
@@ -25,6 +27,7 @@ _SETUP = _("Setup of DRHT")
 _USUAL = 1120, 700
 _SHARE = 0.98, 0.88
 _WAIT_MS = 15
+_MARGIN = 6
 
 
 class Dialog:
@@ -33,25 +36,29 @@ class Dialog:
     Args:
         procedure: GIMP's procedure.
         config: its configuration, which the dialog edits.
-        layer: the layer to correct.
+        image: the image.
+        chosen: what is corrected by the configuration as it is, see `sources.choose`.
+        choose: gives the same for other settings.
+
+    Attributes:
+        sources: what is corrected by the settings in the dialog.
     """
 
-    def __init__(self, procedure, config, layer):
+    def __init__(self, procedure, config, image, chosen, choose):
         GimpUi.init(procedure.get_name())
-        self._layer, self._config = layer, config
+        self._image, self._config, self._choose = image, config, choose
+        self.sources, self._input = chosen, Settings(config).input
         self._broken = None
         self._setup_asked = False
-        self._preview = Preview((layer.get_width(), layer.get_height()))
+        self._preview = Preview(_size_of(chosen[0]))
         self._notices = Notices(self._restart)
         self._feed = self._steps = self._source = None
 
         self._dialog = dialog = GimpUi.ProcedureDialog.new(procedure, config, TITLE)
         scrolled, column = make_controls(dialog, config)
         check = Gtk.Button.new_with_mnemonic(_("Check set_up"))
-        check.set_halign(Gtk.Align.START)
-        check.set_margin_start(6)
         check.connect("clicked", lambda *_args: self._ask_setup())
-        column.pack_start(check, False, False, 0)
+        _put_below(column, check)
         seen = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=6)
         self._preview.cover.add_overlay(self._notices.problem)
         seen.pack_start(self._preview.box, True, True, 0)
@@ -68,8 +75,7 @@ class Dialog:
                 # GIMP's buttons for settings, which above the others would cost the preview a row.
                 content.remove(bar)
                 bar.set_orientation(Gtk.Orientation.VERTICAL)
-                bar.set_halign(Gtk.Align.START)
-                column.pack_start(bar, False, False, 0)
+                _put_below(column, bar)
         content.pack_start(sides, True, True, 0)
         dialog.set_default_size(*_size_for(dialog))
         self._own_help()
@@ -78,7 +84,7 @@ class Dialog:
         """Show the dialog until the user agrees or cancels.
 
         Returns:
-            The correction so far, or None if the user cancelled.
+            The correction of the first source so far, or None if the user cancelled.
 
         Raises:
             Problem: the user agreed, but the worker does not work.
@@ -89,29 +95,46 @@ class Dialog:
         finally:
             self._stop()
             self._dialog.destroy()
-        correction = self._feed.correction
         if not agreed:
-            if correction is not None:
-                correction.worker.close()
+            self._end_feed()
             return None
+        if Settings(self._config).input != self._input:
+            self._change_sources()
+            return Correction(self.sources[0].drawable)
+        correction = self._feed.correction
         if self._broken is not None:
             raise self._broken
-        return correction or Correction(self._layer)
+        return correction or Correction(self.sources[0].drawable)
 
     def _restart(self):
         """Start the worker, also after it has failed."""
         self._may_start_again = True
-        self._start()
+        if self.sources:
+            self._start()
+        else:
+            self._input = None  # what could not be chosen is chosen again
 
     def _start(self):
+        self._end_feed()
+        self._broken = None
+        self._notices.say_problem("")
+        source, report = self.sources[0], self._notices.report
+        self._feed = Feed(self._image, source, self._config, self._preview, report)
+        self._steps = self._feed.steps()
+        self._source = GLib.timeout_add(1, self._tick)
+
+    def _end_feed(self):
         self._stop()
         if self._feed is not None and self._feed.correction is not None:
             self._feed.correction.worker.close()
-        self._broken = None
-        self._notices.say_problem("")
-        self._feed = Feed(self._layer, self._config, self._preview, self._notices.report)
-        self._steps = self._feed.steps()
-        self._source = GLib.timeout_add(1, self._tick)
+
+    def _change_sources(self):
+        """Choose anew what is corrected, by the settings as they are now."""
+        self._end_feed()
+        close_all(self.sources)
+        settings = Settings(self._config)
+        self.sources, self._input = [], settings.input
+        self.sources = self._choose(settings)
 
     def _stop(self):
         if self._source is not None:
@@ -122,7 +145,13 @@ class Dialog:
 
     def _tick(self):
         """Work until there is nothing to do, or the user has done something."""
+        self._source = None
         try:
+            if Settings(self._config).input != self._input:
+                self._change_sources()
+                self._preview.start(_size_of(self.sources[0]))
+                self._restart()
+                return GLib.SOURCE_REMOVE
             if self._setup_asked:
                 self._setup_asked = False
                 self._steps = self._then_setup(self._steps)
@@ -206,6 +235,16 @@ class Dialog:
             return False
         show_help(self._dialog)
         return True
+
+
+def _put_below(column, widget):
+    for side in ("start", "end"):
+        widget.set_property(f"margin-{side}", _MARGIN)
+    column.pack_start(widget, False, False, 0)
+
+
+def _size_of(source):
+    return source.drawable.get_width(), source.drawable.get_height()
 
 
 def _size_for(dialog):

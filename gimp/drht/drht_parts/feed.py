@@ -23,7 +23,8 @@ class Feed:
     """Feeds a preview from a worker.
 
     Args:
-        layer: the layer to correct.
+        image: the image.
+        source: what to correct, see `sources.Source`.
         config: GIMP's configuration of the procedure.
         preview: the preview, see `preview.Preview`.
         report: told what is done, as text and share; an empty text says that it is done.
@@ -32,11 +33,11 @@ class Feed:
         correction: the correction so far; None before the first step.
     """
 
-    def __init__(self, layer, config, preview, report):
+    def __init__(self, image, source, config, preview, report):
         self.correction = None
-        self._layer, self._config = layer, config
+        self._layer, self._config = source.drawable, config
         self._preview, self._report = preview, report
-        self._masks = Masks(layer)
+        self._masks = Masks(image, source)
         self._colours = self._part = None
         self._before = self._after = self._made = self._refined = None
         self._area, self._since = None, 0.0

@@ -42,6 +42,16 @@ class Preview:
         self.box.pack_start(self.cover, True, True, 0)
         self.box.pack_start(self._make_bar(), False, False, 0)
 
+    def start(self, size):
+        """Begin with another picture.
+
+        Args:
+            size: its width and height in pixels.
+        """
+        self.pair = self._place = None
+        self._image.clear()
+        self._look(self.view._replace(size=size).fitted())
+
     def show(self, pair):
         """Show another part, or the same one with other pixels."""
         self.pair, self._place = pair, self.view.place

@@ -305,7 +305,7 @@ def test_stdin_ends_in_mid_job() -> None:
         worker.send(type="survey", picture=0, transfer="srgb", wrap=False)
         reply = frames.read(worker.process.stdout.read)
         assert reply is not None
-        assert (reply["type"], reply["share"]) == ("progress", 0.5)
+        assert (reply["type"], reply["share"]) == ("progress", 0.3)
         hang_up(worker)
         assert worker.process.wait(60) == 0
 

@@ -189,6 +189,17 @@ def test_other_software_reads_it(tmp_path: Path) -> None:
         assert [s[-2:] for s in shapes] == [(1300, 700), (650, 350), (325, 175)]
 
 
+def test_black_takes_no_room(tmp_path: Path) -> None:
+    """Shards of nothing but 0 are not stored, nor flushed, and read as 0."""
+    image = picture(512, 512, 3, "uint8")
+    image[:256, :256] = 0
+    source, goal = stored(tmp_path / "in.zarr", image, (256, 256)), tmp_path / "out.zarr"
+    correct_store(source, goal, device="cpu", block=256, resume=True, strength=0)
+    shards = sorted(str(p.relative_to(goal / "0" / "c")) for p in (goal / "0" / "c").glob("*/*/*"))
+    assert shards == ["0/0/1", "0/1/0", "0/1/1"]
+    assert np.array_equal(level(goal), image)
+
+
 class Reads:
     """Counts what is read of a Zarr array in a folder."""
 

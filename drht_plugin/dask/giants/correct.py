@@ -97,6 +97,7 @@ def correct_store(
     wrap: bool = False,
     tile: int | None = None,
     block: int = SIDE,
+    pyramid: bool = True,
     resume: bool = False,
     overwrite: bool = False,
     model: str | Path = "default",
@@ -127,6 +128,7 @@ def correct_store(
         tile: in network detail, side in pixels of the tiles that the network sees.
         block: greatest side of a block in pixels, a power of two from 128. Blocks are whole chunks
             of the source where these are smaller, and are the result's shards.
+        pyramid: whether the result has smaller levels, which viewers need.
         resume: note finished blocks, and go on with those that an earlier run has noted.
         overwrite: replace a target that exists; local ones only.
         model: see `drht_plugin.correct`; a file must be there for every worker.
@@ -169,6 +171,8 @@ def correct_store(
         how.corrector(0, detail).window_renderer(detail, tile)
     pixel = math.prod(opened.shape[2:]) * opened.dtype.itemsize
     layout = plan_layout(spec.height, spec.width, opened.chunks, pixel, block)
+    if not pyramid:
+        layout = layout.without_pyramid()
     _require_free(goal, opened, overwrite=overwrite)
     state = opened.identity()
     settings = {

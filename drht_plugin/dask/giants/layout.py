@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from drht_plugin.dask.giants.sides import CHUNK, Side, choose_side, chunk_side
 from drht_plugin.errors import InputError
@@ -55,6 +55,10 @@ class Layout:
     levels: tuple[Level, ...]
     region: tuple[int, int]
     nested: int
+
+    def without_pyramid(self) -> Layout:
+        """Return the layout of the first level alone."""
+        return replace(self, levels=self.levels[:1], nested=0)
 
     def regions(self) -> list[Region]:
         """Return what the tasks correct, by rows."""

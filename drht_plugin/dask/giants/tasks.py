@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -253,7 +254,9 @@ def _shrink(job: Job, part: Part) -> None:
 
 
 def _write(job: Job, level: int, region: Region, planes: Image) -> None:
-    """Write a shard of a level."""
+    """Write a shard of a level; nothing but 0 is what a missing one stands for."""
+    if not planes.any():
+        return
     with _write_errors(job):
         array = _level(job, level)
         rows, columns = slice(region.top, region.bottom), slice(region.left, region.right)
@@ -269,13 +272,10 @@ def _level(job: Job, level: int) -> Any:
     return open_array(job.place.image.child(str(level)), job.token, writable=True)
 
 
-def _flush(path: Any) -> None:
-    """Wait until a file is on the disk; shards of nothing but 0 have none."""
-    try:
-        with open(path, "rb") as file:
-            os.fsync(file.fileno())
-    except FileNotFoundError:
-        pass
+def _flush(path: Path) -> None:
+    """Wait until a file is on the disk."""
+    with open(path, "rb") as file:
+        os.fsync(file.fileno())
 
 
 def _planes(pixels: Image) -> Image:

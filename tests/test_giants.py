@@ -542,3 +542,29 @@ def _resumes(folder: str, image: Image, expected: Image, monkeypatch: pytest.Mon
         correct_store(source, goal, **how)
     with pytest.raises(WriteError, match="already exists"):
         correct_store(source, goal, overwrite=True, **how)
+
+
+def test_object_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An S3 server holds a picture and its result, which is whole or not there, and resumes."""
+    server = pytest.importorskip("moto.server", reason="moto[server] is not installed")
+    s3fs = pytest.importorskip("s3fs", reason="s3fs is not installed")
+    running = server.ThreadedMotoServer(port=0, verbose=False)
+    running.start()
+    try:
+        host, port = running.get_host_and_port()
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            monkeypatch.setenv(name, "test")
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        image = picture(400, 300, 3, "uint8")
+        files = s3fs.S3FileSystem()
+        files.mkdir("drht")
+        files.put(
+            str(stored(tmp_path / "in.zarr", image, (64, 64))), "drht/in.zarr", recursive=True
+        )
+        _resumes("s3://drht", image, drht_plugin.correct(image, device="cpu"), monkeypatch)
+        left = files.find("drht/out.zarr")
+        assert any(name.endswith("out.zarr/zarr.json") for name in left)
+        assert not any(".drht-resume" in name for name in left)
+    finally:
+        running.stop()

@@ -387,6 +387,28 @@ def test_whole_or_not_at_all(tmp_path: Path) -> None:
     assert sorted(os.listdir(tmp_path)) == ["in.zarr", "out.zarr", "wrong.zarr"]
 
 
+def test_other_files_are_not_replaced(tmp_path: Path) -> None:
+    """A folder of anything else than Zarr is left as it is, local or not, whatever is asked for."""
+    fsspec = pytest.importorskip("fsspec", reason="fsspec is not installed")
+    source = stored(tmp_path / "in.zarr", picture(60, 50, 3, "uint8"), (32, 32))
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "a.txt").write_text("mine")
+    with pytest.raises(WriteError, match="is not in Zarr, and so is not replaced"):
+        correct_store(source, tmp_path / "mine", device="cpu", overwrite=True)
+    assert (tmp_path / "mine" / "a.txt").read_text() == "mine"
+    memory = fsspec.filesystem("memory")
+    memory.pipe_file("/mine/a.txt", b"mine")
+    try:
+        with pytest.raises(WriteError, match="already exists; remove it first"):
+            correct_store(source, "memory://mine", device="cpu", overwrite=True)
+        assert memory.cat_file("/mine/a.txt") == b"mine"
+    finally:
+        memory.rm("/mine", recursive=True)
+    (tmp_path / "link.zarr").symlink_to(source)
+    with pytest.raises(WriteError, match="is the picture itself"):
+        correct_store(source, tmp_path / "link.zarr", device="cpu", overwrite=True)
+
+
 def test_damaged_chunks_are_named(tmp_path: Path) -> None:
     """A chunk that cannot be decoded is an error that names the picture, not pixels."""
     source = stored(tmp_path / "in.zarr", picture(300, 280, 3, "uint8"), (64, 64))

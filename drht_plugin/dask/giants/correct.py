@@ -23,7 +23,7 @@ from drht_plugin.dask._survey import meters
 from drht_plugin.dask.giants import ome, tasks
 from drht_plugin.dask.giants.address import EXTRA, USER, Address
 from drht_plugin.dask.giants.layout import SIDE, Layout, plan_layout
-from drht_plugin.dask.giants.place import open_place, put
+from drht_plugin.dask.giants.place import NOTES, open_place, put
 from drht_plugin.dask.giants.source import GiantSource
 from drht_plugin.dask.giants.tasks import Found, Job, Part
 from drht_plugin.dask.giants.tiff_source import TiffSource, close_idle, open_tiff
@@ -231,17 +231,26 @@ def _settings(source: GiantSource, spec: ImageSpec, given: Settings) -> Settings
 
 def _require_free(target: Address, source: GiantSource, *, overwrite: bool) -> None:
     """Refuse a target that is the source, or that is there and not to be replaced."""
-    given = Address.of(source.name)
-    inside = f"{target.text}/".startswith(f"{given.text}/")
-    if inside or f"{given.text}/".startswith(f"{target.text}/"):
-        raise WriteError(f"{target.text}: is the picture itself, or within it")
-    if target.path is not None:
-        if not target.path.parent.is_dir():
-            raise WriteError(f"{target.text}: cannot be written: there is no folder for it")
-        if target.exists() and not overwrite:
+    own, given = (f"{_real(address)}/" for address in (target, Address.of(source.name)))
+    if own.startswith(given) or given.startswith(own):
+        raise WriteError(f"{target.text}: is the picture itself, holds it, or is within it")
+    if target.path is None:
+        # Only what an earlier run has left there is ours to remove.
+        others = {name for name in target.names() if not name.isdecimal()} - {NOTES}
+        if others or (target.names() and NOTES not in target.names()):
+            raise WriteError(f"{target.text}: already exists; remove it first")
+        return
+    if not target.path.parent.is_dir():
+        raise WriteError(f"{target.text}: cannot be written: there is no folder for it")
+    if os.path.lexists(target.path):
+        if not overwrite:
             raise WriteError(f"{target.text}: already exists")
-    elif any(target.child(name).exists() for name in _ZARR_FILES):
-        raise WriteError(f"{target.text}: already exists; remove it first")
+        if not any((target.path / name).is_file() for name in _ZARR_FILES):
+            raise WriteError(f"{target.text}: is not in Zarr, and so is not replaced")
+
+
+def _real(address: Address) -> str:
+    return address.text if address.path is None else os.path.realpath(address.path)
 
 
 def _run(job: Job, workforce: Workforce, progress: ProgressCallback | None) -> StoreReport:

@@ -15,7 +15,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -26,6 +26,9 @@ from drht_plugin.engine.scene import Scene
 from drht_plugin.errors import ReadError, WriteError
 from drht_plugin.resume import resume_folder
 from drht_plugin.storage import BusyError, PrivateFolder, parse_json
+
+NOTES = ".drht-resume"
+"""Folder of what is noted, in a result that is made in its place."""
 
 _JOB, _SCENE, _DONE = "job.json", "scene.safetensors", "done"
 
@@ -48,7 +51,7 @@ class Place:
     def of(cls, target: Address) -> Place:
         """Return the place of a target."""
         if target.path is None:
-            return cls(target, target, target.child(".drht-resume"))
+            return cls(target, target, target.child(NOTES))
         notes = Address(str(resume_folder(target.path)))
         return cls(target, notes.child("new"), notes)
 
@@ -219,7 +222,8 @@ def _clear(place: Place) -> None:
 
 
 def _remove_folder(place: Place) -> None:
-    place.notes.remove()
+    with suppress(OSError):  # what is left there does no harm
+        place.notes.remove()
 
 
 @contextmanager

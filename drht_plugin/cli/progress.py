@@ -16,6 +16,9 @@ from drht_plugin.cli.exits import printable
 _PERIOD = 0.1
 """Seconds between two drawings."""
 
+_ROUNDING = 1e-9
+"""Shares below this come of adding up, and are none."""
+
 _LEAST_SHARE, _LEAST_SECONDS = 0.01, 2.0
 """What must be done before the time left is told."""
 
@@ -35,19 +38,21 @@ class Progress:
         self._stream, self._lock = stream, threading.Lock()
         self._begun = time.monotonic()
         self._shares = [0.0] * count
-        self._fixed = [False] * count  # left out of the estimate, as they took no time
+        self._worked, self._whole = 0.0, 1.0  # without those left out, as they took no time
         self._doing: dict[int, str] = {}
         self._drawn, self._done = 0.0, 0
 
-    def say(self, text: str) -> None:
-        """Show what all pictures wait for."""
+    def say(self, text: str, *, now: bool = True) -> None:
+        """Show what all pictures wait for; `now`: even if the line was drawn just before."""
         with self._lock:
-            self._draw(text, now=True)
+            self._draw(text, now=now)
 
     def share(self, index: int, share: float) -> None:
         """Tell how much of a picture is done, 0..1."""
         with self._lock:
-            self._shares[index] = max(self._shares[index], share)
+            gained = max(share - self._shares[index], 0.0)
+            self._shares[index] += gained
+            self._worked += gained * self._weights[index]
             self._draw(self._what())
 
     def stage(self, index: int, doing: str, name: str) -> None:
@@ -60,7 +65,13 @@ class Progress:
         """Tell that a picture is done with; `worked`: whether that took its time."""
         with self._lock:
             self._doing.pop(index, None)
-            self._shares[index], self._fixed[index] = 1.0, not worked
+            weight, share = self._weights[index], self._shares[index]
+            if worked:
+                self._worked += (1 - share) * weight
+            else:
+                self._worked -= share * weight
+                self._whole -= weight
+            self._shares[index] = 1.0
             self._done += 1
 
     def clear(self) -> None:
@@ -79,14 +90,8 @@ class Progress:
         """
         count = len(self._weights)
         parts = [f"{min(self._done + 1, count)} of {count}"] if count > 1 else []
-        worked = [
-            (share * weight, weight)
-            for share, weight, fixed in zip(self._shares, self._weights, self._fixed, strict=True)
-            if not fixed
-        ]
-        done, whole = sum(part for part, _ in worked), sum(weight for _, weight in worked)
-        share = done / whole if whole else 0.0
-        if share:
+        share = min(self._worked / self._whole, 1.0) if self._whole > _ROUNDING else 0.0
+        if share > _ROUNDING:
             parts.append(f"{share:.0%}")
         passed = now - self._begun
         if share >= _LEAST_SHARE and passed >= _LEAST_SECONDS and share < 1:

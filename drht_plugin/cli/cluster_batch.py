@@ -21,6 +21,7 @@ from drht_plugin.cli.cluster_work import Done, Networks
 from drht_plugin.cli.exits import print_note, printable
 from drht_plugin.cli.faults import Fault
 from drht_plugin.cli.outputs import Job
+from drht_plugin.cli.progress import Progress
 from drht_plugin.cli.signals import check_stopped
 from drht_plugin.cli.work import Work, count_pixels
 from drht_plugin.errors import ClusterError, InputError, first_line
@@ -41,7 +42,7 @@ def open_cluster_batch(
     jobs: Sequence[Job],
     options: argparse.Namespace,
     admit: Callable[[Job], bool],
-    tell: Callable[[str], object],
+    progress: Progress,
 ) -> Iterator[tuple[ClusterBatch, bool]]:
     """Reach the cluster of --scheduler, and see that its workers can do the work.
 
@@ -49,7 +50,7 @@ def open_cluster_batch(
         jobs: the pictures.
         options: the parsed arguments of `drht correct`.
         admit: see `batch.Batch`.
-        tell: is told what is waited for.
+        progress: is told what is waited for.
 
     Yields:
         The batch, and whether the model has a network for network detail.
@@ -62,7 +63,7 @@ def open_cluster_batch(
     """
     from drht_plugin.dask.cluster import open_client
 
-    tell("reaching the cluster")
+    progress.say("reaching the cluster")
     with open_client(options.scheduler) as client:
         cluster = Cluster(client, options.scheduler)
         cluster.wait_for_worker()
@@ -78,9 +79,9 @@ def open_cluster_batch(
             detail=options.detail,
             pixels=count_pixels(jobs) // max(1, len(cluster.threads())),
         )
-        tell("loading networks")
+        progress.say("loading networks")
         network = client.submit(cluster_work.has_detail, networks, pure=False).result()
-        yield ClusterBatch(cluster, work, networks, admit, tell), network
+        yield ClusterBatch(cluster, work, networks, admit, progress), network
 
 
 @dataclass
@@ -144,14 +145,14 @@ class ClusterBatch:
         work: what is done with each picture.
         networks: by which.
         admit: see `batch.Batch`.
-        tell: is told what is waited for.
+        progress: is told what is waited for.
     """
 
     cluster: Cluster
     work: Work
     networks: Networks
     admit: Callable[[Job], bool]
-    tell: Callable[[str], object]
+    progress: Progress
     _batch: str = field(default_factory=lambda: secrets.token_hex(8))
     _untold: deque[_Place] = field(default_factory=deque)
     _names: set[str] = field(default_factory=set)
@@ -227,6 +228,9 @@ class ClusterBatch:
 
     def _collect(self) -> None:
         """Wait a moment for a picture to be done, and take what is."""
+        ahead = sum(place.outcome is not None for place in self._untold)
+        others = f", {ahead} are done ahead" if ahead else ""
+        self.progress.say(f"on {len(self.cluster.threads())} workers{others}", now=False)
         with suppress(Empty):
             ended = [self._ended.get(timeout=0.2)]
             while not self._ended.empty():
@@ -236,8 +240,6 @@ class ClusterBatch:
             for future in ended:
                 if future in self._given:
                     self._fail(self._given.pop(future), future)
-            return
-        self.tell(f"on {len(self.cluster.threads())} workers")
 
     def _results(self, ended: list[Any]) -> dict[Any, Done]:
         """Fetch what has not failed; results that were lost with their worker are made again."""
@@ -276,9 +278,10 @@ class ClusterBatch:
             if not self._alone:
                 self._suspects.append(place)
                 return
+            tries = error.allowed_failures + 1
             error = ClusterError(
-                f"each worker that was given it died, {error.allowed_failures + 1} of them while "
-                "they had nothing else"
+                "its worker died each time that it was tried, in the end "
+                f"{'once' if tries == 1 else f'{tries} times'} with nothing else on the cluster"
             )
         self._settle(place, Done(fault=Fault.of(error)))
 

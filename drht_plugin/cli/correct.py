@@ -331,7 +331,7 @@ def _batch_on_cluster(
     from drht_plugin.cli.cluster_batch import open_cluster_batch
 
     try:
-        with open_cluster_batch(jobs, options, admit, progress.say) as opened:
+        with open_cluster_batch(jobs, options, admit, progress) as opened:
             yield opened
     except ClusterError as error:
         error.add_note("results that are there stay; --skip-existing goes on with the others")

@@ -26,6 +26,7 @@ from drht_plugin.cli import cluster_batch, cluster_work, main
 from drht_plugin.cli.cluster_batch import Cluster, ClusterBatch
 from drht_plugin.cli.cluster_work import Networks, Room
 from drht_plugin.cli.outputs import Job
+from drht_plugin.cli.progress import Progress
 from drht_plugin.cli.work import Work
 from drht_plugin.errors import InputError
 from drht_plugin.file_correction import FileReport
@@ -105,17 +106,23 @@ def test_processes_of_this_machine(tmp_path: Path) -> None:
     assert files(tmp_path / "there") == files(tmp_path / "here")
 
 
-def test_what_kills_its_worker_is_named(tmp_path: Path) -> None:
-    """A picture that kills workers fails after its retries; all others are corrected as ever."""
-    fill(tmp_path / "in", 12, (5,))
+@pytest.mark.parametrize(("workers", "tries", "words"), [(1, 1, "once"), (2, 2, "2 times")])
+def test_what_kills_its_worker_is_named(
+    workers: int, tries: int, words: str, tmp_path: Path
+) -> None:
+    """A picture that kills workers fails after its retries; all others are corrected as ever.
+
+    With one worker that is given a single try, the scheduler blames others for the first death.
+    """
+    fill(tmp_path / "in", 8, (5,))
     run(tmp_path, "in", "-o", "here")
     made.pillow(tmp_path / "in" / "003poison.png", made.values(3, "uint8", 30, 40))
     with distributed.LocalCluster(
-        n_workers=2,
+        n_workers=workers,
         threads_per_worker=1,
         dashboard_address="127.0.0.1:0",
         memory_limit=0,
-        scheduler_kwargs={"allowed_failures": 1},
+        scheduler_kwargs={"allowed_failures": tries - 1},
     ) as cluster:
         with distributed.Client(cluster) as client:
             client.register_plugin(Deadly())
@@ -130,8 +137,8 @@ def test_what_kills_its_worker_is_named(tmp_path: Path) -> None:
     kind, error = failed["in/003poison.png"]
     assert kind == "ClusterError"
     assert error == (
-        "in/003poison.png: each worker that was given it died, 2 of them while they had nothing "
-        "else"
+        "in/003poison.png: its worker died each time that it was tried, in the end "
+        f"{words} with nothing else on the cluster"
     )
     assert summary["summary"]["failed"] == 2
     assert files(tmp_path / "there") == files(tmp_path / "here")
@@ -360,7 +367,7 @@ def test_pictures_do_not_pile_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
             _Quick(),  # type: ignore[arg-type]
             networks,
             admit,
-            lambda _: None,
+            Progress([1] * 600, None),
         )
         outcomes = batch.run(jobs)
         assert next(outcomes).index == 0

@@ -63,6 +63,7 @@ class Session:
         self._pictures, self._send = pictures, send
         self._require_client = require_client
         self._greeted = False
+        self._warming: threading.Thread | None = None
         self._scene: Scene | None = None
         self._windows: dict[int, ShownWindow] = {}
 
@@ -118,10 +119,13 @@ class Session:
             self._pictures.forget_names()
         if kind in ("survey", "render"):
             fields["progress"] = self._progress(number)
+        if kind in _NEED_NETWORKS and self._warming is not None:
+            self._warming.join()
         reply = kinds[kind](**fields)
         self._send({"type": "done", "id": number, **reply})
-        if kind == "allocate":
-            self._warm_up()
+        if kind == "allocate" and self._warming is None:
+            self._warming = threading.Thread(target=self._warm_up, name="drht load", daemon=True)
+            self._warming.start()
 
     def _hello(self, protocol: Any) -> Message:
         if protocol != PROTOCOL or type(protocol) is not int:
@@ -261,7 +265,7 @@ class Session:
         shown.render(corrector, self._scene, target, _require_rows(rows, shown), strength, detail)
 
     def _warm_up(self) -> None:
-        """Load the networks while the client writes its pixels; later requests report failures."""
+        """Load the networks while the client writes and sees pixels; requests report failures."""
         try:
             _ = self._correctors.for_work(0).runner
         except (DrhtError, OSError):
@@ -284,6 +288,8 @@ class Session:
         text = message[:_MAX_ERROR_CHARS]
         self._send({"type": "error", "id": known, "code": code, "message": text})
 
+
+_NEED_NETWORKS = ("status", "survey", "render")
 
 _FIELDS = {
     "hello": ("protocol",),

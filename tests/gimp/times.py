@@ -48,8 +48,34 @@ stage.end()
 begin = time.monotonic()
 status, made = call(image, layer, detail="guided")
 direct = time.monotonic() - begin
+
+from drht_parts import apply, progress, settings, sources
+
+class Bar:
+    marks = []
+
+    def __getattr__(self, name):
+        return getattr(Gimp, name)
+
+    def progress_update(self, share):
+        self.marks.append((time.monotonic(), share))
+
+moves_of = dict()
+progress.Gimp = Bar()
+for detail in ("guided", "network"):
+    Bar.marks.clear()
+    stage.config.set_property("detail", detail)
+    begin = time.monotonic()
+    chosen = sources.choose(image, [layer], settings.Settings(stage.config))
+    apply.correct(image, chosen, settings.Settings(stage.config))
+    seen = [(begin, 0.0)]
+    for at, share in Bar.marks:
+        if share > seen[-1][1]:
+            seen.append((at, share))
+    gaps = [after[0] - before[0] for before, after in zip(seen, seen[1:])]
+    moves_of[detail] = [len(gaps), max(gaps), seen[-1][0] - begin, seen[1][0] - begin]
 report(OUT, first=first, ready=ready, moves=moves, full=full, direct=direct, status=status,
-       place=list(stage.preview._place))
+       moves_of=moves_of, place=list(stage.preview._place))
 """
 
 
@@ -63,7 +89,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         gimp = Gimp(options.version, root.CACHE / options.version, Path(folder))
         gimp.prepare()
-        gimp.install()
+        gimp.install(details=["auto", "guided", "network"])
         small = pyvips.Image.new_from_file(str(PICTURE))
         factor = (options.megapixels * 1e6 / (small.width * small.height)) ** 0.5
         picture = gimp.folder / "bridge.tif"
@@ -83,6 +109,9 @@ def main() -> None:
             print(f"slider to picture    {np.median(moves):6.0f} ms (largest {moves.max():.0f})")
             print(f"to 1:1               {facts['full'] * 1000:6.0f} ms")
             print(f"whole run, guided    {facts['direct']:6.2f} s")
+            for detail, (count, gap, seconds, first) in facts["moves_of"].items():
+                print(f"bar, {detail:8s}        moves {count} times in {seconds:.1f} s, first after "
+                      f"{first:.2f} s, then at least every {gap:.2f} s")
             screen.open(picture)
             _time_dialog(screen)
         finally:

@@ -110,8 +110,8 @@ def main() -> None:
             print(f"to 1:1               {facts['full'] * 1000:6.0f} ms")
             print(f"whole run, guided    {facts['direct']:6.2f} s")
             for detail, (count, gap, seconds, first) in facts["moves_of"].items():
-                print(f"bar, {detail:8s}        moves {count} times in {seconds:.1f} s, first after "
-                      f"{first:.2f} s, then at least every {gap:.2f} s")
+                print(f"bar, {detail:8s}        {count} moves in {seconds:.1f} s; the first after")
+                print(f"                     {first:6.2f} s, then every {gap:.2f} s at most")
             screen.open(picture)
             _time_dialog(screen)
         finally:

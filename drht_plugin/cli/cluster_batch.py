@@ -75,7 +75,7 @@ def open_cluster_batch(
             else options.model,
             device=options.device,
             backend=options.backend,
-            threads=options.threads or 1,
+            threads=1 if options.threads is None else options.threads,
             detail=options.detail,
             pixels=count_pixels(jobs) // max(1, len(cluster.threads())),
         )
@@ -290,9 +290,10 @@ class ClusterBatch:
         client, places = self.cluster.client, list(self._given.values())
         if client.status != "running":
             return
-        client.cancel(list(self._given))
+        with suppress(Exception):  # of a cluster that is gone, and has given them up itself
+            client.cancel(list(self._given))
+            client.run(cluster_work.stop, self._batch, on_error="ignore")
         self._given.clear()
-        client.run(cluster_work.stop, self._batch, on_error="ignore")
         for folder in {place.job.target.parent for place in places}:
             remove_leftovers(folder)
 

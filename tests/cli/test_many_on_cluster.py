@@ -106,6 +106,31 @@ def test_processes_of_this_machine(tmp_path: Path) -> None:
     assert files(tmp_path / "there") == files(tmp_path / "here")
 
 
+def test_a_worker_that_is_killed_costs_nothing(tmp_path: Path) -> None:
+    """What a worker had when it was killed is done by others, with the same report."""
+    fill(tmp_path / "in", 24, (5,))
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0", memory_limit=0
+    ) as cluster:
+        with distributed.Client(cluster) as client:
+            processes = list(client.run(os.getpid).values())
+        child = subprocess.Popen(
+            [*DRHT, "in", "-o", "there", "--json", "--scheduler", cluster.scheduler_address],
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert child.stdout is not None
+        first = child.stdout.readline()
+        os.kill(processes[0], signal.SIGKILL)
+        out, err = child.communicate(timeout=200)
+    there = subprocess.CompletedProcess(child.args, child.returncode, first + out, err)
+    here = run(tmp_path, "in", "-o", "here", "--json")
+    assert told(there, "there") == told(here, "here")
+    assert files(tmp_path / "there") == files(tmp_path / "here")
+
+
 @pytest.mark.parametrize(("workers", "tries", "words"), [(1, 1, "once"), (2, 2, "2 times")])
 def test_what_kills_its_worker_is_named(
     workers: int, tries: int, words: str, tmp_path: Path
@@ -277,12 +302,13 @@ def test_what_cannot_work_is_refused(
     assert os.listdir(tmp_path) == ["in"]
 
 
-def test_a_wrong_model_fails_before_any_picture(
-    tmp_path: Path, address: str, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("wrong", [["--model", "nothing"], ["--threads", "0"]])
+def test_what_workers_refuse_fails_before_any_picture(
+    wrong: list[str], tmp_path: Path, address: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """What the workers cannot load is an error of the command, as without a cluster."""
     fill(tmp_path / "in", 2, ())
-    common = ["correct", str(tmp_path / "in"), "-o", str(tmp_path / "out"), "--model", "nothing"]
+    common = ["correct", str(tmp_path / "in"), "-o", str(tmp_path / "out"), *wrong]
     assert main([*common, "--scheduler", address]) == 2
     there = capsys.readouterr().err
     assert main(common) == 2

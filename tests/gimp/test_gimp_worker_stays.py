@@ -8,6 +8,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -95,10 +96,18 @@ def result(gimp: Gimp, number: int) -> Any:
     return np.fromfile(gimp.folder / f"out-{number}", np.uint8).reshape(SHAPE)
 
 
-def sockets() -> set[Path]:
+def sockets(gimp: Gimp) -> list[Path]:
     """Sockets of workers, and their output."""
-    folder = Path(tempfile.gettempdir(), f"drht-gimp-{os.geteuid()}")
-    return set(folder.iterdir()) if folder.is_dir() else set()
+    folder = Path(gimp.environment["XDG_RUNTIME_DIR"], "drht-gimp")
+    return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
+@pytest.fixture(autouse=True)
+def runtime(gimp: Gimp) -> Iterator[None]:
+    """A folder for sockets that is this test's alone; the path of a socket has to be short."""
+    with tempfile.TemporaryDirectory(prefix="drht-test-") as folder:
+        gimp.environment["XDG_RUNTIME_DIR"] = folder
+        yield
 
 
 def require_well(gimp: Gimp, facts: dict[str, Any], expected: Any, *numbers: int) -> None:
@@ -110,13 +119,13 @@ def require_well(gimp: Gimp, facts: dict[str, Any], expected: Any, *numbers: int
 
 def test_runs_share_a_worker(gimp: Gimp) -> None:
     """Three runs have one worker; it ends with GIMP, and neither file nor socket is left."""
-    files, names = worker_files(), sockets()
+    files = worker_files()
     expected = prepare(gimp)
     require_well(gimp, gimp.finish(start(gimp)), expected)
     assert len(workers(gimp)) == 1
     gimp.wait_until_quiet()
     wait_until(lambda: worker_files() <= files)
-    wait_until(lambda: sockets() <= names)
+    wait_until(lambda: not sockets(gimp))
 
 
 @pytest.mark.parametrize("how", ["SIGKILL", "SIGTERM"])
@@ -131,14 +140,14 @@ def test_a_worker_that_ended_between_runs(gimp: Gimp, how: str) -> None:
 
 def test_a_worker_that_dies_in_mid_job(gimp: Gimp) -> None:
     """The run goes on with another worker, and has the right pixels; nothing is left of either."""
-    files, names = worker_files(), sockets()
+    files = worker_files()
     expected = prepare(gimp)
     (gimp.folder / "deed").write_text("os.kill(os.getpid(), signal.SIGKILL)")
     require_well(gimp, gimp.finish(start(gimp)), expected)
     assert len(workers(gimp)) == 2
     gimp.wait_until_quiet()
     wait_until(lambda: worker_files() <= files)
-    wait_until(lambda: sockets() <= names)
+    wait_until(lambda: not sockets(gimp))
 
 
 def test_a_killed_run_leaves_the_worker(gimp: Gimp) -> None:
@@ -184,12 +193,7 @@ def test_no_private_folder(gimp: Gimp, why: str) -> None:
     else:
         place = place / ("long" * 30)
         place.mkdir()
-    plugin = gimp.profile / "plug-ins/drht/drht.py"
-    text = plugin.read_text()
-    assert "import os\n" in text
-    plugin.write_text(
-        text.replace("import os\n", f"import os\nos.environ['TMPDIR'] = {str(place)!r}\n", 1)
-    )
+    gimp.environment = {"TMPDIR": str(place)}
     require_well(gimp, gimp.finish(start(gimp)), expected)
     assert len(workers(gimp)) == 3
     gimp.wait_until_quiet()
@@ -198,19 +202,18 @@ def test_no_private_folder(gimp: Gimp, why: str) -> None:
 def test_stale_sockets_are_removed(gimp: Gimp) -> None:
     """What a killed worker left is removed when the next one starts, of whatever GIMP."""
     prepare(gimp)
-    before = sockets()
     process = start(gimp, "number or time.sleep(60)")
     wait_for(gimp.folder / "out-0")
-    wait_until(lambda: len(sockets() - before) == 2)
-    left = sockets() - before
+    left = sockets(gimp)
+    assert len(left) == 2
     for each in gimp.running():
         os.kill(each, signal.SIGKILL)
     process.wait(30)
     gimp.wait_until_quiet()
-    assert left <= sockets()
+    assert sockets(gimp) == left
     (gimp.folder / "out.json").unlink(missing_ok=True)
     gimp.finish(start(gimp))
-    wait_until(lambda: not left & sockets())
+    wait_until(lambda: not sockets(gimp))
 
 
 def test_two_gimps(gimp: Gimp) -> None:

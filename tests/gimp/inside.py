@@ -43,6 +43,8 @@ def make(
 def write(drawable: Any, data: bytes) -> None:
     """Store values in the drawable's own format."""
     buffer = drawable.get_buffer()
+    size = whole(drawable).width * whole(drawable).height
+    assert len(data) == size * Babl.format_get_bytes_per_pixel(drawable.get_format())
     buffer.set(whole(drawable), Babl.get_name(drawable.get_format()), data)
     buffer.flush()
 

@@ -84,7 +84,7 @@ def add(image, path, name, parent=None, width={width}, height={height}):
     kind = Gimp.ImageType.RGBA_IMAGE
     layer = Gimp.Layer.new(image, name, width, height, kind, 100, Gimp.LayerMode.NORMAL)
     assert image.insert_layer(layer, parent, 0)
-    write(layer, open(path, "rb").read())
+    write(layer, open(path, "rb").read()[: 4 * width * height])
     layer.update(0, 0, width, height)
     return layer
 

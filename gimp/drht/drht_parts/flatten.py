@@ -13,7 +13,8 @@ def with_effects(image, layer):
         layer: the layer or group.
 
     Returns:
-        A plain layer, at the same place, and the image that was made for it.
+        A plain layer in its place, and the image that was made for it. It holds what effects add
+        beside the layer as well, if no mask cuts that off.
     """
     made = Gimp.Image.new_with_precision(
         image.get_width(), image.get_height(), image.get_base_type(), image.get_precision()
@@ -24,11 +25,27 @@ def with_effects(image, layer):
     copy = Gimp.Layer.new_from_drawable(layer, made)
     made.insert_layer(copy, None, 0)
     copy.set_offsets(*layer.get_offsets()[1:])
-    if copy.is_group():
-        copy = _flat(made, copy)
+    if copy.get_mask() is not None:
+        copy.remove_mask(Gimp.MaskApplyMode.DISCARD)
+    copy.set_mode(Gimp.LayerMode.NORMAL)
+    copy.set_composite_mode(Gimp.LayerCompositeMode.AUTO)
+    copy.set_opacity(100)
+    copy.set_visible(True)
+    place = _place(layer)
+    mask = layer.get_mask()
+    if mask is not None and layer.get_apply_mask():
+        left, top, right, bottom = _place(mask)
     else:
-        copy.merge_filters()
-    return copy, made
+        left, top, right, bottom = _union(place, (0, 0, image.get_width(), image.get_height()))
+    made.resize(right - left, bottom - top, -left, -top)
+    flat = Gimp.Layer.new_from_visible(made, made, layer.get_name())
+    made.insert_layer(flat, None, 0)
+    flat.set_offsets(left, top)
+    if mask is None:
+        left, top, right, bottom = _union(place, _content(flat, place))
+        _, x, y = flat.get_offsets()
+        flat.resize(right - left, bottom - top, x - left, y - top)
+    return flat, made
 
 
 def blends_with_what_is_below(image, group):
@@ -66,22 +83,30 @@ def parents(item):
         yield item
 
 
-def _flat(image, group):
-    """Return the result of a group that is alone in its image, as a layer there."""
-    if group.get_mask() is not None:
-        group.remove_mask(Gimp.MaskApplyMode.DISCARD)
-    group.set_mode(Gimp.LayerMode.NORMAL)
-    group.set_opacity(100)
-    group.set_visible(True)
-    # The canvas shows what effects add beside the group, and all of the group.
-    left, top = (min(0, place) for place in group.get_offsets()[1:])
-    right = max(image.get_width(), group.get_offsets()[1] + group.get_width())
-    bottom = max(image.get_height(), group.get_offsets()[2] + group.get_height())
-    image.resize(right - left, bottom - top, -left, -top)
-    flat = Gimp.Layer.new_from_visible(image, image, group.get_name())
-    image.insert_layer(flat, None, 0)
-    flat.set_offsets(left, top)
-    return flat
+def _place(item):
+    """Return the left, top, right and bottom of an item in its image."""
+    _, left, top = item.get_offsets()
+    return left, top, left + item.get_width(), top + item.get_height()
+
+
+def _union(one, other):
+    return (*map(min, one[:2], other[:2]), *map(max, one[2:], other[2:]))
+
+
+def _content(layer, empty):
+    """Return the place of all that is not transparent in a layer; `empty` if there is nothing."""
+    x, y, *_ = _place(layer)
+    width, buffer = layer.get_width(), layer.get_buffer()
+    found = None
+    for row in range(layer.get_height()):
+        line = Gegl.Rectangle.new(0, row, width, 1)
+        alpha = buffer.get(line, 1.0, "A u8", Gegl.AbyssPolicy.NONE)
+        right = len(alpha.rstrip(b"\0"))
+        if right:
+            left = width - len(alpha.lstrip(b"\0"))
+            part = x + left, y + row, x + right, y + row + 1
+            found = part if found is None else _union(found, part)
+    return found or empty
 
 
 def _same_place(copy, item):

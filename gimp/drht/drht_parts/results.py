@@ -79,9 +79,11 @@ class NewLayer:
             buffer = self.layer.get_shadow_buffer()
         yield from _fill(buffer, picture)
         if self._mask is not None:
-            mask = self.layer.create_mask(Gimp.AddMaskType.WHITE)
+            mask = self.layer.create_mask(Gimp.AddMaskType.BLACK)
             buffer = mask.get_buffer()
-            _copy(self._mask.get_buffer(), buffer)
+            # Both are without the offsets of their layers.
+            places = zip(self._mask.get_offsets()[1:], self.layer.get_offsets()[1:], strict=True)
+            _copy(self._mask.get_buffer(), buffer, *(its - ours for its, ours in places))
             buffer.flush()
             self.layer.add_mask(mask)
 
@@ -147,9 +149,11 @@ def _fill(buffer, picture):
     buffer.flush()
 
 
-def _copy(source, target):
-    whole = Gegl.Rectangle.new(0, 0, target.props.width, target.props.height)
-    source.copy(whole, Gegl.AbyssPolicy.NONE, target, whole)
+def _copy(source, target, left=0, top=0):
+    """Copy a buffer into another, at a place of it."""
+    size = source.props.width, source.props.height
+    whole, place = Gegl.Rectangle.new(0, 0, *size), Gegl.Rectangle.new(left, top, *size)
+    source.copy(whole, Gegl.AbyssPolicy.NONE, target, place)
 
 
 def _merge(layer):

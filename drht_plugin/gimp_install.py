@@ -6,18 +6,18 @@ import argparse
 import importlib.resources
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from drht_plugin._version import __version__
 from drht_plugin.errors import DrhtError, FileError, InputError, WriteError
+from drht_plugin.gimp_profiles import hidden_from_gimp, profiles
 from drht_plugin.storage import read_json_object
 from drht_plugin.worker import frames
 
@@ -27,7 +27,6 @@ _PLUGIN, _SETUP = "drht.py", "worker.json"
 _SUFFIXES = (".py", ".html", ".mo")  # modules, the help page, translations; setup.py has them, too
 _IN_PROFILE = Path("plug-ins", "drht")
 _GIMPS = ("gimp-console-3.2", "gimp-console-3.0", "gimp-console-3", "gimp-console")
-_FLATPAK, _SNAP = Path(".var/app/org.gimp.GIMP/config/GIMP"), Path("snap/gimp/current/.config/GIMP")
 _GIMP_SECONDS, _WORKER_SECONDS = 180, 180
 
 
@@ -67,34 +66,6 @@ def run(options: argparse.Namespace) -> int:
     program = _gimp_program(options.gimp)
     good = [_report(profile, program) for profile in chosen]
     return 0 if all(good) else 1
-
-
-def profiles(home: Path, environment: Mapping[str, str], platform: str) -> list[Path]:
-    """Find the existing profile folders of GIMP 3, including those of Flatpak and Snap.
-
-    Args:
-        home: the user's home folder.
-        environment: environment variables; if GIMP3_DIRECTORY is set, its folder is the only one.
-        platform: as `sys.platform`.
-
-    Returns:
-        Profile folders, such as ~/.config/GIMP/3.0.
-    """
-    if named := environment.get("GIMP3_DIRECTORY"):
-        return [Path(named)]
-    if platform == "win32":
-        parents = [Path(environment.get("APPDATA", home / "AppData/Roaming"), "GIMP")]
-    elif platform == "darwin":
-        parents = [home / "Library/Application Support/GIMP"]
-    else:
-        config = Path(environment.get("XDG_CONFIG_HOME") or home / ".config")
-        parents = [config / "GIMP", home / _FLATPAK, home / _SNAP]
-    return [
-        folder
-        for parent in parents
-        for folder in sorted(parent.glob("3.*"))
-        if folder.is_dir() and re.fullmatch(r"3\.\d+", folder.name)
-    ]
 
 
 def worker_command(
@@ -255,10 +226,23 @@ def findings(profile: Path, program: Path | None) -> Iterator[Finding]:
     else:
         yield Finding(True, f"plug-in {plugin}")
     yield _ask_worker(setup["command"])
+    hidden = hidden_from_gimp(profile, Path.home(), _programs(setup["command"]))
+    if hidden is not None:
+        sandbox, path = hidden
+        yield Finding(
+            False,
+            f"GIMP of {sandbox} does not see {path}: install drht_plugin with a Python that lies "
+            "in your home folder, outside folders whose names begin with a dot",
+        )
     if program is None:
         yield Finding(True, "no GIMP program on the PATH to check with; name one with --gimp")
     else:
         yield _ask_gimp(program, profile)
+
+
+def _programs(command: Sequence[str]) -> list[Path]:
+    """Return the files that a worker's command starts with: its program, and this package."""
+    return [Path(command[0]), Path(__file__)]
 
 
 def _first_difference(folder: Path) -> Path | None:
@@ -287,8 +271,9 @@ def _ask_worker(command: Sequence[str]) -> Finding:
     ]
     with tempfile.TemporaryFile() as said:
         try:
+            # Unbuffered, as closing a pipe that still has to be written fails if nobody reads it.
             worker = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said
+                command, bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said
             )
         except OSError as error:
             return Finding(

@@ -17,7 +17,7 @@ from gimp_harness import Gimp
 
 from drht_plugin.engine.strength import FULL, PRESETS, RANGES
 from drht_plugin.errors import FileError
-from drht_plugin.gimp_install import install, profiles, uninstall
+from drht_plugin.gimp_install import install, uninstall
 
 PLUG_IN = Path(__file__).parents[2] / "gimp/drht"
 COMMAND = [sys.executable, "-I", "-m", "drht_plugin.cli", "worker"]
@@ -229,33 +229,6 @@ def test_install_does_not_replace_a_stranger(tmp_path: Path) -> None:
         install(tmp_path, COMMAND, ["auto"])
     assert not uninstall(tmp_path)
     assert tree(tmp_path) == before
-
-
-@pytest.mark.parametrize(
-    ("platform", "environment", "folders"),
-    [
-        ("linux", {}, [".config/GIMP"]),
-        ("linux", {}, [".config/GIMP", ".var/app/org.gimp.GIMP/config/GIMP"]),
-        ("linux", {}, ["snap/gimp/current/.config/GIMP"]),
-        ("linux", {"XDG_CONFIG_HOME": "{home}/elsewhere"}, ["elsewhere/GIMP"]),
-        ("darwin", {}, ["Library/Application Support/GIMP"]),
-        ("win32", {"APPDATA": "{home}/AppData/Roaming"}, ["AppData/Roaming/GIMP"]),
-    ],
-    ids=["linux", "linux and flatpak", "snap", "xdg", "mac", "windows"],
-)
-def test_profiles_are_found(
-    tmp_path: Path, platform: str, environment: dict[str, str], folders: list[str]
-) -> None:
-    """Each layout's profiles of GIMP 3 are found, 2.10's and backups are not."""
-    expected = []
-    for folder in folders:
-        for version in ("2.10", "3.0", "3.2", "3.0-backup"):
-            (tmp_path / folder / version).mkdir(parents=True)
-        expected += [tmp_path / folder / "3.0", tmp_path / folder / "3.2"]
-    settings = {name: value.format(home=tmp_path) for name, value in environment.items()}
-    assert profiles(tmp_path, settings, platform) == expected
-    named = {**settings, "GIMP3_DIRECTORY": str(tmp_path / "own")}
-    assert profiles(tmp_path, named, platform) == [tmp_path / "own"]
 
 
 def test_no_profile(tmp_path: Path) -> None:

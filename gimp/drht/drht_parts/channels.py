@@ -11,6 +11,7 @@ import sys
 import tempfile
 
 from . import session_folder
+from .environment import for_worker
 from .problem import INSTALL, Problem
 from .text import _
 
@@ -152,9 +153,7 @@ class ChildWorker:
 
 
 def _start(command, stdin, stdout, stderr, **settings):
-    # GIMP's settings for its own Python and libraries must not reach the worker.
-    foreign = ("PYTHON", "LD_", "DYLD_", "GI_", "GIO_")
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(foreign)}
+    environment = for_worker(os.environ)
     if sys.platform == "win32":
         settings["creationflags"] = subprocess.CREATE_NO_WINDOW
     try:

@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -66,6 +67,24 @@ def test_where_nothing_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     ):
         with pytest.raises(InputError, match=words), cluster.open_client(address):
             raise AssertionError("there is no scheduler")
+
+
+def test_another_server_is_no_scheduler(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An address where something listens that says nothing, or nothing of dask, is refused."""
+    monkeypatch.setattr(cluster, "_CONNECT_SECONDS", 1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(InputError, match=f"no scheduler answers at {address}"):
+            cluster.open_client(address).__enter__()
+        silent.accept()[0].close()
+
+        def answer() -> None:
+            with silent.accept()[0] as connection:
+                connection.sendall(b"HTTP/1.0 400 Bad Request\r\n\r\n")
+
+        threading.Thread(target=answer, daemon=True).start()
+        with pytest.raises(InputError, match=f"no scheduler answers at {address}"):
+            cluster.open_client(address).__enter__()
 
 
 def test_processes_of_this_machine() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import importlib
 import logging
 import re
 import signal
@@ -74,7 +76,7 @@ def open_client(scheduler: str) -> Iterator[Client]:
         opened.enter_context(_quiet())
         where: Any = scheduler
         if processes is None:
-            _require_address(scheduler)
+            _require_answer(scheduler)
         else:
             with _signals_held(), warnings.catch_warnings():
                 warnings.filterwarnings("ignore", "Creating scratch directories is taking")
@@ -90,26 +92,36 @@ def open_client(scheduler: str) -> Iterator[Client]:
         try:
             client = opened.enter_context(distributed.Client(where, timeout=_CONNECT_SECONDS))
         except Exception as error:
-            raise InputError(
-                f"no scheduler answers at {scheduler} ({first_line(str(error))}); {ACCEPTED}"
-            ) from error
+            raise _unanswered(scheduler, error) from error
         with named_losses(scheduler, client):
             yield client
 
 
-def _require_address(scheduler: str) -> None:
-    """Refuse an address of a kind that distributed does not know.
+def _require_answer(scheduler: str) -> None:
+    """Refuse an address where nothing speaks distributed's protocol.
 
-    Its client, half made, would complain of it later.
+    Its client would wait for ever for the answer of another server, and complain later of an
+    address of an unknown kind.
     """
-    from distributed.comm.addressing import parse_address
-    from distributed.comm.registry import get_backend
-
     try:
-        get_backend(parse_address(scheduler)[0])
-    except (ValueError, ImportError) as error:
-        reason = first_line(str(error))
-        raise InputError(f"the scheduler is {scheduler!r} ({reason}); {ACCEPTED}") from error
+        asyncio.run(asyncio.wait_for(_greet(scheduler), _CONNECT_SECONDS))
+    except Exception as error:
+        late = isinstance(error, TimeoutError) and not str(error)
+        raise _unanswered(scheduler, "it does not answer in time" if late else error) from error
+
+
+async def _greet(address: str) -> None:
+    distributed: Any = importlib.import_module("distributed")  # which is not typed
+    options = distributed.Security().get_connection_args("client")
+    connect = distributed.comm.core.connect
+    comm = await connect(address, timeout=_CONNECT_SECONDS, **options)
+    await comm.close()
+
+
+def _unanswered(scheduler: str, reason: object) -> InputError:
+    return InputError(
+        f"no scheduler answers at {scheduler} ({first_line(str(reason))}); {ACCEPTED}"
+    )
 
 
 @contextmanager

@@ -286,6 +286,19 @@ def test_layouts(size: tuple[int, int], chunks: tuple[int, int]) -> None:
     assert max(layout.levels[-1].height, layout.levels[-1].width) <= 512
 
 
+def test_usual_layouts() -> None:
+    """Blocks are as large as they are asked for, and rows of a TIFF file fit the memory."""
+    for side in (2048, 8192):
+        layout = plan_layout(100_000, 200_000, (1024, 1024), 3, side)
+        assert layout.region == layout.levels[0].shard == (side, side)
+        assert layout.levels[1].shard == (side // 2, side // 2)
+        assert layout.levels[0].chunk == (512, 512)
+    rows = plan_layout(100_000, 200_000, (128, 200_000), 3)
+    assert rows.region[1] >= 200_000
+    assert rows.region[0] * rows.region[1] * 3 < 128 << 20
+    assert rows.levels[0].shard == (128, 2048)
+
+
 def tiff(path: Path, image: Image, tile: tuple[int, int] | None, **options: Any) -> Path:
     photometric = "rgb" if image.shape[2] >= 3 else "minisblack"
     extra: dict[str, Any] = {"extrasamples": ["unassalpha"]} if image.shape[2] in (2, 4) else {}

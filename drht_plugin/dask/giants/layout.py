@@ -13,7 +13,7 @@ SIDE = 2048
 """Usual side of a shard, in pixels."""
 
 _REGION_BYTES = 96 << 20
-"""Size of a region that wide chunks, or rows, are cut to (bytes of its pixels)."""
+"""Size to which a region is cut that is wider than a shard, as chunks are (bytes of its pixels)."""
 
 _NESTED = 2
 """Levels that are made with a region, from its own pixels."""
@@ -88,8 +88,10 @@ def plan_layout(
     if not isinstance(side, int) or side < _LEAST or side & (side - 1):
         raise InputError(f"block is {side!r}; expected a power of two from {_LEAST}")
     across = choose_side(chunks[1], width, side)
-    fitting = _REGION_BYTES // (across.region * pixel_bytes)
-    rows = min(side, max(_LEAST, 1 << max(fitting, 1).bit_length() - 1))
+    rows = side
+    if across.region > side:
+        fitting = _REGION_BYTES // (across.region * pixel_bytes)
+        rows = min(side, max(_LEAST, 1 << max(fitting, 1).bit_length() - 1))
     down = choose_side(chunks[0], height, rows)
     if chunks[0] >= height:  # one row of regions would be the whole picture
         down = Side(down.shard, down.shard)

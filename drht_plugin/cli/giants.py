@@ -135,14 +135,13 @@ def _workers(options: argparse.Namespace) -> Iterator[Client | None]:
     from drht_plugin.bridge.sharing import limit_threads
 
     with ExitStack() as opened:
-        scheduler: str | None = getattr(options, "scheduler", None)
-        if scheduler is None:
+        if options.scheduler is None:
             opened.enter_context(limit_threads(options.threads))
             yield None
             return
         from drht_plugin.dask.cluster import open_client
 
-        yield opened.enter_context(open_client(scheduler))
+        yield opened.enter_context(open_client(options.scheduler))
 
 
 def _planned(options: argparse.Namespace) -> list[_Giant]:
@@ -154,7 +153,7 @@ def _planned(options: argparse.Namespace) -> list[_Giant]:
     given = [name for name in _UNFIT if getattr(options, name, None)]
     if options.damaged != "refuse":
         given.append("damaged")
-    if getattr(options, "scheduler", None) is not None and options.threads is not None:
+    if options.scheduler is not None and options.threads is not None:
         given.append("threads")
     if given:
         raise InputError(f"--{given[0].replace('_', '-')} does not apply to pictures in Zarr")
@@ -172,7 +171,7 @@ def _planned(options: argparse.Namespace) -> list[_Giant]:
         if "://" in each:  # one that cannot be opened is found before any work
             Address.of(each)
     memory = [each for each in (*sources, *targets) if each.startswith("memory://")]
-    if memory and getattr(options, "scheduler", None) is not None:
+    if memory and options.scheduler is not None:
         raise InputError(f"{memory[0]}: is memory of this process, which workers do not reach")
     return [_Giant(*pair) for pair in zip(sources, targets, strict=True)]
 

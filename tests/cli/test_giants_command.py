@@ -57,6 +57,15 @@ def test_tiff(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert np.array_equal(pixels(tmp_path / "a.zarr"), drht_plugin.correct(image, device="cpu"))
 
 
+def test_workers(giant: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Processes of this machine give the same result."""
+    pytest.importorskip("distributed", reason="distributed is not installed")
+    assert run(giant, "-o", tmp_path / "b.zarr", "--scheduler", "local:2", "--block", 128) == 0
+    assert capsys.readouterr().out == f"{giant} -> {tmp_path / 'b.zarr'}\n"
+    expected = drht_plugin.correct(picture(300, 280, 3, "uint8"), device="cpu")
+    assert np.array_equal(pixels(tmp_path / "b.zarr"), expected)
+
+
 def test_existing_results(giant: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A result that is there is an error, kept with --skip-existing, replaced with --overwrite."""
     goal = tmp_path / "out.zarr"
@@ -91,6 +100,9 @@ def test_a_failure_does_not_end_the_others(
         (["-o", "noname://a/b.zarr"], "fsspec cannot open it"),
         (["b.zarr", "-o", "out.zarr"], "one picture for several"),
         (["--block", "100"], "power of two"),
+        (["--scheduler", "local:2", "--threads", "1"], "--threads does not apply"),
+        (["--scheduler", "local:2", "-o", "memory://a.zarr"], "memory of this process"),
+        (["--scheduler", "tcp://127.0.0.1:9"], "no scheduler answers"),
     ],
 )
 def test_what_is_refused(

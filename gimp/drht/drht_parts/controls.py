@@ -22,6 +22,9 @@ def make_controls(dialog, config):
         if unit == "%":
             scale.set_digits(0)
         scale.set_label(f"{_(label)} ({unit})" if unit else _(label))
+    for name in ("preset", "detail", "input", "output"):
+        # GIMP 3.2 would have a button for each choice, which takes room and has no shortcut.
+        dialog.get_widget(name, Gtk.ComboBox)
     names = ["preset", *CONTROLS, "detail", "input", "output", "wrap"]
     box = dialog.fill_box("controls", names)
     box.set_valign(Gtk.Align.START)

@@ -20,7 +20,7 @@ HEIGHT, WIDTH = 40, 60
 
 # A worker that corrects a picture to its negative, without the time that networks take to load.
 _NEGATIVE = """
-import sys
+import os, sys, time
 import numpy as np
 from drht_plugin.cli import main
 from drht_plugin.worker.session import Session
@@ -33,6 +33,10 @@ def render(self, picture, strength, **others):
     shared.result[:] = changed.astype(np.uint8)
     return {}
 def survey(self, picture, **others):
+    if PAUSE:
+        open(PAUSE + "/busy", "w").close()
+        while not os.path.exists(PAUSE + "/go"):
+            time.sleep(0.05)
     if self._pictures[picture].pixels.shape[0] == FAILS:
         raise ValueError("this height fails")
     return {}
@@ -119,9 +123,16 @@ def distance(first: Image, second: Image) -> int:
     return int(max((colour * alpha / 255).max(), np.abs(one[..., 3] - two[..., 3]).max()))
 
 
-def install_negative(gimp: Gimp, fails: int = 0) -> None:
-    """Install the plug-in with the worker of negatives, which fails for pictures of a height."""
-    gimp.install([sys.executable, "-I", "-c", _NEGATIVE.replace("FAILS", str(fails))])
+def install_negative(gimp: Gimp, fails: int = 0, pause: Path | None = None) -> None:
+    """Install the plug-in with the worker of negatives.
+
+    Args:
+        gimp: the GIMP.
+        fails: height of pictures that it fails for.
+        pause: folder where its survey makes the file "busy", and waits for the file "go".
+    """
+    code = _NEGATIVE.replace("FAILS", str(fails)).replace("PAUSE", repr(str(pause or "")))
+    gimp.install([sys.executable, "-I", "-c", code])
 
 
 def negative(image: Image) -> Image:

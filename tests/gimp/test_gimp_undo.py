@@ -1,9 +1,9 @@
-"""Several layers in GIMP's window: one run, one undo."""
+"""Layers in GIMP's window: one undo for all, and what the user does to them meanwhile."""
 
 from __future__ import annotations
 
-from gimp_harness import Gimp, wait_until
-from gimp_screen import SECONDS, Screen, open_by_menu
+from gimp_harness import Gimp, wait_for, wait_until
+from gimp_screen import DIALOG, SECONDS, Screen, open_by_menu
 from test_gimp_layers import HEIGHT, HELPERS, WIDTH, install_negative, sample
 
 
@@ -29,6 +29,44 @@ report(OUT)
         screen.keys("alt+o")
         wait_until(lambda: "4 layers" in screen.title(), SECONDS)
         assert screen.title().startswith("*")
+        screen.keys("ctrl+z")
+        wait_until(lambda: "2 layers" in screen.title(), SECONDS)
+        assert not screen.title().startswith("*")
+    finally:
+        screen.close()
+
+
+def test_a_layer_that_is_removed_meanwhile(gimp: Gimp) -> None:
+    """A layer that the user deletes while the dialog is open gets no result; GIMP says why."""
+    install_negative(gimp, pause=gimp.folder)
+    source, file = gimp.folder / "in", gimp.folder / "bridge.xcf"
+    sample(source)
+    gimp.run(f"""{HELPERS}
+image, layer = make({str(source)!r}, {WIDTH}, {HEIGHT}, alpha=True)
+image.set_selected_layers([add(image, {str(source)!r}, "half")])
+assert Gimp.file_save(
+    Gimp.RunMode.NONINTERACTIVE, image, Gio.File.new_for_path({str(file)!r}), None)
+report(OUT)
+""")
+    (gimp.profile / "shortcutsrc").write_text(
+        '(file-version 1)\n(action "layers-delete" "<Primary><Alt>k")\n'
+    )
+    screen = Screen(gimp)
+    try:
+        screen.open(file)
+        open_by_menu(screen)
+        wait_for(gimp.folder / "busy")
+        screen.pointer("windowactivate", "--sync", screen.window(screen.image))
+        screen.keys("ctrl+alt+k")
+        wait_until(lambda: "1 layer)" in screen.title(), SECONDS)
+        (gimp.folder / "go").touch()
+        screen.pointer("windowactivate", "--sync", screen.window(DIALOG))
+        screen.keys("alt+o")
+        wait_until(lambda: not gimp.running("plug-ins/drht/drht.py"), SECONDS)
+        screen.shot("removed")
+        assert "1 layer)" in screen.title()
+        assert "Traceback" not in screen.log.read_text(errors="replace")
+        screen.keys("Escape")
         screen.keys("ctrl+z")
         wait_until(lambda: "2 layers" in screen.title(), SECONDS)
         assert not screen.title().startswith("*")

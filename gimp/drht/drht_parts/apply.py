@@ -33,11 +33,14 @@ def correct(image, sources, settings, begun=None):
     results = []
     try:
         for source in sources:
+            source.require_there(image)
             results.append(_result(image, source, settings))
         for number, (source, result) in enumerate(zip(sources, results, strict=True)):
             with _named(source, sources):
                 correction = begun if begun and number == 0 else Correction(source.drawable)
                 _prepare_with_another(result, correction, settings, number, len(sources))
+        for source in sources:
+            source.require_there(image)
         with _one_undo_step(image):
             for result in results:
                 result.put(image)

@@ -66,8 +66,9 @@ class Picture:
     def read_from(self, buffer):
         """Copy the pixels from a GEGL buffer, in steps."""
         for rectangle, place in self._bands():
-            data = buffer.get(rectangle, 1.0, self._layout.format, Gegl.AbyssPolicy.NONE)
-            if len(data) != rectangle.height * self.row_bytes:
+            # There is no buffer of a layer that was removed meanwhile.
+            data = buffer and buffer.get(rectangle, 1.0, self._layout.format, Gegl.AbyssPolicy.NONE)
+            if len(data or b"") != rectangle.height * self.row_bytes:
                 raise Problem(_("GIMP returned fewer pixels than the layer has."))
             self._file.seek(place)
             view = memoryview(data)

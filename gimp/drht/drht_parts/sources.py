@@ -25,6 +25,24 @@ class Source:
     def __init__(self, layer, drawable, image=None):
         self.layer, self.drawable, self._image = layer, drawable, image
         self.name = _("Visible") if layer is None else layer.get_name()
+        self._size = _size(layer)
+
+    def require_there(self, image):
+        """Check that the user has not removed or resized the layer since it was chosen.
+
+        Raises:
+            Problem: the user has.
+        """
+        if self.layer is None:
+            return
+        layers = {each.get_id() for each in image.get_layers()}
+        # A removed layer is still valid, as undo may bring it back.
+        there = self.layer.is_valid() and layers & {
+            each.get_id() for each in (self.layer, *parents(self.layer))
+        }
+        if not there or _size(self.layer) != self._size:
+            text = _("“{name}” was removed or resized meanwhile; the image is unchanged.")
+            raise Problem(text.format(name=self.name))
 
     def close(self):
         """Delete what was made to read the pixels."""
@@ -73,6 +91,10 @@ def choose(image, drawables, settings):
         close_all(sources)
         raise
     return sources
+
+
+def _size(layer):
+    return None if layer is None else (layer.get_width(), layer.get_height())
 
 
 def is_touched(source):

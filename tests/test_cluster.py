@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -101,6 +102,15 @@ def test_processes_of_this_machine() -> None:
     for process in processes:
         with pytest.raises(ProcessLookupError):
             os.kill(process, 0)
+
+
+def test_ctrl_c_while_processes_start(capfd: pytest.CaptureFixture[str]) -> None:
+    """It ends them as soon as they are there, without a word of theirs."""
+    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt), cluster.open_client("local:1"):
+        raise AssertionError("the signal came before")
+    assert capfd.readouterr().err == ""
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_a_lost_scheduler_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ import importlib
 import logging
 import re
 import signal
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -80,15 +81,16 @@ def open_client(scheduler: str) -> Iterator[Client]:
         else:
             with _signals_held(), warnings.catch_warnings():
                 warnings.filterwarnings("ignore", "Creating scratch directories is taking")
-                made = distributed.LocalCluster(
-                    n_workers=processes,
-                    threads_per_worker=max(1, usable_cores() // processes),
-                    dashboard_address="127.0.0.1:0",  # or it takes a known port, for all to see
-                    scheduler_kwargs={"dashboard": False},
-                    silence_logs=logging.CRITICAL,
-                    env=PATIENT,
+                where = opened.enter_context(
+                    distributed.LocalCluster(
+                        n_workers=processes,
+                        threads_per_worker=max(1, usable_cores() // processes),
+                        dashboard_address="127.0.0.1:0",  # or it takes a known port, for all to see
+                        scheduler_kwargs={"dashboard": False},
+                        silence_logs=logging.CRITICAL,
+                        env=PATIENT,
+                    )
                 )
-            where = opened.enter_context(made)
         try:
             client = opened.enter_context(distributed.Client(where, timeout=_CONNECT_SECONDS))
         except Exception as error:
@@ -165,21 +167,32 @@ def lost(scheduler: str, reason: str) -> ClusterError:
 
 @contextmanager
 def _signals_held() -> Iterator[None]:
-    """Hold signals back that a terminal sends to all processes of a command.
+    """Hold back, until the body ends, signals that a terminal sends to all processes of a command.
 
-    Threads and processes that are started meanwhile hold them back for ever, and so do those that
-    they start. So it is this process alone that Ctrl-C ends, and it ends the others.
+    Threads and processes that the body starts hold them back for ever, and so do those that they
+    start. So it is this process alone that Ctrl-C ends, and it ends the others.
     """
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
+    main = threading.current_thread() is threading.main_thread()
+    if not main or not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
     resource_tracker.ensure_running()  # the thread that starts it lets signals through afterwards
     held = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, held)
+    came: list[int] = []
+    # Threads from before take them, so that the mask alone does not hold them back.
+    handlers = {each: signal.getsignal(each) for each in held}
+    ours = [each for each in held if callable(handlers[each])]
+    for each in ours:
+        signal.signal(each, lambda number, _: came.append(number))
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, held)
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        for each in ours:
+            signal.signal(each, handlers[each])
+        for number in came[:1]:
+            signal.raise_signal(number)
 
 
 @contextmanager

@@ -258,3 +258,23 @@ def test_the_dialog_goes_on(gimp: Gimp) -> None:
         screen.keys("Escape")
     finally:
         screen.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can mount")
+def test_memory_for_pictures_is_full(gimp: Gimp) -> None:
+    """With /dev/shm full, runs put pictures on the disk, and the worker stays."""
+    expected = prepare(gimp)
+    full = gimp.folder / "full.py"
+    full.write_text(
+        "import ctypes, os, sys\n"
+        "libc = ctypes.CDLL(None, use_errno=True)\n"
+        "assert libc.unshare(0x20000) == 0, os.strerror(ctypes.get_errno())\n"
+        "assert libc.mount(None, b'/', None, 0x44000, None) == 0\n"
+        "assert libc.mount(b'none', b'/dev/shm', b'tmpfs', 0, b'size=4k') == 0\n"
+        "open('/dev/shm/filler', 'wb').write(bytes(4096))\n"
+        "os.execv(sys.argv[1], sys.argv[1:])\n"
+    )
+    python = [sys.executable, "-I"]
+    gimp.install([*python, str(full), *python, str(gimp.folder / "worker.py")])
+    require_well(gimp, gimp.finish(start(gimp)), expected)
+    assert len(workers(gimp)) == 1

@@ -48,6 +48,11 @@ stage.end()
 begin = time.monotonic()
 status, made = call(image, layer, detail="guided")
 direct = time.monotonic() - begin
+again = []
+for _ in range(5):
+    begin = time.monotonic()
+    call(image, layer, detail="guided")
+    again.append(time.monotonic() - begin)
 
 from drht_parts import apply, progress, settings, sources
 
@@ -74,8 +79,8 @@ for detail in ("guided", "network"):
             seen.append((at, share))
     gaps = [after[0] - before[0] for before, after in zip(seen, seen[1:])]
     moves_of[detail] = [len(gaps), max(gaps), seen[-1][0] - begin, seen[1][0] - begin]
-report(OUT, first=first, ready=ready, moves=moves, full=full, direct=direct, status=status,
-       moves_of=moves_of, place=list(stage.preview._place))
+report(OUT, first=first, ready=ready, moves=moves, full=full, direct=direct, again=again,
+       status=status, moves_of=moves_of, place=list(stage.preview._place))
 """
 
 
@@ -109,6 +114,8 @@ def main() -> None:
             print(f"slider to picture    {np.median(moves):6.0f} ms (largest {moves.max():.0f})")
             print(f"to 1:1               {facts['full'] * 1000:6.0f} ms")
             print(f"whole run, guided    {facts['direct']:6.2f} s")
+            again = np.array(facts["again"])
+            print(f"the same again       {np.median(again):6.2f} s (least {again.min():.2f})")
             for detail, (count, gap, seconds, first) in facts["moves_of"].items():
                 print(f"bar, {detail:8s}        {count} moves in {seconds:.1f} s; the first after")
                 print(f"                     {first:6.2f} s, then every {gap:.2f} s at most")

@@ -32,6 +32,9 @@ LOG_SUFFIX = ".log"
 _TICK = 0.5
 """Longest time between looks at clients and at the parent (seconds)."""
 
+_ARENA_MAX = -8
+"""Number of glibc's option for the most arenas (M_ARENA_MAX)."""
+
 _STOP_SECONDS = 3.0
 """How long the job of a client that has gone may take to stop; then the process has to end."""
 
@@ -67,6 +70,7 @@ def stay(
     if not idle > 0:
         raise InputError(f"--stay is {idle}; expected seconds above 0")
     listener = _listener()
+    _share_one_arena()
     correctors = Correctors(model, device, threads, backend)
     house = _House(listener, lambda each: ServedClient(each, correctors, model, max_bytes))
     for name in ("SIGTERM", "SIGHUP", "SIGINT"):
@@ -209,6 +213,17 @@ def _load(correctors: Correctors) -> None:
     """Load the networks before the first client needs them; its requests report failures."""
     with suppress(DrhtError, OSError):
         _ = correctors.for_work(0).runner
+
+
+def _share_one_arena() -> None:
+    """Let all threads allocate from one arena of the C library.
+
+    Each client has threads of its own. With arenas of their own, what one frees is of no use to the
+    next, and the process grows to the size of several.
+    """
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(None).mallopt(_ARENA_MAX, 1)
 
 
 def _give_memory_back() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import signal
 import socket
@@ -190,6 +191,22 @@ def _shared_files(process: int) -> list[str]:
         except FileNotFoundError:
             continue
     return [each for each in found if "/drht-" in each and "drht-test-" not in each]
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told")
+def test_memory_is_given_back(house: Callable[..., House]) -> None:
+    """A worker is not larger after many clients than after two."""
+    worker = house()
+    sizes = []
+    for seed in range(9):
+        guest = worker.guest()
+        guest.correct(picture(700, 1000, 3, "uint8", seed, (0.0, 0.4)))
+        guest.connection.close()
+        time.sleep(1.5)  # the worker looks after clients twice a second
+        status = Path(f"/proc/{worker.process.pid}/status").read_text()
+        [line] = [line for line in status.splitlines() if line.startswith("RssAnon")]
+        sizes.append(int(line.split()[1]) << 10)
+    assert max(sizes[2:]) < sizes[1] + (16 << 20)
 
 
 def test_two_at_once(house: Callable[..., House]) -> None:

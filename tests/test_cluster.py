@@ -88,14 +88,17 @@ def test_another_server_is_no_scheduler(monkeypatch: pytest.MonkeyPatch) -> None
             cluster.open_client(address).__enter__()
 
 
-def test_processes_of_this_machine() -> None:
-    """`local:N` is N processes that share the cores, and its client the default one."""
+def test_processes_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`local:N` is N patient processes that share the cores, and its client the default one."""
     from distributed import get_client
+
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
 
     with cluster.open_client("local:2") as client:
         assert get_client() is client
         processes = set(client.run(os.getpid).values())
         assert len(processes) == 2
+        assert set(client.run(os.getenv, "OMP_WAIT_POLICY").values()) == {"PASSIVE"}
         assert os.getpid() not in processes
         threads = set(client.nthreads().values())
         assert threads == {max(1, usable_cores() // 2)}

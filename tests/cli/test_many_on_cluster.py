@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from drht_plugin.cli.cluster_work import Networks, Room
 from drht_plugin.cli.outputs import Job
 from drht_plugin.cli.progress import Progress
 from drht_plugin.cli.work import Work
+from drht_plugin.engine.weigh import shared_correctors
 from drht_plugin.errors import InputError
 from drht_plugin.file_correction import FileReport
 from drht_plugin.io import read_picture
@@ -406,6 +408,27 @@ def test_pictures_do_not_pile_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
                 break
             time.sleep(0.05)
         assert not client.futures
+
+
+def test_networks_are_loaded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads of a worker that begin at once wait for one loading, and share it."""
+    from drht_plugin.model.runner import Runner
+
+    loads: list[str] = []
+    load = Runner.__init__
+
+    def counted(self: Runner, *arguments: Any, **named: Any) -> None:
+        loads.append("load")
+        load(self, *arguments, **named)
+
+    monkeypatch.setattr(Runner, "__init__", counted)
+    networks = Networks("default", "cpu", "numba", 1, "auto", 12345)
+    cluster_work._load.cache_clear()
+    shared_correctors.cache_clear()
+    with ThreadPoolExecutor(6) as pool:
+        made = list(pool.map(cluster_work.loaded, [networks] * 6))
+    assert loads == ["load"]
+    assert len(set(map(id, made))) == 1
 
 
 def test_a_process_takes_as_much_as_it_has_room_for() -> None:

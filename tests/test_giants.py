@@ -96,6 +96,7 @@ def halved(image: Image, *, linear: bool, colours: int) -> Image:
     st.booleans(),
     st.integers(1, 8),
     st.floats(0, 1),
+    st.sampled_from(["numba", "torch"]),
     seeds,
 )
 def test_guided_detail_is_numpys(
@@ -109,12 +110,14 @@ def test_guided_detail_is_numpys(
     wrap: bool,
     orientation: int,
     strength: float,
+    backend: str,
     seed: int,
 ) -> None:
     """The first level is numpy's result bit for bit, for arrays and groups of any chunks."""
     image = picture(*size, channels, dtype, seed)
     how: dict[str, Any] = {"transfer": transfer, "orientation": orientation}
-    how |= {"wrap": wrap and orientation < 5, "strength": strength, "device": "cpu"}
+    how |= {"wrap": wrap and orientation < 5, "strength": strength}
+    how |= {"device": "cpu", "backend": backend}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         source = stored(folder / "in.zarr", image, chunks, layout, version)
@@ -486,6 +489,32 @@ def test_resume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def _deeper(report: Any) -> int:
     layout = plan_layout(report.height, report.width, (64, 64), 3, 128)
     return sum(1 for each in layout.levels[layout.nested + 1 :] for _ in each.shards())
+
+
+HELD = """
+import re, sys
+from drht_plugin.bridge.sharing import limit_threads
+from drht_plugin.dask import correct_store
+with limit_threads(2):
+    report = correct_store(sys.argv[1], sys.argv[2], device="cpu", strength=0)
+peak = re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())
+print(report.blocks, int(peak[1]) * 1024)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc tells the peak")
+def test_memory(tmp_path: Path) -> None:
+    """A picture of 6 GB goes through a process that never holds one: here 1 GB, libraries and all.
+
+    Its chunks are black, so that none is stored.
+    """
+    shape = (40_960, 49_152, 3)
+    zarr.create_array(tmp_path / "in.zarr", shape=shape, chunks=(1024, 1024, 3), dtype="u1")
+    command = [sys.executable, "-c", HELD, str(tmp_path / "in.zarr"), str(tmp_path / "out.zarr")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=600)
+    blocks, most = map(int, done.stdout.split())
+    assert blocks == 480
+    assert most < 1 << 30
 
 
 KILLED = """

@@ -22,6 +22,7 @@ from strategies import DTYPES, Image, picture, seeds
 import drht_plugin
 from drht_plugin import Corrector, InputError, io
 from drht_plugin.bridge.transfer import srgb_decode, srgb_encode
+from drht_plugin.engine.survey import sampling
 from drht_plugin.errors import ReadError, WriteError
 
 zarr = pytest.importorskip("zarr", reason="zarr is not installed")
@@ -244,6 +245,24 @@ def test_chunks_are_read_once(wrap: bool, tmp_path: Path, monkeypatch: pytest.Mo
     assert wrap or set(surveyed.values()) == {1}
     assert len(reads.count) == whole
     assert set(reads.count.values()) == {1}
+
+
+def test_chunks_of_wide_pictures_are_surveyed_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A survey that takes few rows at a time still decodes a chunk once, which holds many."""
+    monkeypatch.setattr(sampling, "_BAND_PIXELS", 40)
+    source = stored(tmp_path / "in.zarr", picture(600, 20, 3, "uint8"), (64, 20))
+    reads = Reads(monkeypatch, source)
+    plain, surveyed = tasks.finish, Counter[str]()
+
+    def finish(*given: Any) -> Any:
+        surveyed.update(reads.count)
+        return plain(*given)
+
+    monkeypatch.setattr(tasks, "finish", finish)
+    correct_store(source, tmp_path / "out.zarr", device="cpu", block=128)
+    assert set(surveyed.values()) == {1}
 
 
 def test_network_detail_reads_its_halo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -297,8 +297,8 @@ facts.append([status, made.get_mask() is not None, len(stack(image))])
 def test_several_layers_in_one_step(gimp: Gimp) -> None:
     """Each selected layer is corrected by itself, above it or in place; groups as they are seen.
 
-    Layers in a selected group count with the group, those beside the selection are left out, and
-    the new layers are selected.
+    Layers in a selected group count with the group, each counts once, those beside the selection
+    are left out, and the new layers are selected.
     """
     install_negative(gimp)
     source = gimp.folder / "in"
@@ -319,7 +319,7 @@ def changed(layer):
 
 facts = {{}}
 image, below, group, inner, above = picture()
-status, first = call(image, above, group, inner, below)
+status, first = call(image, above, group, inner, below, above)
 facts["all"] = [status, [each.get_name() for each in image.get_layers()], stack(image),
     [changed(each) for each in image.get_layers()],
     [each.get_name() for each in group.get_children()],

@@ -272,14 +272,18 @@ inner = layer.copy()
 image.insert_layer(inner, group, 0)
 channel = Gimp.Channel.new(image, "extra", {WIDTH}, {HEIGHT}, 50, Gegl.Color.new("red"))
 image.insert_channel(channel, None, 0)
+pasted, below = make({str(source)!r}, {WIDTH}, {HEIGHT})
+Gimp.edit_copy([below])
+[floating] = Gimp.edit_paste(below, False)
 indexed, flat = make({str(source)!r}, {WIDTH}, {HEIGHT})
 indexed.convert_indexed(Gimp.ConvertDitherType.NONE, Gimp.ConvertPaletteType.WEB, 16, False,
     False, "")
-for each in (image, indexed):
+for each in (image, indexed, pasted):
     each.clean_all()
 said = dict(
     group=call(image, group, output="in-place"), mask=call(image, mask),
-    channel=call(image, channel), none=call(image), indexed=call(indexed, flat))
+    channel=call(image, channel), none=call(image), floating=call(pasted, floating),
+    indexed=call(indexed, flat))
 layer.set_lock_content(True)
 group.set_lock_content(True)
 image.clean_all()
@@ -293,6 +297,7 @@ report(OUT, said=said, dirty=[image.is_dirty(), indexed.is_dirty()])
         "group": "“folder” is a layer group",
         "mask": "is a layer mask",
         "channel": "“extra” is a channel",
+        "floating": "is a floating selection; anchor it",
         "none": "No layer is selected",
         "indexed": "indexed mode",
         "locked": "pixels of “picture” are locked",

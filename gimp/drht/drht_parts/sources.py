@@ -80,8 +80,9 @@ def choose(image, drawables, settings):
         raise Problem(_("No layer is selected; select a layer, or correct what is visible."))
     for drawable in drawables:
         _require_layer(drawable)
-    groups = {each.get_id() for each in drawables if each.is_group()}
-    layers = [each for each in drawables if not groups & {p.get_id() for p in parents(each)}]
+    once = {each.get_id(): each for each in drawables}.values()
+    groups = {each.get_id() for each in once if each.is_group()}
+    layers = [each for each in once if not groups & {p.get_id() for p in parents(each)}]
     touched = [each for each in layers if each.mask_intersect()[0]]
     sources = []
     try:

@@ -1,9 +1,10 @@
 """Pictures of the plug-in's dialog in GIMP, to be looked at.
 
     python tests/gimp/screens.py                  # all into .cache/gimp-shots/dialog
-    python tests/gimp/screens.py --only 1366-dark
+    python tests/gimp/screens.py --only 1366-dark --language de
+    python tests/gimp/screens.py --documents      # those of docs/pictures
 
-Needs a root with GIMP in it, see root.py. The main ones are in docs/pictures.
+Needs a root with GIMP in it, see root.py.
 """
 
 from __future__ import annotations
@@ -17,7 +18,10 @@ from pathlib import Path
 import pyvips
 import root
 from gimp_harness import Gimp, wait_until
-from gimp_screen import DIALOG, PICTURE, SHOTS, Screen, open_by_menu
+from gimp_screen import CHECKOUT, PICTURE, SHOTS, Screen
+
+_DIALOG = "(DRHT)"
+_SHORTCUT = '(action "plug-in-drht-recover-exposure" "<Primary><Alt>h")\n'
 
 PLACES = {
     # size of the screen, GDK_SCALE, whether the theme is dark
@@ -38,10 +42,11 @@ def take(version: str, name: str, language: str) -> None:
     """Take the pictures of one place."""
     size, scale, dark = PLACES[name]
     with tempfile.TemporaryDirectory() as folder:
-        gimp = Gimp(version, root.CACHE / version, Path(folder))
+        gimp = Gimp(version, root.CACHE / version, Path(folder), fonts=True)
         gimp.prepare()
         rc = gimp.profile / "gimprc"
         rc.write_text(rc.read_text() + f"(theme-color-scheme {'dark' if dark else 'light'})\n")
+        (gimp.profile / "shortcutsrc").write_text(_SHORTCUT)
         gimp.install(details=["auto", "guided", "network"])
         picture = gimp.folder / "bridge.png"
         pyvips.Image.new_from_file(str(PICTURE)).write_to_file(str(picture))
@@ -51,7 +56,7 @@ def take(version: str, name: str, language: str) -> None:
         screen = Screen(gimp, size, **environment)
         try:
             screen.open(picture)
-            _take_states(gimp, screen, f"dialog-{name}{'-' + language if language else ''}")
+            _take_states(gimp, screen, f"dialog-{name}-{language or 'en'}", english=not language)
         finally:
             screen.close()
             print(f"--- {name}: what was said on stderr")
@@ -59,26 +64,49 @@ def take(version: str, name: str, language: str) -> None:
             gimp.close()
 
 
-def _take_states(gimp: Gimp, screen: Screen, name: str) -> None:
-    open_by_menu(screen)
+def _take_states(gimp: Gimp, screen: Screen, name: str, *, english: bool) -> None:
+    if english:
+        time.sleep(2)
+        screen.keys("alt+r", "h")
+        time.sleep(1)
+        screen.shot("window-menu")
+        screen.keys("Escape", "Escape", "Escape")
+    _open(screen)
     wait_until(lambda: _settled(screen, name), 40)
     screen.shot(f"{name}-preview")
+    if english:
+        _take_by_keys(screen, name)
+    screen.keys("Escape")
+    _take_error(gimp, screen, name)
+
+
+def _open(screen: Screen) -> None:
+    """Open the dialog in any language."""
+    time.sleep(1)
+    screen.keys("ctrl+alt+h")
+    screen.window(_DIALOG)
+
+
+def _take_by_keys(screen: Screen, name: str) -> None:
     screen.keys("alt+b")
     time.sleep(1)
     screen.shot(f"{name}-split")
+    screen.shot("window-dialog", screen.window(_DIALOG))
     screen.keys("alt+b", "alt+1")
     time.sleep(3)
     screen.shot(f"{name}-full-size")
     screen.keys("alt+a", "space", "Down", "Down", "Return")
     time.sleep(8)
     screen.shot(f"{name}-network")
-    screen.keys("Escape")
+    screen.shot("window-network", screen.window(_DIALOG))
+
+
+def _take_error(gimp: Gimp, screen: Screen, name: str) -> None:
     setup = gimp.profile / "plug-ins/drht/worker.json"
     facts = json.loads(setup.read_text())
     interpreter = facts["command"][: facts["command"].index("-I") + 1]
     setup.write_text(json.dumps({**facts, "command": [*interpreter, "-c", _BROKEN]}))
-    time.sleep(1)
-    open_by_menu(screen)
+    _open(screen)
     time.sleep(4)
     screen.shot(f"{name}-error")
     screen.keys("Escape")
@@ -86,11 +114,21 @@ def _take_states(gimp: Gimp, screen: Screen, name: str) -> None:
 
 def _settled(screen: Screen, name: str) -> bool:
     """Whether the dialog has not changed for a second."""
-    window = screen.window(DIALOG)
+    window = screen.window(_DIALOG)
     first = screen.shot(f"{name}-preview", window)
     time.sleep(1)
     second = screen.shot(f"{name}-preview", window)
     return first.shape == second.shape and (first == second).all() and first.std() > 30
+
+
+def renew_documents(version: str) -> None:
+    """Put small copies of the main pictures into the documents."""
+    for name in ("dialog", "network", "menu"):
+        image = pyvips.Image.new_from_file(str(SHOTS / f"{version}-window-{name}.png"))
+        if name == "menu":
+            image = image.crop(0, 0, min(870, image.width), min(620, image.height))
+        path = CHECKOUT / "docs" / "pictures" / f"gimp_{name}.png"
+        image.write_to_file(str(path), palette=True, Q=90, compression=9, strip=True)
 
 
 def main() -> None:
@@ -100,7 +138,12 @@ def main() -> None:
     parser.add_argument("--version", choices=tuple(root.SUITES), default="3.0")
     parser.add_argument("--only", choices=tuple(PLACES), help="one place (default: all)")
     parser.add_argument("--language", default="", help="such as de or ja")
+    parser.add_argument("--documents", action="store_true", help="renew those of the documents")
     options = parser.parse_args()
+    if options.documents:
+        take(options.version, "1366-dark", "")
+        renew_documents(options.version)
+        return
     for name in [options.only] if options.only else PLACES:
         take(options.version, name, options.language)
     print(f"pictures are in {SHOTS}")

@@ -75,6 +75,7 @@ class Dialog:
                 # GIMP's buttons for settings, which above the others would cost the preview a row.
                 content.remove(bar)
                 bar.set_orientation(Gtk.Orientation.VERTICAL)
+                bar.set_layout(Gtk.ButtonBoxStyle.EXPAND)
                 _put_below(column, bar)
         content.pack_start(sides, True, True, 0)
         dialog.set_default_size(*_size_for(dialog))

@@ -23,7 +23,7 @@ import drht_plugin
 from drht_plugin import Corrector, InputError, io
 from drht_plugin.bridge.transfer import srgb_decode, srgb_encode
 from drht_plugin.engine.survey import sampling
-from drht_plugin.errors import ReadError, WriteError
+from drht_plugin.errors import DependencyError, ReadError, WriteError
 
 zarr = pytest.importorskip("zarr", reason="zarr is not installed")
 
@@ -420,6 +420,15 @@ def test_whole_or_not_at_all(tmp_path: Path) -> None:
     correct_store(source, goal, device="cpu", block=128, overwrite=True, strength=0.5)
     assert not np.array_equal(level(goal), before)
     assert sorted(os.listdir(tmp_path)) == ["in.zarr", "out.zarr", "wrong.zarr"]
+
+
+def test_a_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without zarr, the error says which extra brings it."""
+    source = stored(tmp_path / "in.zarr", picture(60, 50, 3, "uint8"), (32, 32))
+    monkeypatch.setitem(sys.modules, "zarr", None)
+    with pytest.raises(DependencyError, match=r"pip install 'drht-plugin\[dask\]'"):
+        correct_store(source, tmp_path / "out.zarr", device="cpu")
+    assert os.listdir(tmp_path) == ["in.zarr"]
 
 
 def test_other_files_are_not_replaced(tmp_path: Path) -> None:

@@ -35,8 +35,10 @@ _TICK = 0.5
 _ARENA_MAX = -8
 """Number of glibc's option for the most arenas (M_ARENA_MAX)."""
 
-_STOP_SECONDS = 3.0
-"""How long the job of a client that has gone may take to stop; then the process has to end."""
+_STOP_SECONDS = 15.0
+"""How long the job of a client that has gone may take to stop; then the process has to end.
+
+Loading the networks and a tile of network detail take their time on a busy machine."""
 
 
 def stay(
@@ -96,9 +98,10 @@ class _House:
             self._accept(_TICK)
             if self._open and _installation() != installed:
                 self._close()
+            at_work = self._look_after_clients()
             if any(each.has_left_for() > _STOP_SECONDS for each in self._clients):
                 self._close()
-            if self._look_after_clients():
+            if at_work:
                 last = time.monotonic()
             elif not self._open or time.monotonic() - last > idle:
                 break

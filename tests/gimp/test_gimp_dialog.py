@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 import pyvips
 from gimp_harness import Gimp, wait_until
@@ -175,3 +177,52 @@ def test_the_preview_follows_what_is_corrected(gimp: Gimp) -> None:
         screen.keys("alt+o")
         wait_until(lambda: "3 layers" in screen.title(), SECONDS)
         assert own_words(screen.log) == []
+
+
+def test_mouse_and_keys_move_what_is_seen(gimp: Gimp) -> None:
+    """Dragging moves the picture and the border; wheel and double click zoom; arrows move."""
+    gimp.install()
+    with opened(gimp, "1366x768") as screen:
+        wide, high = screen.geometry(DIALOG)[2:]
+        middle = wide * 3 // 8, high * 3 // 8
+
+        def seen(name: str) -> npt.NDArray[np.int64]:
+            time.sleep(2)  # until the worker has made it
+            return screen.shot(name, screen.window(DIALOG))[50:450, 60:760].astype(np.int64)
+
+        def drag(start: tuple[int, int], right: int, down: int) -> None:
+            window = screen.window(DIALOG)
+            screen.pointer("mousemove", "--window", window, *map(str, start), "mousedown", "1")
+            for share in (0.3, 0.6, 1.0):
+                place = round(start[0] + share * right), round(start[1] + share * down)
+                screen.pointer("mousemove", "--window", window, *map(str, place))
+            screen.pointer("mouseup", "1")
+
+        def at(place: tuple[int, int], *words: str) -> None:
+            window = screen.window(DIALOG)
+            screen.pointer("mousemove", "--window", window, *map(str, place), *words)
+
+        wait_until(lambda: seen("mouse").mean() > 90, SECONDS)
+        whole = seen("mouse-whole")
+        at(middle, "click", "--repeat", "2", "--delay", "60", "1")
+        full = seen("mouse-full-size")
+        assert np.abs(full - whole).mean() > 5
+        drag(middle, -80, 40)
+        moved = seen("mouse-moved")
+        np.testing.assert_array_equal(moved[40:, :-80], full[:-40, 80:])
+        screen.keys("Left")
+        left = seen("mouse-arrow")
+        np.testing.assert_array_equal(left[:, 60:], moved[:, :-60])
+        at(middle, "click", "4")  # the wheel
+        assert np.abs(seen("mouse-wheel") - left).mean() > 1
+        screen.keys("alt+f")
+        np.testing.assert_array_equal(seen("mouse-fit"), whole)
+        screen.keys("alt+b")
+        split = seen("mouse-split")
+        [border] = np.flatnonzero((split == 255).all(2).mean(0) > 0.9)[:1]
+        drag((60 + int(border) + 1, middle[1] + 60), 150, 0)
+        dragged = seen("mouse-dragged")
+        [now] = np.flatnonzero((dragged == 255).all(2).mean(0) > 0.9)[:1]
+        assert abs(now - border - 150) <= 2
+        assert dragged[:, border + 5 : now - 5].mean() < split[:, border + 5 : now - 5].mean() - 20
+        screen.keys("Escape")

@@ -18,7 +18,7 @@ PAGES = [
     TOP / "docs" / "tutorial.md",
     *sorted((TOP / "docs" / "how-to").glob("*.md")),
 ]
-MEASURED = {"results.md", "benchmarks.md"}
+MEASURED = {"results.md", "benchmarks.md", "scaling.md"}
 """Pages whose commands take hours, or need data sets; they name what measured their figures."""
 
 PREPARATION = """

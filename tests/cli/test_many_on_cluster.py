@@ -116,18 +116,20 @@ def test_a_worker_that_is_killed_costs_nothing(tmp_path: Path) -> None:
     ) as cluster:
         with distributed.Client(cluster) as client:
             processes = list(client.run(os.getpid).values())
-        child = subprocess.Popen(
-            [*DRHT, "in", "-o", "there", "--json", "--scheduler", cluster.scheduler_address],
-            cwd=tmp_path,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert child.stdout is not None
-        first = child.stdout.readline()
-        os.kill(processes[0], signal.SIGKILL)
-        out, err = child.communicate(timeout=200)
-    there = subprocess.CompletedProcess(child.args, child.returncode, first + out, err)
+        lines = tmp_path / "lines"
+        with lines.open("w") as out:
+            child = subprocess.Popen(
+                [*DRHT, "in", "-o", "there", "--json", "--scheduler", cluster.scheduler_address],
+                cwd=tmp_path,
+                stdout=out,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            while child.poll() is None and not lines.stat().st_size:
+                time.sleep(0.01)
+            os.kill(processes[0], signal.SIGKILL)
+            _, err = child.communicate(timeout=200)
+    there = subprocess.CompletedProcess(child.args, child.returncode, lines.read_text(), err)
     here = run(tmp_path, "in", "-o", "here", "--json")
     assert told(there, "there") == told(here, "here")
     assert files(tmp_path / "there") == files(tmp_path / "here")

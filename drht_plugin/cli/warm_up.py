@@ -47,6 +47,7 @@ def run(options: argparse.Namespace) -> int:
     """
     import numpy as np
 
+    from drht_plugin.bridge.halving import halve
     from drht_plugin.engine.corrector import Corrector
 
     corrector = Corrector(model=options.model, device=options.device, backend="numba")
@@ -63,5 +64,6 @@ def run(options: argparse.Namespace) -> int:
         corrector.estimate_hdr(image)
         corrector.correct(image, transfer="linear")
         corrector.correct(image, exposure=1)
+        halve(image.transpose(2, 0, 1), linear=False)  # for pyramids of giants
         print(f"{dtype}: {time.perf_counter() - start:.1f} s", flush=True)
     return OK

@@ -13,6 +13,7 @@ from drht_plugin.colour import icc
 from drht_plugin.errors import InputError
 from drht_plugin.io._conversion import Conversion
 from drht_plugin.io._convert_rows import Clipped
+from drht_plugin.io._errors import CodecError
 from drht_plugin.io._formats import Format
 from drht_plugin.io._picture import PictureLike, Sampled, backend_of
 from drht_plugin.io._pixels import Pixels
@@ -45,7 +46,8 @@ def size_keeping_quality(
 
     Returns:
         10 to 98; None where the source is lossless or its size is not known, where JPEG is made of
-        JPEG, whose quality is known, and for formats that are always lossless.
+        JPEG, whose quality is known, for formats that are always lossless, and where nothing can be
+        tried.
     """
     carrier = like.carrier
     if carrier.lossless or not carrier.pixel_bytes or row.name not in _LOSSY:
@@ -62,9 +64,12 @@ def size_keeping_quality(
             sample = conversion.steps.apply(sample, 0, Clipped())
         carrier = conversion.form.carrier
     bare = replace(carrier, metadata=Metadata())
-    with scratch_folder(temporary_folder()) as scratch:
-        encode = _encoder(scratch, row, sample, bare)
-        return _search(encode, carrier.pixel_bytes * share)
+    try:
+        with scratch_folder(temporary_folder()) as scratch:
+            encode = _encoder(scratch, row, sample, bare)
+            return _search(encode, carrier.pixel_bytes * share)
+    except (OSError, CodecError):
+        return None  # where nothing can be stored, the picture itself says why
 
 
 def holds_lossy(profile: bytes | None) -> bool:

@@ -6,6 +6,8 @@ Screenshots are kept in .cache/gimp-shots, to be looked at.
 from __future__ import annotations
 
 import subprocess
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +86,16 @@ class Screen:
     def keys(self, *names: str) -> None:
         """Press keys, one after the other."""
         self._run("xdotool", "key", "--delay", "300", *names)
+
+    def leave(self, key: str, seconds: float = SECONDS) -> None:
+        """Press a key that closes the dialog; again where it was lost on its way there."""
+        end = time.monotonic() + seconds
+        while found := self.windows(DIALOG):
+            assert time.monotonic() < end, f"{key} does not close the dialog"
+            self.pointer("windowactivate", "--sync", found[0])
+            self.keys(key)
+            with suppress(AssertionError):
+                wait_until(lambda: not self.is_open(DIALOG), 10)
 
     def text(self, text: str) -> None:
         """Type a text."""

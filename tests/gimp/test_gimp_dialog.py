@@ -74,7 +74,7 @@ def test_it_fits_and_takes_any_size(gimp: Gimp, size: str, scale: str) -> None:
         screen.shot(f"small-{size}-{scale}", screen.window(DIALOG))
         screen.resize(DIALOG, width - 20, height - 60)
         wait_until(lambda: screen.geometry(DIALOG)[2:] == (width - 20, height - 60), 10)
-        screen.keys("Escape")
+        screen.leave("Escape")
         wait_until(lambda: not screen.is_open(DIALOG), 10)
         assert own_words(screen.log) == []
 
@@ -99,7 +99,7 @@ def test_help_is_our_own_page(gimp: Gimp) -> None:
             assert page == gimp.profile / "plug-ins/drht/help.html"
             assert "<h1>Recover Exposure (DRHT)</h1>" in page.read_text()
             seen.unlink()
-        screen.keys("Escape")
+        screen.leave("Escape")
         wait_until(lambda: not screen.is_open(DIALOG), SECONDS)
         assert own_words(screen.log) == []
 
@@ -158,7 +158,7 @@ def test_the_preview_follows_what_is_corrected(gimp: Gimp) -> None:
     """With Layers: Visible the preview shows all layers together, and OK corrects them."""
     gimp.install()
     with opened(gimp, "1366x768") as screen:
-        screen.keys("Escape")
+        screen.leave("Escape")
         wait_until(lambda: not screen.is_open(DIALOG), 10)
         screen.keys("ctrl+shift+n")  # an empty layer above
         screen.window("New Layer")
@@ -174,7 +174,7 @@ def test_the_preview_follows_what_is_corrected(gimp: Gimp) -> None:
         assert abs(blue()) < 1
         screen.keys("alt+y", "space", "Down", "Return")
         wait_until(lambda: blue() > 20, SECONDS)
-        screen.keys("alt+o")
+        screen.leave("alt+o")
         wait_until(lambda: "3 layers" in screen.title(), SECONDS)
         assert own_words(screen.log) == []
 

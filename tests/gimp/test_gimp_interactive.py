@@ -81,7 +81,7 @@ def test_menu_dialog_apply_undo_cancel(gimp: Gimp, screen: Screen) -> None:
     screen.keys("Escape")
     wait_until(lambda: not screen.is_open("Setup of DRHT"))
 
-    screen.keys("alt+o")
+    screen.leave("alt+o")
     wait_until(lambda: "2 layers" in screen.title(), SECONDS)
     assert screen.title().startswith("*")
     screen.shot("applied")

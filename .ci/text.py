@@ -12,7 +12,7 @@ from pathlib import Path
 
 import yaml
 
-BINARY = {".jpg", ".npz", ".png", ".safetensors"}
+BINARY = {".jpg", ".mo", ".npz", ".png", ".safetensors"}
 VENDORED = ("drht_plugin/compare/viewer/openseadragon/",)  # as published, byte for byte
 
 

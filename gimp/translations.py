@@ -79,7 +79,8 @@ def text_of(catalog: Catalog) -> str:
     write_po(file, catalog, width=100, **settings)
     lines = file.getvalue().decode().splitlines(keepends=True)
     varying = ('"POT-Creation-Date', '"PO-Revision-Date', '"Last-Translator', '"Generated-By')
-    return "".join(line for line in lines if not line.startswith(varying))
+    kept = "".join(line for line in lines if not line.startswith(varying))
+    return kept.rstrip("\n") + "\n"
 
 
 def _write(path: Path, catalog: Catalog) -> None:

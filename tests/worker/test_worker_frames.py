@@ -221,5 +221,6 @@ def test_a_real_worker_ends_on_nonsense() -> None:
         read, replies = source(output), []
         while (reply := frames.read(read)) is not None:
             replies.append(reply)
-        assert replies[-1]["type"] == "error"
-        assert replies[-1]["code"] == "frame"
+        # A request before the nonsense may be answered meanwhile.
+        [error] = [reply for reply in replies if reply["type"] == "error"]
+        assert error["code"] == "frame"

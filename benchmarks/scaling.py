@@ -37,8 +37,6 @@ from typing import Any
 import numpy as np
 
 _CHUNK = 1024
-_PATIENT = {"OMP_WAIT_POLICY": "PASSIVE"}
-"""Environment in which threads of PyTorch that wait leave the cores to other workers."""
 _CODEC = {"cname": "zstd", "clevel": 1, "shuffle": "noshuffle"}
 
 
@@ -111,13 +109,15 @@ def workers(count: int, memory: str | int) -> Iterator[Any]:
     """Start worker processes of one thread; yields a client."""
     from distributed import Client, LocalCluster
 
+    from drht_plugin.dask.cluster import PATIENT
+
     with (
         LocalCluster(
             n_workers=count,
             threads_per_worker=1,
             memory_limit=memory,
             dashboard_address=None,
-            env=_PATIENT,
+            env=PATIENT,
         ) as cluster,
         Client(cluster) as client,
     ):

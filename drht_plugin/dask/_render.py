@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -12,10 +11,8 @@ import numpy.typing as npt
 from drht_plugin.bridge.sharing import limit_threads
 from drht_plugin.colour.spaces import Profile
 from drht_plugin.dask._arrays import at_least, checked, import_dask, with_channels
-from drht_plugin.dask._settings import Settings
+from drht_plugin.dask._settings import Settings, shared_renderer
 from drht_plugin.dask._survey import survey
-from drht_plugin.engine.bands import WindowRenderer
-from drht_plugin.engine.corrector import Corrector
 from drht_plugin.engine.plan import resolve_detail
 from drht_plugin.engine.render.network.windows import TILE, NetworkRenderer
 from drht_plugin.engine.scene import Scene
@@ -263,14 +260,9 @@ def _render_block(
     left = window.left - halo if how.wrap else max(window.left - halo, 0)
     given = Region(top, left, *pixels.shape[:2])
     corrector = how.corrector(window.height * window.width, detail)
-    renderer = _renderer(corrector, detail, tile)
+    renderer = shared_renderer(corrector, detail, tile)
     with limit_threads(1):
         return renderer.render(scene, np.asarray(pixels), window, given=given, strength=strength)
-
-
-@lru_cache(maxsize=4)
-def _renderer(corrector: Corrector, detail: str, tile: int) -> WindowRenderer:
-    return corrector.window_renderer(detail, tile)
 
 
 def _render_radiance(

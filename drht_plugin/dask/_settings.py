@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from drht_plugin.colour.spaces import Profile
+from drht_plugin.engine.bands import WindowRenderer
 from drht_plugin.engine.corrector import Corrector
 from drht_plugin.engine.weigh import shared_correctors
 
@@ -31,3 +33,9 @@ class Settings:
         return shared_correctors(self.model, self.device, None, self.backend).for_work(
             pixels, detail
         )
+
+
+@lru_cache(maxsize=4)
+def shared_renderer(corrector: Corrector, detail: str, tile: int) -> WindowRenderer:
+    """Return a corrector's renderer of windows, made once in each process; see `Corrector`."""
+    return corrector.window_renderer(detail, tile)

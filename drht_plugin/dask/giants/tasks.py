@@ -15,15 +15,13 @@ import numpy.typing as npt
 
 from drht_plugin.bridge.halving import halve
 from drht_plugin.bridge.sharing import limit_threads
-from drht_plugin.dask._settings import Settings
+from drht_plugin.dask._settings import Settings, shared_renderer
 from drht_plugin.dask._survey import meters
 from drht_plugin.dask.giants.layout import Layout
 from drht_plugin.dask.giants.place import Place, shared_scene
 from drht_plugin.dask.giants.source import GiantSource, ReadOnce, read_around
 from drht_plugin.dask.giants.tiff_source import TiffSource
 from drht_plugin.dask.giants.zarr_source import open_array
-from drht_plugin.engine.bands import WindowRenderer
-from drht_plugin.engine.corrector import Corrector
 from drht_plugin.engine.pixels import ImageSpec, as_channels
 from drht_plugin.engine.render.network.windows import NetworkRenderer
 from drht_plugin.engine.scene import Scene
@@ -228,7 +226,7 @@ def _correct(job: Job, region: Region) -> None:
     given = region.dilated(halo, spec.height, spec.width, wrap=scene.wrap)
     pixels = read_around(job.source, given)
     corrector = job.how.corrector(region.height * region.width, job.detail)
-    renderer = _renderer(corrector, job.detail, job.tile)
+    renderer = shared_renderer(corrector, job.detail, job.tile)
     colours = spec.colours
     for window in job.layout.windows(region):
         with limit_threads(1):
@@ -284,11 +282,6 @@ def _planes(pixels: Image) -> Image:
     for channel, plane in enumerate(planes):  # faster than one copy
         plane[...] = pixels[..., channel]
     return planes
-
-
-@lru_cache(maxsize=4)
-def _renderer(corrector: Corrector, detail: str, tile: int) -> WindowRenderer:
-    return corrector.window_renderer(detail, tile)
 
 
 @lru_cache(maxsize=1)

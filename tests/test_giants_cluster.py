@@ -126,6 +126,18 @@ def test_a_scheduler_that_is_killed(image: Image, source: Path, tmp_path: Path) 
     assert np.array_equal(level(target), drht_plugin.correct(image, device="cpu"))
 
 
+def codec_threads() -> int:
+    """How many threads zarr has for codecs in this process."""
+    return sum(thread.name.startswith("zarr_pool") for thread in threading.enumerate())
+
+
+def test_codecs_have_the_threads_of_their_worker(source: Path, tmp_path: Path) -> None:
+    """A worker process of one thread decodes and encodes on one, with a nanny or without."""
+    with cluster(tmp_path) as (address, _), open_client(address) as client:
+        correct_store(source, tmp_path / "out.zarr", client=client, **HOW)
+        assert list(client.run(codec_threads).values()) == [1, 1]
+
+
 def test_no_pixels_pass_the_scheduler(source: Path, tmp_path: Path) -> None:
     """Tasks give back sums and names: fewer bytes than a hundredth of the picture's pixels."""
     import pickle

@@ -133,9 +133,12 @@ def _correct_one(
 def _workers(options: argparse.Namespace) -> Iterator[Client | None]:
     """Open the cluster that is asked for; None stands for threads of this process."""
     from drht_plugin.bridge.sharing import limit_threads
+    from drht_plugin.dask.giants.zarr_source import hold_codecs
 
     with ExitStack() as opened:
         if options.scheduler is None:
+            if options.threads is not None:
+                hold_codecs(options.threads)
             opened.enter_context(limit_threads(options.threads))
             yield None
             return

@@ -21,7 +21,7 @@ from drht_plugin.dask.giants.layout import Layout
 from drht_plugin.dask.giants.place import Place, shared_scene
 from drht_plugin.dask.giants.source import GiantSource, ReadOnce, read_around
 from drht_plugin.dask.giants.tiff_source import TiffSource
-from drht_plugin.dask.giants.zarr_source import open_array
+from drht_plugin.dask.giants.zarr_source import hold_codecs, open_array
 from drht_plugin.engine.pixels import ImageSpec, as_channels
 from drht_plugin.engine.render.network.windows import NetworkRenderer
 from drht_plugin.engine.scene import Scene
@@ -286,17 +286,18 @@ def _planes(pixels: Image) -> Image:
 
 @lru_cache(maxsize=1)
 def _hold_threads() -> None:
-    """In a worker's process, hold the threads of zarr's codecs to those of the worker."""
+    """In a worker's process, hold the threads of zarr's codecs to those of the worker.
+
+    Blosc has none of its own there: it starts them in a process's main thread only.
+    """
     try:
         from distributed import get_worker
 
         worker = get_worker()
     except (ImportError, ValueError):
         return
-    if worker.nanny is not None:
-        import zarr
-
-        zarr.config.set({"threading.max_workers": worker.state.nthreads})
+    if not worker.address.startswith("inproc://"):  # whose process is the user's own
+        hold_codecs(worker.state.nthreads)
 
 
 @contextmanager

@@ -150,8 +150,19 @@ def open_array(address: Address, token: str, *, writable: bool = False) -> Any:
     store = address.store(read_only=not writable)
     if not writable:
         return zarr.open_array(store, mode="r")
-    # Looking for chunks of nothing but 0 takes zarr as long as compressing them.
-    return zarr.open_array(store, mode="r+", config={"write_empty_chunks": True})
+    # Looking for chunks of nothing but 0 takes zarr as long as compressing them. It drops a
+    # `config` that is given to it while it opens an array.
+    return zarr.open_array(store, mode="r+").with_config({"write_empty_chunks": True})
+
+
+def hold_codecs(threads: int) -> None:
+    """Decode and encode chunks on so many threads, in the whole process and for good.
+
+    Raises:
+        DependencyError: zarr is missing.
+    """
+    zarr = import_extra("zarr", EXTRA, USER)
+    zarr.config.set({"threading.max_workers": threads})
 
 
 def _metadata_of(array: Address) -> bytes:

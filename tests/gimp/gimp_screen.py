@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import subprocess
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -87,19 +88,50 @@ class Screen:
         """Press keys, one after the other."""
         self._run("xdotool", "key", "--delay", "300", *names)
 
-    def leave(self, key: str, seconds: float = SECONDS) -> None:
-        """Press a key that closes the dialog; again where it was lost on its way there."""
-        end = time.monotonic() + seconds
-        while found := self.windows(DIALOG):
-            assert time.monotonic() < end, f"{key} does not close the dialog"
-            self.pointer("windowactivate", "--sync", found[0])
-            self.keys(key)
-            with suppress(AssertionError):
-                wait_until(lambda: not self.is_open(DIALOG), 10)
+    def focus(self, name: str) -> None:
+        """Let a window have the keys: it may be seen before it has them."""
 
-    def text(self, text: str) -> None:
-        """Type a text."""
-        self._run("xdotool", "type", "--delay", "100", text)
+        def has_keys() -> bool:
+            window = self.window(name)
+            if self._run("xdotool", "getactivewindow").strip() == window:
+                return True
+            self._run("xdotool", "windowactivate", window)
+            return False
+
+        wait_until(has_keys, SECONDS)
+
+    def press(
+        self,
+        name: str,
+        *keys: str,
+        until: Callable[[], bool],
+        each: float = 15,
+        seconds: float = SECONDS,
+    ) -> None:
+        """Press keys in a window until they have done their work.
+
+        A busy machine loses keys at times, as the window that they were for did not have them yet;
+        a user presses once more.
+
+        Args:
+            name: the window's.
+            keys: whose work is not done twice by pressing them twice.
+            until: whether it is done.
+            each: seconds that the work may take.
+            seconds: after which it has failed.
+        """
+        end = time.monotonic() + seconds
+        while not until():
+            assert time.monotonic() < end, f"{keys} in {name!r} do not do what is waited for"
+            if self.is_open(name):
+                self.focus(name)
+                self.keys(*keys)
+            with suppress(AssertionError):
+                wait_until(until, each)
+
+    def leave(self, key: str) -> None:
+        """Close the dialog by a key."""
+        self.press(DIALOG, key, until=lambda: not self.is_open(DIALOG))
 
     def click_from_corner(self, left: int, up: int) -> None:
         """Click in GIMP's window, at a place counted from its lower right corner."""
@@ -163,6 +195,7 @@ class Screen:
 def open_by_menu(screen: Screen) -> None:
     """Choose Filters, Enhance, Recover Exposure."""
     for _ in range(3):
+        screen.focus(screen.image)
         screen.keys("alt+r", "h")
         screen.shot("menu")
         screen.keys("x")

@@ -75,7 +75,6 @@ def test_it_fits_and_takes_any_size(gimp: Gimp, size: str, scale: str) -> None:
         screen.resize(DIALOG, width - 20, height - 60)
         wait_until(lambda: screen.geometry(DIALOG)[2:] == (width - 20, height - 60), 10)
         screen.leave("Escape")
-        wait_until(lambda: not screen.is_open(DIALOG), 10)
         assert own_words(screen.log) == []
 
 
@@ -93,14 +92,12 @@ def test_help_is_our_own_page(gimp: Gimp) -> None:
     data = f"{gimp.folder / 'data'}:/usr/local/share:/usr/share"
     with opened(gimp, "1366x768", XDG_DATA_DIRS=data) as screen:
         for keys in ("F1", "alt+h"):
-            screen.keys(keys)
-            wait_until(lambda: seen.exists() and bool(seen.read_text()), 20)
+            screen.press(DIALOG, keys, until=lambda: seen.exists() and bool(seen.read_text()))
             page = Path(seen.read_text().strip().removeprefix("file://"))
             assert page == gimp.profile / "plug-ins/drht/help.html"
             assert "<h1>Recover Exposure (DRHT)</h1>" in page.read_text()
             seen.unlink()
         screen.leave("Escape")
-        wait_until(lambda: not screen.is_open(DIALOG), SECONDS)
         assert own_words(screen.log) == []
 
 
@@ -115,15 +112,15 @@ def test_a_failed_worker_can_be_tried_again(gimp: Gimp) -> None:
         time.sleep(3)
         before = screen.shot("try-again-error", screen.window(DIALOG))
         setup.write_text(json.dumps(facts))
-        screen.keys("alt+y", "space")  # the letter is that of Layers, too
 
         def changed() -> bool:
             now = screen.shot("try-again", screen.window(DIALOG))
             middle = now[now.shape[0] // 3 : now.shape[0] // 2, 50 : now.shape[1] // 2]
             return now.shape == before.shape and middle.std() > 15
 
-        wait_until(changed, SECONDS)
-        screen.keys("Escape")
+        # The letter is that of Layers, too.
+        screen.press(DIALOG, "alt+y", "space", until=changed, each=30)
+        screen.leave("Escape")
 
 
 def _load(name: str) -> ModuleType:
@@ -159,11 +156,9 @@ def test_the_preview_follows_what_is_corrected(gimp: Gimp) -> None:
     gimp.install()
     with opened(gimp, "1366x768") as screen:
         screen.leave("Escape")
-        wait_until(lambda: not screen.is_open(DIALOG), 10)
-        screen.keys("ctrl+shift+n")  # an empty layer above
-        screen.window("New Layer")
-        screen.keys("Return")
-        wait_until(lambda: "2 layers" in screen.title(), 20)
+        # An empty layer above.
+        screen.press(screen.image, "ctrl+shift+n", until=lambda: screen.is_open("New Layer"))
+        screen.press("New Layer", "Return", until=lambda: "2 layers" in screen.title())
         open_by_menu(screen)
 
         def blue() -> float:
@@ -172,8 +167,8 @@ def test_the_preview_follows_what_is_corrected(gimp: Gimp) -> None:
 
         time.sleep(4)
         assert abs(blue()) < 1
-        screen.keys("alt+y", "space", "Down", "Return")
-        wait_until(lambda: blue() > 20, SECONDS)
+        # The last of two; as what is visible.
+        screen.press(DIALOG, "alt+y", "space", "Down", "Return", until=lambda: blue() > 20)
         screen.leave("alt+o")
         wait_until(lambda: "3 layers" in screen.title(), SECONDS)
         assert own_words(screen.log) == []
@@ -210,14 +205,13 @@ def test_mouse_and_keys_move_what_is_seen(gimp: Gimp) -> None:
         drag(middle, -80, 40)
         moved = seen("mouse-moved")
         np.testing.assert_array_equal(moved[40:, :-80], full[:-40, 80:])
-        screen.keys("Left")
+        screen.press(DIALOG, "Left", until=lambda: bool((seen("mouse-arrow") != moved).any()))
         left = seen("mouse-arrow")
         np.testing.assert_array_equal(left[:, 60:], moved[:, :-60])
         at(middle, "click", "4")  # the wheel
         assert np.abs(seen("mouse-wheel") - left).mean() > 1
-        screen.keys("alt+f")
-        np.testing.assert_array_equal(seen("mouse-fit"), whole)
-        screen.keys("alt+b")
+        screen.press(DIALOG, "alt+f", until=lambda: bool((seen("mouse-fit") == whole).all()))
+        screen.press(DIALOG, "alt+b", until=lambda: bool((seen("mouse-split") != whole).any()))
         split = seen("mouse-split")
         [border] = np.flatnonzero((split == 255).all(2).mean(0) > 0.9)[:1]
         drag((60 + int(border) + 1, middle[1] + 60), 150, 0)
@@ -225,4 +219,4 @@ def test_mouse_and_keys_move_what_is_seen(gimp: Gimp) -> None:
         [now] = np.flatnonzero((dragged == 255).all(2).mean(0) > 0.9)[:1]
         assert abs(now - border - 150) <= 2
         assert dragged[:, border + 5 : now - 5].mean() < split[:, border + 5 : now - 5].mean() - 20
-        screen.keys("Escape")
+        screen.leave("Escape")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 import pyvips
-from gimp_harness import Gimp, wait_for, wait_until, worker_files
+from gimp_harness import Gimp, wait_until, worker_files
 from gimp_screen import DIALOG, PICTURE, SECONDS, Screen, open_by_menu
 
 # A real worker that reports progress in its survey, and then hangs.
@@ -47,11 +47,9 @@ def preview(screen: Screen, name: str) -> npt.NDArray[np.float64]:
     return pixels[height // 5 : height // 2, width // 16 : width // 2]
 
 
-def set_strength(screen: Screen, value: str) -> None:
-    """Type a strength into the dialog, in per cent."""
-    screen.keys("alt+e", "ctrl+a")
-    screen.text(value)
-    screen.keys("Tab")
+def set_strength(screen: Screen, value: str, until: Callable[[], bool]) -> None:
+    """Type a strength into the dialog, in per cent, and wait for what it does."""
+    screen.press(DIALOG, "alt+e", "ctrl+a", *value, "Tab", until=until)
 
 
 def test_menu_dialog_apply_undo_cancel(gimp: Gimp, screen: Screen) -> None:
@@ -62,38 +60,36 @@ def test_menu_dialog_apply_undo_cancel(gimp: Gimp, screen: Screen) -> None:
     corrected = preview(screen, "dialog")
     assert corrected.std() > 25
 
-    set_strength(screen, "0")
-    wait_until(lambda: preview(screen, "strength-0").mean() < 80, SECONDS)
+    def as_before(name: str) -> bool:
+        return bool(abs(preview(screen, name).mean() - corrected.mean()) < 2)
+
+    set_strength(screen, "0", lambda: preview(screen, "strength-0").mean() < 80)
     assert preview(screen, "strength-0").std() > 15
-    set_strength(screen, "100")
-    wait_until(lambda: abs(preview(screen, "strength-1").mean() - corrected.mean()) < 2, SECONDS)
+    set_strength(screen, "100", lambda: as_before("strength-1"))
 
     # A preset moves the sliders, and a slider that is moved ends the preset.
-    screen.keys("alt+t", "space", "Down", "Down", "Return")
-    wait_until(lambda: preview(screen, "strong").mean() > corrected.mean() + 5, SECONDS)
-    set_strength(screen, "100")
-    wait_until(lambda: abs(preview(screen, "no-preset").mean() - corrected.mean()) < 2, SECONDS)
+    strong = "alt+t", "space", "Home", "Down", "Down", "Return"
+    brighter = corrected.mean() + 5
+    screen.press(DIALOG, *strong, until=lambda: preview(screen, "strong").mean() > brighter)
+    set_strength(screen, "100", lambda: as_before("no-preset"))
     screen.shot("dialog-whole", screen.window(DIALOG))
 
-    screen.keys("alt+u")
-    screen.window("Setup of DRHT")
+    setup_of = "Setup of DRHT"
+    screen.press(DIALOG, "alt+u", until=lambda: screen.is_open(setup_of))
     screen.shot("setup")
-    screen.keys("Escape")
-    wait_until(lambda: not screen.is_open("Setup of DRHT"))
+    screen.press(setup_of, "Escape", until=lambda: not screen.is_open(setup_of))
 
     screen.leave("alt+o")
     wait_until(lambda: "2 layers" in screen.title(), SECONDS)
     assert screen.title().startswith("*")
     screen.shot("applied")
-    screen.keys("ctrl+z")
-    wait_until(lambda: "1 layer)" in screen.title())
+    screen.press(screen.image, "ctrl+z", until=lambda: "1 layer)" in screen.title())
     assert screen.title().startswith("[bridge]")  # one step took all of it back
     screen.shot("undone")
 
-    screen.keys("ctrl+f")  # with the last values, without a dialog
-    wait_until(lambda: "2 layers" in screen.title(), SECONDS)
-    screen.keys("ctrl+z")
-    wait_until(lambda: screen.title().startswith("[bridge]"))
+    # With the last values, without a dialog.
+    screen.press(screen.image, "ctrl+f", until=lambda: "2 layers" in screen.title(), each=40)
+    screen.press(screen.image, "ctrl+z", until=lambda: screen.title().startswith("[bridge]"))
 
     files, busy = worker_files(), gimp.folder / "busy"
     program = gimp.folder / "hanging.py"
@@ -102,8 +98,7 @@ def test_menu_dialog_apply_undo_cancel(gimp: Gimp, screen: Screen) -> None:
     facts = json.loads(setup.read_text())
     interpreter = facts["command"][: facts["command"].index("-I") + 1]
     setup.write_text(json.dumps({**facts, "command": [*interpreter, str(program)]}))
-    screen.keys("ctrl+f")
-    wait_for(busy)
+    screen.press(screen.image, "ctrl+f", until=busy.exists, each=40)
     screen.shot("working")
     screen.click_from_corner(50, 20)  # Cancel, at the right of the status bar
     wait_until(lambda: not gimp.running("hanging.py"))
@@ -113,5 +108,5 @@ def test_menu_dialog_apply_undo_cancel(gimp: Gimp, screen: Screen) -> None:
     assert "1 layer)" in screen.title()
     wait_until(lambda: worker_files() <= files)
     setup.write_text(json.dumps(facts))
-    screen.keys("ctrl+f")  # GIMP goes on
-    wait_until(lambda: "2 layers" in screen.title(), SECONDS)
+    # GIMP goes on.
+    screen.press(screen.image, "ctrl+f", until=lambda: "2 layers" in screen.title(), each=40)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gimp_harness import Gimp, wait_for, wait_until
-from gimp_screen import DIALOG, SECONDS, Screen, open_by_menu
+from gimp_screen import SECONDS, Screen, open_by_menu
 from test_gimp_layers import HEIGHT, HELPERS, WIDTH, install_negative, sample
 
 
@@ -29,8 +29,7 @@ report(OUT)
         screen.leave("alt+o")
         wait_until(lambda: "4 layers" in screen.title(), SECONDS)
         assert screen.title().startswith("*")
-        screen.keys("ctrl+z")
-        wait_until(lambda: "2 layers" in screen.title(), SECONDS)
+        screen.press(screen.image, "ctrl+z", until=lambda: "2 layers" in screen.title())
         assert not screen.title().startswith("*")
     finally:
         screen.close()
@@ -56,19 +55,15 @@ report(OUT)
         screen.open(file)
         open_by_menu(screen)
         wait_for(gimp.folder / "busy")
-        screen.pointer("windowactivate", "--sync", screen.window(screen.image))
-        screen.keys("ctrl+alt+k")
-        wait_until(lambda: "1 layer)" in screen.title(), SECONDS)
+        screen.press(screen.image, "ctrl+alt+k", until=lambda: "1 layer)" in screen.title())
         (gimp.folder / "go").touch()
-        screen.pointer("windowactivate", "--sync", screen.window(DIALOG))
         screen.leave("alt+o")
         wait_until(lambda: not gimp.running("plug-ins/drht/drht.py"), SECONDS)
         screen.shot("removed")
         assert "1 layer)" in screen.title()
         assert "Traceback" not in screen.log.read_text(errors="replace")
         screen.keys("Escape")
-        screen.keys("ctrl+z")
-        wait_until(lambda: "2 layers" in screen.title(), SECONDS)
+        screen.press(screen.image, "ctrl+z", until=lambda: "2 layers" in screen.title())
         assert not screen.title().startswith("*")
     finally:
         screen.close()

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import pyvips
 from gimp_harness import Gimp, wait_for, wait_until, worker_files
-from gimp_screen import PICTURE, SECONDS, Screen, open_by_menu
+from gimp_screen import DIALOG, PICTURE, SECONDS, Screen, open_by_menu
 from strategies import picture
 from test_gimp_interactive import preview, set_strength
 
@@ -242,20 +243,24 @@ def test_the_dialog_goes_on(gimp: Gimp) -> None:
         wait_until(lambda: preview(screen, "stays").mean() > 110, SECONDS)
         corrected = preview(screen, "stays")
         os.kill(workers(gimp)[-1], signal.SIGKILL)
-        set_strength(screen, "0")  # a dialog that has nothing to do does not notice
-        wait_until(lambda: len(workers(gimp)) == 2, SECONDS)
-        screen.shot("stale")
-        wait_until(lambda: preview(screen, "again").mean() < 80, SECONDS)
-        set_strength(screen, "100")
-        wait_until(lambda: abs(preview(screen, "again").mean() - corrected.mean()) < 2, SECONDS)
-        os.kill(workers(gimp)[-1], signal.SIGKILL)
-        set_strength(screen, "50")
-        time.sleep(3)
-        screen.shot("died-twice")
+        # A dialog that has nothing to do does not notice.
+        set_strength(screen, "0", lambda: bool(preview(screen, "again").mean() < 80))
         assert len(workers(gimp)) == 2
-        screen.keys("alt+y", "space")  # try again; the letter is that of Layers, too
-        wait_until(lambda: len(workers(gimp)) == 3, SECONDS)
-        screen.keys("Escape")
+        mean = corrected.mean()
+        set_strength(screen, "100", lambda: bool(abs(preview(screen, "again").mean() - mean) < 2))
+        os.kill(workers(gimp)[-1], signal.SIGKILL)
+
+        def top(name: str) -> npt.NDArray[np.uint8]:
+            return screen.shot(name, screen.window(DIALOG))[:100, :700]
+
+        well = top("well")
+        # The error stands above the preview.
+        set_strength(screen, "50", lambda: bool((top("died-twice") != well).any()))
+        time.sleep(3)
+        assert len(workers(gimp)) == 2
+        # Try again; the letter is that of Layers, too.
+        screen.press(DIALOG, "alt+y", "space", until=lambda: len(workers(gimp)) == 3)
+        screen.leave("Escape")
     finally:
         screen.close()
 

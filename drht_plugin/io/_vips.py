@@ -386,6 +386,8 @@ def _avif_bytes(pixels: Pixels, carrier: Carrier, quality: int | None) -> bytes:
     halved = getattr(carrier.coding, "halved", None)
     if halved is not None and "lossless" not in options:
         options["subsample_mode"] = "on" if halved else "off"
+    # libvips would make up EXIF, with a resolution of 25.4 dpi, where there is none.
+    options["keep"] = "all" if metadata.exif else "xmp|icc"
     encoded: bytes = image.heifsave_buffer(compression="av1", bitdepth=bits, **options)
     lossless = "lossless" in options
     return heif.embed(encoded, metadata.cicp, metadata.aspect, lossless=lossless)

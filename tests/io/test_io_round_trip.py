@@ -136,6 +136,19 @@ def test_metadata_across_formats(suffix: str, tmp_path: Path) -> None:
         assert made.tags(target) == made.tags(source)
 
 
+@pytest.mark.parametrize("suffix", TARGETS)
+def test_no_metadata_is_made_up(suffix: str, tmp_path: Path) -> None:
+    """A picture without EXIF, XMP and resolution has none in any format afterwards."""
+    source, target = tmp_path / "source.ppm", tmp_path / f"target{suffix}"
+    Image.fromarray(made.values(3, "uint8")).save(source)
+    _, second = again(source, target)
+    found = second.carrier.metadata
+    assert (found.xmp, found.density) == (None, None)
+    block = Image.Exif()
+    block.load(found.exif or b"")
+    assert dict(block) == {}
+
+
 @pytest.mark.parametrize("suffix", [".jxl", ".jp2"])
 def test_boxes_follow_one_without_a_size(suffix: str, tmp_path: Path) -> None:
     """A last box that runs to the end of the file gets its size before others follow it."""

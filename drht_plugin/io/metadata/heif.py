@@ -1,26 +1,28 @@
 """Read and write the properties of AVIF and HEIC pictures that libvips does not expose."""
 
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from drht_plugin.io.metadata import exif_edit
 from drht_plugin.io.metadata.boxes import boxes
+from drht_plugin.io.metadata.heif_items import (
+    FULL_BOX,
+    Items,
+    associations,
+    children,
+    items_of,
+    primary_of,
+)
 from drht_plugin.io.metadata.ifd import Buffer
-from drht_plugin.io.metadata.types import Metadata, whole_ratio
+from drht_plugin.io.metadata.types import GAIN_MAP, Metadata, whole_ratio
 
-_FULL_BOX = 4  # bytes of version and flags
 _ANIMATION_BRANDS = (b"avis", b"msf1", b"hevc", b"hevx")
-_MOST_META = 1 << 24
-_MOST_ITEMS = 1 << 16
+_MOST_HEAD = 1 << 24
 _PREMULTIPLIED, _FULL_RANGE = b"prem", 0x80
 _AV1_HALVED = 0x0C  # chroma_subsampling_x and chroma_subsampling_y
 _ALPHA_NAMES = (b"alpha", b"hevc:2015:auxid:1")
 _MATRIX_RGB, _MATRIX_BT601 = 0, 6
 _MOST_SPACING = (1 << 32) - 1
-
-Part = tuple[int, int]
-"""Where a box's content starts and ends (bytes)."""
 
 
 @dataclass(frozen=True)
@@ -59,13 +61,11 @@ def read_properties(buffer: Buffer) -> HeifProperties:
     Args:
         buffer: the file's bytes.
     """
-    meta = _meta(buffer)
-    if meta is None:
-        return HeifProperties()
-    primary = _primary(meta)
+    items = items_of(buffer)
     cicp = aspect = coding = None
     quarter_turns = 0
-    for kind, data in _properties_of(meta, primary):
+    for each in items.properties(items.primary):
+        kind, data = each.kind, each.data
         if kind == b"colr" and data[:4] == b"nclx" and len(data) >= 11 and cicp is None:
             cicp = (int.from_bytes(data[4:6], "big"), int.from_bytes(data[6:8], "big"))
         elif kind == b"pasp" and len(data) >= 8:
@@ -79,8 +79,8 @@ def read_properties(buffer: Buffer) -> HeifProperties:
             quarter_turns = data[0] & 3
     if aspect and quarter_turns % 2:  # the decoder turns the pixels
         aspect = aspect[::-1]
-    premultiplied = primary in _references(meta, _PREMULTIPLIED)
-    return HeifProperties(cicp, aspect, premultiplied, tuple(_further_pictures(meta)), coding)
+    premultiplied = items.primary in items.referring(_PREMULTIPLIED)
+    return HeifProperties(cicp, aspect, premultiplied, tuple(_further_pictures(items)), coding)
 
 
 def metadata(
@@ -110,86 +110,19 @@ def is_animation(buffer: Buffer) -> bool:
     return bytes(buffer[8:12]) in _ANIMATION_BRANDS
 
 
-def _further_pictures(meta: bytes) -> dict[str, None]:
+def _further_pictures(items: Items) -> dict[str, None]:
     """Name the pictures beside the primary one, except its alpha."""
-    found = {"HEIF thumbnail": None} if _references(meta, b"thmb") else {}
-    properties = _children(_children(meta, _FULL_BOX).get(b"iprp", b"")).get(b"ipco", b"")
-    for _, kind, first, last in boxes(properties):
+    found = {"HEIF thumbnail": None} if items.referring(b"thmb") else {}
+    for kind, data in items.all_properties:
         if kind == b"auxC":
-            name = properties[first + _FULL_BOX : last].split(b"\0")[0].lower()
+            name = data[FULL_BOX:].split(b"\0")[0].lower()
             if b"gainmap" in name:
-                found["gain map"] = None
+                found[GAIN_MAP] = None
             elif not any(word in name for word in _ALPHA_NAMES):
                 found["auxiliary pictures"] = None
-    items = _children(meta, _FULL_BOX).get(b"iinf", b"")
-    start = _FULL_BOX + (4 if items[:1] != b"\0" else 2)
-    for _, kind, first, last in boxes(items[start:]):
-        entry = items[start + first : start + last]
-        number = 2 if entry[:1] == b"\2" else 4
-        at = _FULL_BOX + number + 2
-        if kind == b"infe" and entry[at : at + 4] == b"tmap":
-            found["gain map"] = None
+    if b"tmap" in items.kinds.values():
+        found[GAIN_MAP] = None
     return found
-
-
-def _children(data: bytes, start: int = 0) -> dict[bytes, bytes]:
-    """Return the content of the first box of each type."""
-    found: dict[bytes, bytes] = {}
-    for _, kind, first, last in boxes(data[start:]):
-        found.setdefault(kind, data[start + first : start + last])
-    return found
-
-
-def _meta(buffer: Buffer) -> bytes | None:
-    for _, kind, first, last in boxes(buffer):
-        if kind == b"meta" and last - first <= _MOST_META:
-            return bytes(buffer[first:last])
-    return None
-
-
-def _primary(meta: bytes) -> int:
-    """Return the number of the primary item; 0 where none is named."""
-    data = _children(meta, _FULL_BOX).get(b"pitm", b"")
-    return int.from_bytes(data[4:8] if data[:1] == b"\1" else data[4:6], "big")
-
-
-def _properties_of(meta: bytes, item: int) -> list[tuple[bytes, bytes]]:
-    """Return type and content of the properties of an item."""
-    tables = _children(_children(meta, _FULL_BOX).get(b"iprp", b""))
-    held = tables.get(b"ipco", b"")
-    listed = [(kind, held[first:last]) for _, kind, first, last in boxes(held)]
-    numbers = dict(_associations(tables.get(b"ipma", b""))).get(item, ())
-    return [listed[number - 1] for number in numbers if 0 < number <= len(listed)]
-
-
-def _associations(ipma: bytes) -> Iterator[tuple[int, tuple[int, ...]]]:
-    """Yield each item's number and the numbers of its properties, from 1."""
-    if len(ipma) < 8:
-        return
-    wide, long = (4 if ipma[0] else 2), ipma[3] & 1
-    (count,) = struct.unpack_from(">I", ipma, 4)
-    at = 8
-    for _ in range(min(count, _MOST_ITEMS)):
-        if at + wide >= len(ipma):
-            return
-        item, listed = int.from_bytes(ipma[at : at + wide], "big"), ipma[at + wide]
-        at += wide + 1
-        size = 2 if long else 1
-        entries = (ipma[at + size * n : at + size * n + size] for n in range(listed))
-        mask = 0x7FFF if long else 0x7F
-        yield item, tuple(int.from_bytes(entry, "big") & mask for entry in entries)
-        at += size * listed
-
-
-def _references(meta: bytes, kind: bytes) -> set[int]:
-    """Return the numbers of the items that refer to others by references of a type."""
-    data = _children(meta, _FULL_BOX).get(b"iref", b"")
-    wide = 4 if data[:1] == b"\1" else 2
-    return {
-        int.from_bytes(data[_FULL_BOX + first : _FULL_BOX + first + wide], "big")
-        for _, found, first, _ in boxes(data[_FULL_BOX:])
-        if found == kind
-    }
 
 
 def embed(
@@ -213,7 +146,7 @@ def embed(
     added = []
     if cicp:
         points = struct.pack(">HH", *cicp)
-        at = encoded.find(b"colrnclx", 0, _MOST_META)
+        at = encoded.find(b"colrnclx", 0, _MOST_HEAD)
         if at >= 0:
             encoded = encoded[: at + 8] + points + encoded[at + 12 :]
         else:
@@ -236,31 +169,31 @@ def _with_properties(encoded: bytes, added: list[bytes]) -> bytes:
         (at, first, last) for at, kind, first, last in boxes(encoded) if kind == b"meta"
     )
     meta = encoded[first:last]
-    grown = _grown_meta(meta, _primary(meta), added, 0)
+    grown = _grown_meta(meta, primary_of(meta), added, 0)
     moved = len(grown) - len(meta)
-    made = _box(b"meta", _grown_meta(meta, _primary(meta), added, moved))
+    made = _box(b"meta", _grown_meta(meta, primary_of(meta), added, moved))
     return encoded[:at] + made + encoded[last:]
 
 
 def _grown_meta(meta: bytes, primary: int, added: list[bytes], moved: int) -> bytes:
-    parts = [meta[:_FULL_BOX]]
-    for at, kind, first, last in boxes(meta[_FULL_BOX:]):
-        data = meta[_FULL_BOX + first : _FULL_BOX + last]
+    parts = [meta[:FULL_BOX]]
+    for at, kind, first, last in boxes(meta[FULL_BOX:]):
+        data = meta[FULL_BOX + first : FULL_BOX + last]
         if kind == b"iprp":
             parts.append(_box(kind, _grown_properties(data, primary, added)))
         elif kind == b"iloc":
             parts.append(_box(kind, _moved_locations(data, moved)))
         else:
-            parts.append(meta[_FULL_BOX + at : _FULL_BOX + last])
+            parts.append(meta[FULL_BOX + at : FULL_BOX + last])
     return b"".join(parts)
 
 
 def _grown_properties(iprp: bytes, primary: int, added: list[bytes]) -> bytes:
-    tables = _children(iprp)
+    tables = children(iprp)
     held, linked = tables[b"ipco"], tables[b"ipma"]
     count = sum(1 for _ in boxes(held))
     numbers = range(count + 1, count + 1 + len(added))
-    every = dict(_associations(linked))
+    every = dict(associations(linked))
     if linked[3] & 1 or linked[0] or count + len(added) > 0x7F or primary not in every:
         raise ValueError("the encoder linked properties in an unknown way")
     table, at = linked[:8], 8

@@ -331,7 +331,7 @@ def correct_file(
         detail=plan.detail,
         left_alone=scene.left_alone,
         seconds=seconds,
-        dropped=not_kept(picture, labels) if maker else labels,
+        dropped=not_kept(picture, labels, remade=maker is not None),
         headroom=None if maker is None else round(maker.stops, 2),
         damage=picture.damage,
         converted=sink.converted,

@@ -118,6 +118,13 @@ SRGB = CurveSpace(SrgbCurve())
 """The space of pictures without a profile."""
 
 
+def matrix_of(space: ColourSpace) -> npt.NDArray[np.float64] | None:
+    """Return the 3×3 matrix from an RGB space's own light to linear sRGB; None for tables."""
+    if isinstance(space, MatrixSpace):
+        return np.array(space.matrix)
+    return np.eye(3) if isinstance(space, CurveSpace) else None
+
+
 def _by_channel(curves: list[Any], values: npt.NDArray[Any]) -> Array:
     return np.stack([curve(values[..., c]) for c, curve in enumerate(curves)], -1)
 

@@ -20,6 +20,7 @@ from drht_plugin.gain_map.light import (
     radiance_luminance,
 )
 from drht_plugin.io import (
+    GAIN_MAP,
     MAP_LABELS,
     GainMap,
     PictureFile,
@@ -131,13 +132,16 @@ def maker_for(
     return GainMapMaker(spec, stored, space, wrap=wrap, known=known)
 
 
-def not_kept(picture: PictureFile, labels: tuple[str, ...]) -> tuple[str, ...]:
-    """Return what a file with a new gain map has not of its source's, in plain words.
+def not_kept(picture: PictureFile, labels: tuple[str, ...], *, remade: bool) -> tuple[str, ...]:
+    """Return what a new file has not of its source's, in plain words.
 
     Args:
         picture: the source.
         labels: what has been dropped; see `Metadata.dropped`.
+        remade: whether the file has a new gain map.
     """
-    kept = tuple(label for label in labels if label not in MAP_LABELS)
-    unusable = isinstance(picture.gain_map, str)
-    return (*kept, f"gain map ({picture.gain_map})") if unusable else kept
+    gone = MAP_LABELS if remade else ()
+    if isinstance(picture.gain_map, str):
+        gone = (*gone, GAIN_MAP)
+        labels = (*labels, f"{GAIN_MAP} ({picture.gain_map})")
+    return tuple(label for label in labels if label not in gone)

@@ -6,9 +6,12 @@ import numpy as np
 import numpy.typing as npt
 
 from drht_plugin.bridge import transfer
-from drht_plugin.colour.spaces import ColourSpace
+from drht_plugin.colour.cicp import Cicp
+from drht_plugin.colour.primaries import Matrix, apply_matrix
+from drht_plugin.colour.spaces import SRGB, ColourSpace, matrix_of, space_of
 from drht_plugin.engine.pixels import ImageSpec
 from drht_plugin.engine.source import Sink, Source
+from drht_plugin.errors import InputError
 from drht_plugin.gain_map.light import Image, light_of
 from drht_plugin.io import GainMap
 from drht_plugin.orientation import to_upright
@@ -25,6 +28,8 @@ _SAMPLES = 3
 """Places in each direction at which the map is read for a pixel of the overview."""
 
 _BAND_BYTES = 8 << 20
+_LINEAR = 8
+_SAME = 1e-4
 
 
 class SourceLight:
@@ -41,9 +46,12 @@ class SourceLight:
         self, gain_map: GainMap, spec: ImageSpec, space: ColourSpace, orientation: int
     ) -> None:
         self._values, self._spec = gain_map.values, spec
-        self._share: FloatArray = gain_map.codes.astype(np.float32) / np.float32(255)
+        codes = gain_map.codes
+        self._share: FloatArray = codes.astype(np.float32) / np.float32(np.iinfo(codes.dtype).max)
         self._upright = to_upright(self._share, orientation)
         self._light = light_of(spec, space)
+        self._own = to_colours_of(gain_map, space if spec.colours == 3 else SRGB)
+        self._seen = to_colours_of(gain_map, SRGB) if self._own is not None else None
 
     @property
     def headroom(self) -> float:
@@ -64,7 +72,7 @@ class SourceLight:
         height, width = self._spec.height, self._spec.width
         down = (np.arange(top, top + len(pixels)) + 0.5) / height
         share = _sampled(self._share, down, (np.arange(width) + 0.5) / width)
-        return self._raised(self._light(pixels), share)
+        return self._raised(self._light(pixels), share, self._own)
 
     def stream(self, source: Source, sink: Sink) -> None:
         """Hand the light of all rows to a sink of R×W×3 float32 rows."""
@@ -85,20 +93,25 @@ class SourceLight:
         share = _sampled(self._upright, down, across)
         shape = (codes.shape[0], _SAMPLES, codes.shape[1], _SAMPLES, -1)
         light = transfer.srgb_decode(codes)
-        raised = self._raised(light, share.reshape(shape).mean((1, 3)))
+        raised = self._raised(light, share.reshape(shape).mean((1, 3)), self._seen)
         y = transfer.to_ldr_domain(raised.clip(0, transfer.H_MAX)).astype(np.float32)
         first, last = _BRIGHT
         brightest = codes.max(-1, keepdims=True)
         return y, ((last - brightest) / (last - first)).clip(0, 1).astype(np.float32)
 
-    def _raised(self, light: FloatArray, share: FloatArray) -> FloatArray:
-        """Return the HDR rendition of light R×W×C, R×W×3."""
+    def _raised(self, light: FloatArray, share: FloatArray, matrix: Matrix | None) -> FloatArray:
+        """Return the HDR rendition of light R×W×C, R×W×3, by way of the map's own colours."""
         base, hdr = (
             np.array(offset, np.float32)
             for offset in (self._values.base_offset, self._values.hdr_offset)
         )
-        gain = np.exp2(self._values.stops(share))
-        return np.maximum((light + base) * gain - hdr, 0).astype(np.float32)
+        if matrix is not None:
+            wide = np.broadcast_to(light, (*light.shape[:2], 3))
+            light = apply_matrix(matrix, wide).astype(np.float32)
+        raised = (light + base) * np.exp2(self._values.stops(share)) - hdr
+        if matrix is not None:
+            raised = apply_matrix(np.linalg.inv(matrix), raised)
+        return np.maximum(raised, 0).astype(np.float32)
 
 
 def _sampled(
@@ -113,6 +126,32 @@ def _sampled(
         high = np.minimum(low + 1, count - 1)
         plane = plane.take(low, axis) * (1 - share) + plane.take(high, axis) * share
     return plane
+
+
+def to_colours_of(gain_map: GainMap, space: ColourSpace) -> Matrix | None:
+    """Return the 3×3 matrix from a space's light to that which a gain map multiplies.
+
+    Args:
+        gain_map: the map.
+        space: of a picture.
+
+    Returns:
+        None where it makes no difference, or where either space has no matrix.
+    """
+    if gain_map.colours is None or gain_map.values.is_neutral(gain_map.codes.shape[2]):
+        return None
+    stated = gain_map.colours
+    try:
+        theirs = space_of(
+            Cicp(stated, _LINEAR) if isinstance(stated, int) else stated, colours=3, linear=True
+        )
+    except InputError:
+        return None
+    own, wanted = matrix_of(space), matrix_of(theirs)
+    if own is None or wanted is None:
+        return None
+    matrix = np.asarray(np.linalg.solve(wanted, own))
+    return None if np.allclose(matrix, np.eye(3), atol=_SAME) else matrix
 
 
 def source_light(

@@ -34,9 +34,10 @@ from drht_plugin.io._writing import (
 )
 from drht_plugin.io.metadata.colour import stated_profile, with_profile
 from drht_plugin.io.metadata.gain_map import GainMap, GainMapValues
-from drht_plugin.io.metadata.types import MAP_LABELS, orientation
+from drht_plugin.io.metadata.types import GAIN_MAP, MAP_LABELS, orientation
 
 __all__ = [
+    "GAIN_MAP",
     "MAP_LABELS",
     "Bits",
     "Conversion",

@@ -2,7 +2,7 @@
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from drht_plugin.io._rows import Reader
 from drht_plugin.io.metadata import apple_gain_map, heif, ifd
 from drht_plugin.io.metadata.gain_map import MOST_PIXELS, GainMap
 from drht_plugin.io.metadata.types import Carrier
+
+WITHOUT_DECODER = "of HEIC, without pillow-heif"
+"""Why a gain map cannot be used where nothing decodes it."""
 
 _CHANNELS = {"L": 1, "LA": 2, "La": 2, "RGB": 3, "RGBA": 4, "RGBa": 4}
 _FAILURES = (ValueError, RuntimeError, SyntaxError, EOFError, OSError)
@@ -38,7 +41,7 @@ def reader(path: Path, name: str, buffer: ifd.Buffer) -> tuple[Reader, Carrier]:
         if opened is None:
             raise
         return opened
-    source = HeicReader(path, package)
+    source = HeicReader(str(path), package)
     stated = heif.read_properties(buffer)
     info = source.info
     metadata = heif.metadata(stated, info.get("icc_profile"), info.get("exif"), info.get("xmp"))
@@ -49,8 +52,8 @@ def reader(path: Path, name: str, buffer: ifd.Buffer) -> tuple[Reader, Carrier]:
     )
 
 
-def read_gain_map(path: Path, buffer: ifd.Buffer, exif: bytes | None) -> GainMap | str:
-    """Read the gain map of a file that has one.
+def read_gain_map(path: Path, buffer: ifd.Buffer, exif: bytes | None) -> GainMap | str | None:
+    """Read the gain map that a file has as Apple's cameras write it.
 
     Args:
         path: of the file.
@@ -58,17 +61,17 @@ def read_gain_map(path: Path, buffer: ifd.Buffer, exif: bytes | None) -> GainMap
         exif: its EXIF block.
 
     Returns:
-        The map, or why it cannot be used, in plain words.
+        The map; or why it cannot be used, in plain words; or None where there is none.
     """
     try:
         package = import_extra("pillow_heif", "heic", "HEIC files")
     except DependencyError:
-        return "of HEIC, without pillow-heif"
+        return WITHOUT_DECODER
     try:
         picture = package.open_heif(str(path))
         numbers = picture.info.get("aux", {}).get(apple_gain_map.URN, [])
         if not numbers:
-            return "of a kind that is not read"
+            return None
         stored = picture.get_aux_image(numbers[0])
         width, height = stored.size
         if stored.mode != "L" or width * height > MOST_PIXELS:
@@ -103,7 +106,7 @@ class HeicReader:
     """Reader of rows by pillow-heif, which decodes all of them at once; see `_rows.Reader`.
 
     Args:
-        path: of the file.
+        file: its path, or the file itself.
         package: the module `pillow_heif`.
 
     Attributes:
@@ -116,9 +119,9 @@ class HeicReader:
         UnsupportedError: the pixels are of an unsupported kind.
     """
 
-    def __init__(self, path: Path, package: Any) -> None:
+    def __init__(self, file: str | IO[bytes], package: Any) -> None:
         try:
-            self._picture = picture = package.open_heif(str(path), convert_hdr_to_8bit=False)
+            self._picture = picture = package.open_heif(file, convert_hdr_to_8bit=False)
             mode, (width, height) = str(picture.mode), picture.size
         except _FAILURES as error:
             raise CodecError(first_line(str(error))) from error

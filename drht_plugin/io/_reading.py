@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drht_plugin.errors import DependencyError, InputError, ReadError
+from drht_plugin.io import _gain_maps
 from drht_plugin.io._bytes import FileBytes, FileIdentity, identity_of
 from drht_plugin.io._errors import CodecError, UnsupportedError
 from drht_plugin.io._formats import (
@@ -25,10 +26,9 @@ from drht_plugin.io._picture import Picture, name_of, reader_of
 from drht_plugin.io._pixels import turn_upright
 from drht_plugin.io._recognise import format_of
 from drht_plugin.io._rows import Reader, Shrinkable, tolerate
-from drht_plugin.io.metadata import apple_gain_map, ultra_hdr
 from drht_plugin.io.metadata.claims import sanitise
 from drht_plugin.io.metadata.gain_map import GainMap
-from drht_plugin.io.metadata.types import GAIN_MAP, Carrier, orientation
+from drht_plugin.io.metadata.types import Carrier, orientation
 from drht_plugin.storage import openable_file
 
 _CHANGED = "was changed while it was read"
@@ -60,7 +60,7 @@ class PictureFile:
         whole: whether the format is decoded as a whole, whatever rows are read: WebP, AVIF, HEIC,
             JPEG XL and JPEG 2000. (Interlaced PNG and progressive JPEG files are too, but their
             libraries hold them in a form of their own.)
-        gain_map: of an Ultra HDR picture; or why it cannot be used, in plain words; None for none.
+        gain_map: of a picture that has one; or why it cannot be used, in plain words; or None.
     """
 
     def __init__(
@@ -182,11 +182,13 @@ def open_picture(
             row = _recognise(path, buffer)
             opened = alias.enter_context(openable_file(path, row.suffixes))
             reader, carrier = _open(row, opened, buffer, layer)
-            gain_map = _gain_map(row, opened, carrier, buffer)
+            gain_map, unusable = _gain_maps.read(row, opened, carrier, buffer)
             carrier = replace(carrier, pixel_bytes=_pixel_bytes(carrier, len(buffer)))
         alias.callback(reader.close)
         close = alias.pop_all().close
-    carrier = replace(carrier, metadata=sanitise(carrier.metadata))
+    metadata = sanitise(carrier.metadata)
+    metadata = replace(metadata, dropped=(*metadata.dropped, *unusable))
+    carrier = replace(carrier, metadata=metadata)
     return PictureFile(path, reader, row, carrier, state, close, gain_map)
 
 
@@ -236,24 +238,6 @@ def _pixel_bytes(carrier: Carrier, file_bytes: int) -> int:
         return 0
     beside = (metadata.icc, metadata.exif, metadata.xmp, metadata.photoshop, metadata.extended_xmp)
     return max(file_bytes - sum(len(part or b"") for part in beside), 1)
-
-
-def _gain_map(row: Format, path: Path, carrier: Carrier, buffer: FileBytes) -> GainMap | str | None:
-    """Read the gain map of a JPEG or HEIC file whose metadata, as it was read, names one."""
-    if row.name != "jpeg" and GAIN_MAP in carrier.metadata.dropped:
-        if row.name != "heic":
-            return f"of {row.label}"
-        from drht_plugin.io import _libheif
-
-        return _libheif.read_gain_map(path, buffer, carrier.metadata.exif)
-    stored = carrier.metadata
-    if row.name != "jpeg":
-        return None
-    if not ultra_hdr.is_claimed(stored) and apple_gain_map.headroom(b"", stored.exif) is None:
-        return None
-    from drht_plugin.io._ultra_hdr import read_gain_map
-
-    return read_gain_map(buffer, stored.exif)
 
 
 def _open(row: Format, path: Path, buffer: FileBytes, layer: str | None) -> tuple[Reader, Carrier]:

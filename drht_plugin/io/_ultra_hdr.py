@@ -103,8 +103,8 @@ def read_gain_map(buffer: Buffer, exif: bytes | None = None) -> GainMap | str | 
         return None
     encoded, values = found
     stops = apple_gain_map.headroom(encoded[:_HEAD], exif) if _is_apples(encoded) else None
-    if values is None and not stops:
-        return "without its values"
+    if isinstance(values, str) and not stops:
+        return values
     try:
         image = pyvips.Image.jpegload_buffer(encoded, fail_on="warning")
         height, width, bands = shape = image.height, image.width, image.bands
@@ -114,9 +114,14 @@ def read_gain_map(buffer: Buffer, exif: bytes | None = None) -> GainMap | str | 
         codes = np.frombuffer(image.write_to_memory(), np.uint8).reshape(shape)
     except (pyvips.Error, CodecError):
         return "damaged"
-    if values is not None:
-        return GainMap(codes, values)
+    if not isinstance(values, str):
+        return GainMap(codes, values, None if values.in_base_colours else _profile(image))
     return apple_gain_map.as_gain_map(codes[..., :1], stops) if stops else None
+
+
+def _profile(image: pyvips.Image) -> bytes | None:
+    key = "icc-profile-data"
+    return bytes(image.get(key)) if image.get_typeof(key) else None
 
 
 def _is_apples(encoded: bytes) -> bool:

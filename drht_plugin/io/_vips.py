@@ -47,7 +47,7 @@ def _message(error: pyvips.Error) -> str:
     return first_line(getattr(error, "detail", "") or str(error))
 
 
-def _codec_error(error: pyvips.Error) -> CodecError | UnsupportedError:
+def codec_error(error: pyvips.Error) -> CodecError | UnsupportedError:
     """Return libvips' error: of a decoder that is missing, or of damage."""
     missing = _MISSING_DECODER.search(getattr(error, "detail", "") or str(error))
     if missing:
@@ -151,7 +151,7 @@ class VipsReader:
     def bits(self) -> int:
         """Significant bits of the uint16 values of an AVIF or HEIC file, in the high bits; or 0."""
         deep = self._loader == "heifload" and self.dtype == np.uint16
-        return _heif_bits(self._image) if deep else 0
+        return heif_bits(self._image) if deep else 0
 
     def _open_image(self) -> pyvips.Image:
         require_own_process("libvips")
@@ -168,7 +168,7 @@ class VipsReader:
                 image = _cmyk.to_srgb(image)
             _require_supported(image, whole=not self._options and self._name != "gif")
         except pyvips.Error as error:
-            raise _codec_error(error) from error
+            raise codec_error(error) from error
         return image
 
     def _open_spliced(self, head: tuple[bytes, int], options: dict[str, Any]) -> pyvips.Image:
@@ -224,7 +224,7 @@ class VipsReader:
         try:
             data = self._region.fetch(0, top, self.shape[1], rows)
         except pyvips.Error as error:
-            raise _codec_error(error) from error
+            raise codec_error(error) from error
         if self._fail_on == "none":  # or the next error's message would begin with this damage
             pyvips.vips_lib.vips_error_clear()
         return np.frombuffer(data, self.dtype).reshape(rows, *self.shape[1:])
@@ -273,10 +273,11 @@ def _heif_carrier(name: str, image: pyvips.Image, stated: heif.HeifProperties) -
         return bytes(image.get(key)) if image.get_typeof(key) else None
 
     metadata = heif.metadata(stated, blob("icc-profile-data"), blob("exif-data"), blob("xmp-data"))
-    return Carrier(name, metadata, stated.coding, lossless=False, bits=_heif_bits(image))
+    return Carrier(name, metadata, stated.coding, lossless=False, bits=heif_bits(image))
 
 
-def _heif_bits(image: pyvips.Image) -> int:
+def heif_bits(image: pyvips.Image) -> int:
+    """Return the coded bits of a sample of an AVIF or HEIC file that libvips has opened."""
     return int(image.get("bits-per-sample")) if image.get_typeof("bits-per-sample") else 8
 
 

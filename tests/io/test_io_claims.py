@@ -88,7 +88,7 @@ def test_gain_map_that_is_gone_is_not_claimed(
 ) -> None:
     """Of an Ultra HDR file the picture comes out, with no word of a gain map or a video."""
     dropped = corrected(fault(name), tmp_path / f"a{suffix}", capsys)
-    assert "gain map" in dropped
+    assert any(label.startswith("gain map") for label in dropped)
     assert "list of further pictures" in dropped
     assert ("motion photo" in dropped) == (name == "ultra_hdr.jpg")
     assert ("further pictures (MPF)" in dropped) == (name == "ultrahdr.jpg")

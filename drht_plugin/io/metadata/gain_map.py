@@ -35,7 +35,20 @@ _MOST_STOPS = 32.0
 _DENOMINATOR = 1 << 20
 
 Channels = tuple[float, ...]
+Colours = bytes | int | None
+"""A colour space: ICC profile, code point of primaries (ITU-T H.273), or None for the base's."""
+
 FloatArray = npt.NDArray[np.float32]
+
+
+class HdrBaseError(ValueError):
+    """The base is the HDR picture, so that the map tells of no light that it lacks."""
+
+
+def why_unusable(error: ValueError) -> str:
+    """Return why the values of a gain map cannot be used, in plain words."""
+    down = isinstance(error, HdrBaseError)
+    return "leading from HDR down" if down else "without its values"
 
 
 @dataclass(frozen=True)
@@ -50,6 +63,8 @@ class GainMapValues:
         hdr_offset: taken from the product.
         least_headroom: log2 of the headroom up to which a screen shows the base.
         most_headroom: log2 of the headroom from which a screen shows all of the gain.
+        in_base_colours: whether the gain applies to the base's primaries, and not to those of the
+            HDR picture.
     """
 
     least: Channels = (0.0, 0.0, 0.0)
@@ -59,6 +74,7 @@ class GainMapValues:
     hdr_offset: Channels = (OFFSET,) * 3
     least_headroom: float = 0.0
     most_headroom: float = 1.0
+    in_base_colours: bool = True
 
     @classmethod
     def up_to(cls, stops: float) -> GainMapValues:
@@ -74,6 +90,10 @@ class GainMapValues:
             raise ValueError("a value of the gain map is out of range")
         if min(self.gamma) <= 0 or any(a > b for a, b in zip(self.least, self.most, strict=True)):
             raise ValueError("a value of the gain map is out of range")
+
+    def is_neutral(self, channels: int) -> bool:
+        """Return whether a map of so many channels brightens every colour alike."""
+        return channels == 1 and _are_alike(self)
 
     def stops(self, share: FloatArray) -> FloatArray:
         """Return log2 of the gain of stored codes.
@@ -101,12 +121,15 @@ class GainMap:
     """A gain map as it is stored.
 
     Attributes:
-        codes: h×w×1 or h×w×3 uint8, of any size; it covers the picture as that is stored.
+        codes: h×w×1 or h×w×3, uint8 or uint16, of any size and in all of their range; it covers
+            the picture as that is stored.
         values: what the codes mean.
+        colours: in which the gain applies, where that is not the base's own.
     """
 
-    codes: npt.NDArray[np.uint8]
+    codes: npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
     values: GainMapValues
+    colours: Colours = None
 
 
 class MapMaker(Protocol):
@@ -129,7 +152,8 @@ class MapMaker(Protocol):
 def to_iso(values: GainMapValues) -> bytes:
     """Return the block of ISO 21496-1 that the map's JPEG holds after `ISO_NAME`."""
     channels = 1 if _are_alike(values) else 3
-    flags = _BASE_COLOURS | (_MANY_CHANNELS if channels == 3 else 0)
+    flags = _BASE_COLOURS if values.in_base_colours else 0
+    flags |= _MANY_CHANNELS if channels == 3 else 0
     parts = [ISO_VERSION, bytes([flags])]
     parts += [_fraction(v, "II") for v in (values.least_headroom, values.most_headroom)]
     for c in range(channels):
@@ -146,24 +170,28 @@ def from_iso(block: bytes) -> GainMapValues:
         block: what follows `ISO_NAME`.
 
     Raises:
-        ValueError: it is damaged, of a later version, or its base is the HDR picture.
+        ValueError: it is damaged, of a later version, or its base is the HDR picture; for which
+            `HdrBaseError` is raised.
     """
     try:
         least_version, _, flags = struct.unpack_from(">HHB", block)
         if least_version > 0:
             raise ValueError(f"the gain map's block is of version {least_version}")
         if flags & _BASE_IS_HDR:
-            raise ValueError("the gain map leads from HDR down")
+            raise HdrBaseError
         channels = 3 if flags & _MANY_CHANNELS else 1
         signs = [False, False] + channels * [True, True, False, True, True]
         numbers = _fractions(block, 5, signs, common=bool(flags & _COMMON_DENOMINATOR))
     except (struct.error, ZeroDivisionError) as error:
         raise ValueError("the gain map's block is damaged") from error
     if numbers[0] > numbers[1]:
-        raise ValueError("the gain map leads from HDR down")
+        raise HdrBaseError
     rows = [numbers[2 + 5 * c : 7 + 5 * c] for c in range(channels)] * (3 // channels)
     least, most, gamma, base, hdr = (tuple(column) for column in zip(*rows, strict=True))
-    return GainMapValues(least, most, gamma, base, hdr, numbers[0], numbers[1])
+    in_base_colours = bool(flags & _BASE_COLOURS)
+    return GainMapValues(
+        least, most, gamma, base, hdr, numbers[0], numbers[1], in_base_colours=in_base_colours
+    )
 
 
 def _fractions(block: bytes, at: int, signs: list[bool], *, common: bool) -> list[float]:
@@ -233,7 +261,7 @@ def from_xmp(packet: bytes) -> GainMapValues:
         raise ValueError("the gain map states no values")
     name = re.escape(prefix[1])
     if re.search(rf"{name}:BaseRenditionIsHDR\s*(?:=\s*[\"']|>)\s*[Tt]rue", text):
-        raise ValueError("the gain map leads from HDR down")
+        raise HdrBaseError
 
     def found(key: str, default: float | None) -> Channels:
         one = re.search(rf"{name}:{key}\s*(?:=\s*[\"']|>){_NUMBER}[\"'<]", text)

@@ -159,16 +159,17 @@ def is_claimed(metadata: Metadata) -> bool:
     return "gain map" in metadata.dropped or gain_map.HDRGM.encode() in packet
 
 
-def find(buffer: Buffer) -> tuple[bytes, GainMapValues | None] | None:
-    """Return the JPEG of a file's gain map, and what its codes mean, where it says so.
+def find(buffer: Buffer) -> tuple[bytes, GainMapValues | str] | None:
+    """Return the JPEG of a file's gain map, and what its codes mean.
 
     Args:
         buffer: the file's bytes.
 
     Returns:
-        None where no picture lies where the file's metadata say.
+        The JPEG, and the values or why there are none, in plain words; None where no picture lies
+        where the file's metadata say.
     """
-    mute = None
+    unusable: tuple[bytes, str] | None = None
     for start, end in _places(buffer):
         if not 0 < start < end <= len(buffer) or end - start > _MOST_BYTES:
             continue
@@ -176,9 +177,9 @@ def find(buffer: Buffer) -> tuple[bytes, GainMapValues | None] | None:
             encoded = bytes(buffer[start:end])
             try:
                 return encoded, values_of(encoded)
-            except ValueError:
-                mute = mute or encoded
-    return None if mute is None else (mute, None)
+            except ValueError as error:
+                unusable = unusable or (encoded, gain_map.why_unusable(error))
+    return unusable
 
 
 def _places(buffer: Buffer) -> Iterator[tuple[int, int]]:

@@ -23,7 +23,7 @@ from drht_plugin.cli import (
 )
 from drht_plugin.cli.exits import FAILED, INTERRUPTED, OK, USAGE, print_error, print_note
 from drht_plugin.cli.signals import Stopped, stopping
-from drht_plugin.cli.streams import flush_output, prepare_streams
+from drht_plugin.cli.streams import flush_output, leave, prepare_streams
 from drht_plugin.cli.targets import with_endings
 from drht_plugin.errors import DrhtWarning, InputError
 
@@ -56,8 +56,9 @@ def _run(arguments: Sequence[str] | None) -> int:
             warnings.showwarning = partial(_warn, warnings.showwarning)
             code: int = options.run(options)
     except KeyboardInterrupt as stop:
-        print_error(stop, "interrupted")
-        return stop.code if isinstance(stop, Stopped) else INTERRUPTED
+        code = stop.code if isinstance(stop, Stopped) else INTERRUPTED
+        leave(code, partial(print_error, stop, "interrupted"), ends=arguments is None)
+        return code
     except InputError as error:
         print_error(error)
         return USAGE

@@ -6,9 +6,18 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
 
-_NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
+from drht_plugin.interrupts import (
+    ending_signals,
+    interrupt_main_thread,
+    interruptible,
+    told_at_once,
+)
+
+_AGAIN = 0.05
+"""How often a call that blocks the main thread is interrupted until the handler runs (seconds)."""
 
 
 class Stopped(KeyboardInterrupt):
@@ -28,7 +37,7 @@ _first: int | None = None
 
 @contextmanager
 def stopping(*, ends: bool) -> Iterator[None]:
-    """Raise `Stopped` in the main thread on SIGINT, SIGTERM and SIGHUP.
+    """Raise `Stopped` in the main thread on SIGINT, SIGTERM and SIGHUP, whatever it waits for.
 
     A signal that the parent has had ignored, such as SIGHUP under nohup, stays ignored.
 
@@ -41,14 +50,19 @@ def stopping(*, ends: bool) -> Iterator[None]:
         yield
         return
     _first = None
-    known = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
+    known = ending_signals()
     expected = (signal.SIG_DFL, signal.default_int_handler)
     before = {each: signal.getsignal(each) for each in known}
     ours = [each for each in known if before[each] in expected]
     for each in ours:
         signal.signal(each, _stop)
+    ended = threading.Event()
     try:
-        yield
+        with interruptible(), told_at_once(partial(_see_to, ours, ended)):
+            try:
+                yield
+            finally:
+                ended.set()
     finally:
         for each in ours:
             signal.signal(each, signal.SIG_DFL if ends else before[each])
@@ -72,3 +86,9 @@ def _stop(number: int, _frame: FrameType | None) -> None:
     if again and number != signal.SIGINT:
         return  # a supervisor sends several; the cleaning up goes on
     raise Stopped(_first)
+
+
+def _see_to(ours: list[signal.Signals], ended: threading.Event, number: int) -> None:
+    """Interrupt the main thread until it has run the handler of a signal."""
+    while number in ours and _first is None and not ended.wait(_AGAIN):
+        interrupt_main_thread()

@@ -6,10 +6,15 @@ import errno
 import os
 import shutil
 import sys
+import threading
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from drht_plugin.cli.exits import print_note
+
+_PATIENCE = 1.0
+"""Time that readers of the streams have after a signal (seconds)."""
 
 
 def prepare_streams() -> None:
@@ -65,6 +70,30 @@ class Output:
         except (OSError, ValueError) as error:
             self.failed = True
             _give_up(error)
+
+
+def leave(code: int, last_words: Callable[[], None], *, ends: bool) -> None:
+    """Print the last words of a run that a signal ended, to whoever still reads.
+
+    Args:
+        code: exit code of the process.
+        last_words: prints them.
+        ends: whether the process ends now. It does so at once where nobody reads what is left to
+            print, as Python would wait for that.
+    """
+    if not ends:
+        last_words()
+        return
+
+    def finish() -> None:
+        last_words()
+        flush_output()
+
+    printing = threading.Thread(target=finish, daemon=True)
+    printing.start()
+    printing.join(_PATIENCE)
+    if printing.is_alive():
+        os._exit(code)
 
 
 def flush_output() -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import threading
 from functools import partial
@@ -11,12 +10,13 @@ from typing import NoReturn
 
 from drht_plugin.engine.weigh import Correctors
 from drht_plugin.errors import InputError
+from drht_plugin.interrupts import ended_by_signals
 from drht_plugin.worker import frames
 from drht_plugin.worker.pictures import PictureStore
 from drht_plugin.worker.requests import Requests
 from drht_plugin.worker.session import ProtocolError, Session, say_last
 
-_USAGE, _INTERRUPTED = 2, 130
+_USAGE = 2
 
 
 def serve(
@@ -48,20 +48,15 @@ def serve(
     replies = Replies(pictures)
     correctors = Correctors(model, device, threads, backend)
     session = Session(correctors, model, pictures, replies.send)
-    for name in ("SIGTERM", "SIGHUP"):
-        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) != signal.SIG_IGN:
-            signal.signal(
-                getattr(signal, name), lambda number, _: end_process(pictures, 128 + number)
-            )
     requests = Requests()
-    threading.Thread(target=_listen, args=(requests, replies, pictures), daemon=True).start()
-    try:
-        for request in requests:
-            session.handle(request)
-    except ProtocolError:
-        end_process(pictures, _USAGE)
-    except KeyboardInterrupt:
-        end_process(pictures, _INTERRUPTED)
+    listener = threading.Thread(target=_listen, args=(requests, replies, pictures), daemon=True)
+    with ended_by_signals(lambda number: end_process(pictures, 128 + number)):
+        listener.start()
+        try:
+            for request in requests:
+                session.handle(request)
+        except ProtocolError:
+            end_process(pictures, _USAGE)
     raise AssertionError("the requests end with the process")
 
 
@@ -101,8 +96,10 @@ def end_process(pictures: PictureStore, code: int) -> NoReturn:
         pictures: their files are removed.
         code: exit code.
     """
-    pictures.close()
-    os._exit(code)
+    try:
+        pictures.close()
+    finally:
+        os._exit(code)
 
 
 def _listen(requests: Requests, replies: Replies, pictures: PictureStore) -> None:

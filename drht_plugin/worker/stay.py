@@ -10,7 +10,6 @@ import ctypes
 import gc
 import os
 import select
-import signal
 import socket
 import stat
 import sys
@@ -23,6 +22,7 @@ from typing import NoReturn
 
 from drht_plugin.engine.weigh import Correctors
 from drht_plugin.errors import DrhtError, InputError
+from drht_plugin.interrupts import ended_by_signals
 from drht_plugin.worker import peers
 from drht_plugin.worker.served import ServedClient
 
@@ -75,10 +75,9 @@ def stay(
     _share_one_arena()
     correctors = Correctors(model, device, threads, backend)
     house = _House(listener, lambda each: ServedClient(each, correctors, model, max_bytes))
-    for name in ("SIGTERM", "SIGHUP", "SIGINT"):
-        signal.signal(getattr(signal, name), lambda number, _: house.end(128 + number))
-    threading.Thread(target=_load, args=(correctors,), daemon=True).start()
-    house.serve(idle, _watch(parent))
+    with ended_by_signals(lambda number: house.end(128 + number)):
+        threading.Thread(target=_load, args=(correctors,), daemon=True).start()
+        house.serve(idle, _watch(parent))
 
 
 class _House:
@@ -90,6 +89,7 @@ class _House:
         self._listener, self._admit = listener, admit
         self._clients: list[ServedClient] = []
         self._open = True
+        self._lock = threading.RLock()  # of clients and socket, whichever thread ends the process
 
     def serve(self, idle: float, parent_ended: Callable[[], bool]) -> NoReturn:
         """Serve clients until there is a reason to end."""
@@ -108,11 +108,14 @@ class _House:
         self.end(0)
 
     def end(self, code: int) -> NoReturn:
-        """End the process at once, during work too; nothing is left of it."""
-        self._close()
-        for client in self._clients:
-            client.close()
-        os._exit(code)
+        """End the process at once, from any thread, during work too; nothing is left of it."""
+        try:
+            self._lock.acquire()  # for good
+            self._close()
+            for client in self._clients:
+                client.close()
+        finally:
+            os._exit(code)
 
     def _accept(self, seconds: float) -> None:
         if not self._open:
@@ -120,7 +123,7 @@ class _House:
             return
         if not select.select([self._listener], [], [], seconds)[0]:
             return
-        with suppress(OSError):  # the client has gone again
+        with self._lock, suppress(OSError):  # the client has gone again
             connection, _ = self._listener.accept()
             connection.setblocking(True)
             if peers.is_own(connection):
@@ -139,16 +142,17 @@ class _House:
 
     def _close(self) -> None:
         """Refuse new clients, which start another worker then."""
-        if not self._open:
-            return
-        self._open = False
-        path = self._listener.getsockname()
-        if isinstance(path, str) and path:
-            with suppress(OSError):
-                if stat.S_ISSOCK(os.lstat(path).st_mode):
-                    os.unlink(path)
-                    os.unlink(Path(path).with_suffix(LOG_SUFFIX))
-        self._listener.close()
+        with self._lock:
+            if not self._open:
+                return
+            self._open = False
+            path = self._listener.getsockname()
+            if isinstance(path, str) and path:
+                with suppress(OSError):
+                    if stat.S_ISSOCK(os.lstat(path).st_mode):
+                        os.unlink(path)
+                        os.unlink(Path(path).with_suffix(LOG_SUFFIX))
+            self._listener.close()
 
 
 def _listener() -> socket.socket:

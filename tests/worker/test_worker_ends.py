@@ -30,6 +30,21 @@ sys.exit(main(["worker"]))
 """
 
 
+DEAF = """
+import signal
+from drht_plugin.cli import main
+from drht_plugin.engine.corrector import Corrector
+hear = Corrector.survey
+def deaf(self, image, **settings):
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+    hear(self, image, **settings)
+Corrector.survey = deaf
+sys.exit(main(["worker"]))
+"""
+"""A worker to whose main thread the system gives no signal: another thread's does not end a write
+there, as one does not that comes just before the write."""
+
+
 def stuck(worker: Client) -> None:
     """Have the worker wait for a client that reads none of its replies."""
     worker.allocate(np.zeros((9, 9, 3), np.uint8))
@@ -56,6 +71,17 @@ def test_a_client_that_does_not_read(end: str) -> None:
             worker.process.send_signal(getattr(signal, end))
         code = worker.process.wait(20)
         assert code == {"stdin": 0, "SIGTERM": 143, "SIGHUP": 129}.get(end, 2)
+
+
+@pytest.mark.parametrize("end", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_that_interrupts_no_write(end: str) -> None:
+    """A worker that waits for its client ends with the signal, whichever thread is given it."""
+    without_start = TALKATIVE.rpartition("sys.exit")[0]
+    with client("-c", without_start + DEAF) as worker:
+        stuck(worker)
+        time.sleep(1.0)  # the networks are loaded first
+        worker.process.send_signal(getattr(signal, end))
+        assert worker.process.wait(20) == 128 + getattr(signal, end)
 
 
 def test_a_file_that_is_cut() -> None:

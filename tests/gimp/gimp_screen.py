@@ -52,6 +52,8 @@ class Screen:
         with process.stdout as answer:
             self.display = f":{answer.readline().decode().strip()}"
         self._start(["openbox"])
+        # A window that appears before its manager may never have the keys.
+        wait_until(lambda: bool(self._run("xdotool", "get_num_desktops").strip()), SECONDS)
 
     @property
     def log(self) -> Path:
@@ -98,7 +100,12 @@ class Screen:
             self._run("xdotool", "windowactivate", window)
             return False
 
-        wait_until(has_keys, SECONDS)
+        try:
+            wait_until(has_keys, SECONDS)
+        except AssertionError:
+            self.shot("no-keys")
+            active = self._run("xdotool", "getactivewindow", "getwindowname")
+            pytest.fail(f"{self.windows(name)} do not get the keys; {active!r} has them")
 
     def press(
         self,

@@ -8,7 +8,7 @@ from pathlib import Path
 from setuptools import setup
 from setuptools.command.build_py import build_py
 
-SUFFIXES = (".py", ".html", ".mo")
+SUFFIXES = (".py", ".html", ".css", ".xml", ".mo")
 PLUGIN = Path("gimp", "drht")
 PACKAGED = Path("drht_plugin", "gimp_plugin")
 

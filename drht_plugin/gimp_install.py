@@ -24,7 +24,7 @@ from drht_plugin.worker import frames
 PROCEDURE = "plug-in-drht-recover-exposure"
 
 _PLUGIN, _SETUP = "drht.py", "worker.json"
-_SUFFIXES = (".py", ".html", ".mo")  # modules, the help page, translations; setup.py has them, too
+_SUFFIXES = (".py", ".html", ".css", ".xml", ".mo")  # also in setup.py
 _IN_PROFILE = Path("plug-ins", "drht")
 _GIMPS = ("gimp-console-3.2", "gimp-console-3.0", "gimp-console-3", "gimp-console")
 _GIMP_SECONDS, _WORKER_SECONDS = 180, 180

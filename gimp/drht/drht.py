@@ -16,7 +16,7 @@ import gi
 gi.require_version("Babl", "0.1")
 gi.require_version("Gegl", "0.4")
 gi.require_version("Gimp", "3.0")
-from gi.repository import Gimp, GLib, GObject  # noqa: E402
+from gi.repository import Gimp, Gio, GLib, GObject  # noqa: E402
 
 # Where PYTHONSAFEPATH is set, Python does not look for modules beside this file.
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -49,6 +49,8 @@ else:
     INCOMPLETE = None
 
 PROCEDURE = "plug-in-drht-recover-exposure"
+HELP = "drht-plugin", os.path.join(os.path.dirname(os.path.abspath(__file__)), "help")
+"""Name and place of the help, where GIMP finds a procedure's page by language and name."""
 
 
 def run(procedure, run_mode, image, drawables, config, data):
@@ -117,6 +119,8 @@ class Drht(Gimp.PlugIn):
 
     def do_query_procedures(self):
         """Return the names of the procedures."""
+        domain, folder = HELP
+        self.set_help_domain(domain, Gio.File.new_for_path(folder))
         return [PROCEDURE]
 
     def do_create_procedure(self, name):

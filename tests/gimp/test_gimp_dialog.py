@@ -22,14 +22,6 @@ from gimp_screen import CHECKOUT, DIALOG, PICTURE, SECONDS, Screen, open_by_menu
 _PARTS = CHECKOUT / "gimp" / "drht" / "drht_parts"
 _BROKEN = "import sys; sys.exit(('a long line of the worker ' * 30 + chr(10)) * 20)"
 
-_BROWSER = """\
-[Desktop Entry]
-Type=Application
-Name=Browser
-Exec=/bin/sh -c 'echo "$0" > {seen}' %u
-MimeType=text/html;x-scheme-handler/http;x-scheme-handler/https;x-scheme-handler/file;
-"""
-
 
 @contextmanager
 def opened(gimp: Gimp, size: str, **environment: str) -> Iterator[Screen]:
@@ -74,29 +66,6 @@ def test_it_fits_and_takes_any_size(gimp: Gimp, size: str, scale: str) -> None:
         screen.shot(f"small-{size}-{scale}", screen.window(DIALOG))
         screen.resize(DIALOG, width - 20, height - 60)
         wait_until(lambda: screen.geometry(DIALOG)[2:] == (width - 20, height - 60), 10)
-        screen.leave("Escape")
-        assert own_words(screen.log) == []
-
-
-def test_help_is_our_own_page(gimp: Gimp) -> None:
-    """The Help button and F1 open the page that was installed with the plug-in."""
-    gimp.install()
-    seen = gimp.folder / "seen"
-    applications = gimp.folder / "data" / "applications"
-    applications.mkdir(parents=True)
-    (applications / "browser.desktop").write_text(_BROWSER.format(seen=seen))
-    kinds = ("text/html", "x-scheme-handler/file", "application/xhtml+xml")
-    (applications / "mimeapps.list").write_text(
-        "[Default Applications]\n" + "".join(f"{kind}=browser.desktop\n" for kind in kinds)
-    )
-    data = f"{gimp.folder / 'data'}:/usr/local/share:/usr/share"
-    with opened(gimp, "1366x768", XDG_DATA_DIRS=data) as screen:
-        for keys in ("F1", "alt+h"):
-            screen.press(DIALOG, keys, until=lambda: seen.exists() and bool(seen.read_text()))
-            page = Path(seen.read_text().strip().removeprefix("file://"))
-            assert page == gimp.profile / "plug-ins/drht/help.html"
-            assert "<h1>Recover Exposure (DRHT)</h1>" in page.read_text()
-            seen.unlink()
         screen.leave("Escape")
         assert own_words(screen.log) == []
 

@@ -69,7 +69,7 @@ def test_install_check_uninstall(gimp: Gimp) -> None:
 
     sources = [path for path in PLUG_IN.rglob("*") if "__pycache__" not in path.parts]
     parts = [f"plug-ins/drht/{path.relative_to(PLUG_IN)}" for path in sources if path.is_file()]
-    assert "plug-ins/drht/help.html" in parts
+    assert "plug-ins/drht/help/ja/index.html" in parts
     assert "plug-ins/drht/locale/de/LC_MESSAGES/drht-plugin.mo" in parts
     folders = {str(folder) for part in parts for folder in Path(part).parents} - {"."}
     ours = [*folders, *parts, "plug-ins/drht/worker.json"]
@@ -191,9 +191,8 @@ def test_uninstall_of_an_earlier_version(tmp_path: Path) -> None:
     setup = plugin.with_name("worker.json")
     whole = tree(tmp_path)
     for action in (lambda: install(tmp_path, COMMAND, ["auto"]), lambda: uninstall(tmp_path)):
-        for name in ("drht_parts", "locale"):
+        for name in ("drht_parts", "locale", "help"):
             shutil.rmtree(plugin.with_name(name), ignore_errors=True)
-        plugin.with_name("help.html").unlink(missing_ok=True)
         facts = json.loads(setup.read_text())
         facts.pop("files", None)
         setup.write_text(json.dumps(facts))

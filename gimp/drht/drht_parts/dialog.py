@@ -12,7 +12,6 @@ from gi.repository import Gdk, GimpUi, GLib, Gtk  # noqa: E402
 from .controls import make_controls  # noqa: E402
 from .correction import Correction  # noqa: E402
 from .feed import Feed  # noqa: E402
-from .help import show_help  # noqa: E402
 from .notices import Notices, show_message  # noqa: E402
 from .preview import Preview  # noqa: E402
 from .problem import Problem  # noqa: E402
@@ -79,7 +78,10 @@ class Dialog:
                 _put_below(column, bar)
         content.pack_start(sides, True, True, 0)
         dialog.set_default_size(*_size_for(dialog))
-        self._own_help()
+        help_button = dialog.get_widget_for_response(Gtk.ResponseType.HELP)
+        if help_button is not None:  # the user may have switched such buttons off
+            help_button.set_label(_("_Help"))  # GIMP's own is in English in some languages
+        dialog.connect("key-press-event", self._key)
 
     def run(self):
         """Show the dialog until the user agrees or cancels.
@@ -217,24 +219,11 @@ class Dialog:
         show_message(self._dialog, "\n".join(lines), _SETUP)
         yield from steps
 
-    def _own_help(self):
-        """Show our own page, where GIMP's manual has none."""
-        own = Gtk.Button.new_with_mnemonic(_("_Help"))
-        own.connect("clicked", lambda *_args: show_help(self._dialog))
-        theirs = self._dialog.get_widget_for_response(Gtk.ResponseType.HELP)
-        if theirs is not None:
-            theirs.hide()
-            theirs.set_no_show_all(True)
-            bar = theirs.get_parent()
-            bar.pack_start(own, False, False, 0)
-            bar.set_child_secondary(own, True)
-            own.show()
-        self._dialog.connect("key-press-event", self._key)
-
     def _key(self, _widget, event):
+        """Show the help on F1, which GIMP 3.2 leaves to its button."""
         if event.keyval not in (Gdk.KEY_F1, Gdk.KEY_Help):
             return False
-        show_help(self._dialog)
+        self._dialog.response(Gtk.ResponseType.HELP)
         return True
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import struct
-from pathlib import Path
 from typing import NamedTuple
 
 from drht_plugin.io._formats import Format
+from drht_plugin.io._rows import Shape
 from drht_plugin.io.metadata import apple_gain_map, ultra_hdr
 from drht_plugin.io.metadata.gain_map import GainMap
 from drht_plugin.io.metadata.ifd import Buffer
-from drht_plugin.io.metadata.types import GAIN_MAP, Carrier
+from drht_plugin.io.metadata.types import GAIN_MAP, Metadata
 
 _HEIF = ("heic", "avif")
 
@@ -27,39 +26,26 @@ class Found(NamedTuple):
     dropped: tuple[str, ...] = ()
 
 
-def read(row: Format, path: Path, carrier: Carrier, buffer: Buffer) -> Found:
-    """Read the gain map of a file whose metadata, as they were read, name one.
+def read(row: Format, stored: Metadata, buffer: Buffer, shape: Shape) -> Found:
+    """Read the gain map of a file whose metadata name one.
 
     Args:
         row: the file's format.
-        path: of the file.
-        carrier: its metadata.
+        stored: its metadata, as they were read.
         buffer: its bytes.
+        shape: H×W×C of the picture.
     """
-    stored = carrier.metadata
     if row.name == "jpeg":
         named = ultra_hdr.is_claimed(stored)
         if not named and apple_gain_map.headroom(b"", stored.exif) is None:
             return Found(None)
-        from drht_plugin.io._ultra_hdr import read_gain_map
+        from drht_plugin.io import _ultra_hdr
 
-        return Found(read_gain_map(buffer, stored.exif))
+        return Found(_ultra_hdr.read_gain_map(buffer, stored.exif))
     if GAIN_MAP not in stored.dropped:
         return Found(None)
-    return _of_heif(path, carrier, buffer) if row.name in _HEIF else Found(f"of {row.label}")
+    if row.name not in _HEIF:
+        return Found(f"of {row.label}")
+    from drht_plugin.io import _heif_maps
 
-
-def _of_heif(path: Path, carrier: Carrier, buffer: Buffer) -> Found:
-    """Read the map by ISO 21496-1 or, where there is none that can be used, Apple's."""
-    from drht_plugin.io import _libheif, _tone_map
-
-    try:
-        found = _tone_map.read_gain_map(buffer)
-    except (ValueError, struct.error):
-        found = "damaged"
-    if isinstance(found, GainMap):
-        return Found(found)
-    apples = _libheif.read_gain_map(path, buffer, carrier.metadata.exif)
-    if isinstance(apples, GainMap):
-        return Found(apples, (f"gain map by ISO 21496-1 ({found})",) if found else ())
-    return Found(found or apples or "of a kind that is not read")
+    return Found(*_heif_maps.read_gain_map(buffer, shape, stored.exif))

@@ -13,12 +13,8 @@ from drht_plugin.io._meaning import Meaning, with_meaning
 from drht_plugin.io._pixels import Pixels
 from drht_plugin.io._plausible import require_memory
 from drht_plugin.io._rows import Reader
-from drht_plugin.io.metadata import apple_gain_map, heif, ifd
-from drht_plugin.io.metadata.gain_map import MOST_PIXELS, GainMap
+from drht_plugin.io.metadata import heif, ifd
 from drht_plugin.io.metadata.types import Carrier
-
-WITHOUT_DECODER = "of HEIC, without pillow-heif"
-"""Why a gain map cannot be used where nothing decodes it."""
 
 _CHANNELS = {"L": 1, "LA": 2, "La": 2, "RGB": 3, "RGBA": 4, "RGBa": 4}
 _FAILURES = (ValueError, RuntimeError, SyntaxError, EOFError, OSError)
@@ -50,43 +46,6 @@ def reader(path: Path, name: str, buffer: ifd.Buffer) -> tuple[Reader, Carrier]:
     return with_meaning(source, meaning), Carrier(
         name, metadata, stated.coding, lossless=False, bits=bits
     )
-
-
-def read_gain_map(path: Path, buffer: ifd.Buffer, exif: bytes | None) -> GainMap | str | None:
-    """Read the gain map that a file has as Apple's cameras write it.
-
-    Args:
-        path: of the file.
-        buffer: the file's bytes.
-        exif: its EXIF block.
-
-    Returns:
-        The map; or why it cannot be used, in plain words; or None where there is none.
-    """
-    try:
-        package = import_extra("pillow_heif", "heic", "HEIC files")
-    except DependencyError:
-        return WITHOUT_DECODER
-    try:
-        picture = package.open_heif(str(path))
-        numbers = picture.info.get("aux", {}).get(apple_gain_map.URN, [])
-        if not numbers:
-            return None
-        stored = picture.get_aux_image(numbers[0])
-        width, height = stored.size
-        if stored.mode != "L" or width * height > MOST_PIXELS:
-            return "of an unknown kind"
-        if abs(width * picture.size[1] - height * picture.size[0]) > max(
-            *picture.size, *stored.size
-        ):
-            return "of another shape than the picture"
-        codes: Pixels = np.asarray(stored).reshape(height, width, 1)
-    except _FAILURES:
-        return "damaged"
-    stops = apple_gain_map.headroom(bytes(buffer[:]), exif)
-    if stops is None:
-        return "without its values"
-    return apple_gain_map.as_gain_map(codes, stops) if stops > 0 else "without any gain"
 
 
 def _by_libvips(path: Path, name: str, buffer: ifd.Buffer) -> tuple[Reader, Carrier] | None:

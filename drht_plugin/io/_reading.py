@@ -182,7 +182,7 @@ def open_picture(
             row = _recognise(path, buffer)
             opened = alias.enter_context(openable_file(path, row.suffixes))
             reader, carrier = _open(row, opened, buffer, layer)
-            gain_map, unusable = _gain_maps.read(row, opened, carrier, buffer)
+            gain_map, unusable = _gain_maps.read(row, carrier.metadata, buffer, reader.shape)
             carrier = replace(carrier, pixel_bytes=_pixel_bytes(carrier, len(buffer)))
         alias.callback(reader.close)
         close = alias.pop_all().close

@@ -1,8 +1,9 @@
-"""Tone-mapped items (`tmap`) of HEIC and AVIF: a gain map by ISO 21496-1, and what it belongs to.
+"""Gain maps among the items of HEIC and AVIF files, and what they belong to.
 
-ISO/IEC 23008-12 derives a picture for HDR screens from two others: the base, which is the file's
-primary picture, and the map. The item's own data say what the map's codes mean, and its colours are
-those of the derived picture.
+ISO/IEC 23008-12 derives a picture for HDR screens, a tone-mapped item (`tmap`), from two others:
+the base, which is the file's primary picture, and the map. The item's own data say what the map's
+codes mean, and its colours are those of the derived picture. Older maps are auxiliary pictures:
+Adobe's, which XMP describes, and Apple's.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ import math
 import struct
 from dataclasses import dataclass
 
-from drht_plugin.io.metadata import gain_map
+from drht_plugin.io.metadata import gain_map, xmp
 from drht_plugin.io.metadata.gain_map import Colours, GainMapValues
 from drht_plugin.io.metadata.heif_extract import Standalone, standalone
 from drht_plugin.io.metadata.heif_items import Items, Property
 
+ADOBE_URN = "urn:com:photo:aux:hdrgainmap"
 _KIND = b"tmap"
-_MOST_VALUES, _MOST_CODED = 1 << 12, 64 << 20
+_MOST_VALUES, _MOST_XMP, _MOST_CODED = 1 << 12, 1 << 16, 64 << 20
 _TURNS = (b"irot", b"imir")
 _UNSPECIFIED = 2
 
@@ -38,7 +40,7 @@ class ToneMap:
 
 
 def find(items: Items) -> ToneMap | None:
-    """Return the first gain map of a file's primary picture; None where it has no such item.
+    """Return the first gain map by ISO 21496-1 of a file's primary picture, if it has one.
 
     Args:
         items: of the file.
@@ -52,9 +54,12 @@ def find(items: Items) -> ToneMap | None:
             values = values_of(items.data(number, _MOST_VALUES))
             colours = None if values.in_base_colours else _colours(items.properties(number))
             return ToneMap(inputs[1], values, colours)
-    if _KIND in items.kinds.values():
-        raise ValueError("the gain map belongs to no picture, or to another one")
     return None
+
+
+def is_for_others(items: Items) -> bool:
+    """Return whether a file that `find` finds no map in has one of another picture, or of none."""
+    return _KIND in items.kinds.values()
 
 
 def values_of(data: bytes) -> GainMapValues:
@@ -69,6 +74,38 @@ def values_of(data: bytes) -> GainMapValues:
     if data[:1] != b"\0":
         raise ValueError("the gain map's item is of an unknown version")
     return gain_map.from_iso(data[1:])
+
+
+def auxiliary(items: Items, urn: str) -> int | None:
+    """Return the number of the auxiliary picture of a type that the primary one has, if any.
+
+    Args:
+        items: of the file.
+        urn: the type's name.
+    """
+    for item in sorted(items.referring(b"auxl")):
+        names = (each.data[4:] for each in items.properties(item) if each.kind == b"auxC")
+        if items.primary in items.references(item, b"auxl") and any(
+            name.split(b"\0")[0] == urn.encode() for name in names
+        ):
+            return item
+    return None
+
+
+def values_in_xmp(items: Items, item: int) -> GainMapValues:
+    """Return what the codes of a map mean, by the XMP that describes it.
+
+    Args:
+        items: of the file.
+        item: number of the map's item.
+
+    Raises:
+        ValueError: there is none, or it says so in no way that can be used.
+    """
+    for number, kind in items.kinds.items():
+        if kind == b"mime" and item in items.references(number, b"cdsc"):
+            return gain_map.from_xmp(xmp.as_utf8(items.data(number, _MOST_XMP)))
+    raise ValueError("the gain map states no values")
 
 
 def _colours(properties: tuple[Property, ...]) -> Colours:

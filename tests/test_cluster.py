@@ -6,41 +6,19 @@ import argparse
 import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from clusters import scheduler
 
 from drht_plugin.bridge.sharing import usable_cores
 from drht_plugin.cli.options import add_scheduler_option
-from drht_plugin.dask import cluster
-from drht_plugin.errors import ClusterError, InputError
+from drht_plugin.dask import cluster, workers
+from drht_plugin.errors import ClusterError, DrhtWarning, InputError
 
 pytest.importorskip("distributed", reason="distributed is not installed")
-
-SCHEDULER = [sys.executable, "-m", "dask", "scheduler", "--host", "127.0.0.1", "--no-dashboard"]
-
-
-@contextmanager
-def scheduler(folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """A scheduler in a process of its own; yields its address and the process."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with open(folder / "scheduler.log", "wb") as log:
-        process = subprocess.Popen(
-            [*SCHEDULER, "--port", str(port)], cwd=folder, stdout=log, stderr=log
-        )
-    try:
-        yield f"tcp://127.0.0.1:{port}", process
-    finally:
-        process.kill()
-        process.wait()
 
 
 def test_addresses() -> None:
@@ -136,3 +114,16 @@ def test_other_errors_stay_as_they_are(tmp_path: Path) -> None:
     """What a task raises reaches the caller."""
     with pytest.raises(ZeroDivisionError), cluster.open_client("local:1") as client:
         client.submit(divmod, 1, 0).result(timeout=60)
+
+
+def test_waiting_for_a_worker_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scheduler without workers is told of once, and is an error at last."""
+    for name, value in (("_LOOK_SECONDS", 0), ("_NOTE_SECONDS", 0.1), ("_PATIENCE_SECONDS", 0.4)):
+        monkeypatch.setattr(workers, name, value)
+    none = workers.Cluster(argparse.Namespace(nthreads=dict), "tcp://s")
+    with (
+        pytest.warns(DrhtWarning, match="waiting for one") as told,
+        pytest.raises(ClusterError, match="tcp://s has had no worker"),
+    ):
+        none.wait_for_worker()
+    assert len(told) == 1

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
+from clusters import local_cluster
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import DTYPES, Image, picture, seeds
@@ -237,9 +238,7 @@ def test_a_worker_that_dies_costs_nothing() -> None:
     array = chunked(image, 90, 100).rechunk((90, 100, 3))
     expected = drht_plugin.correct(image, device="cpu")
     with (
-        distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=":0", memory_limit=0
-        ) as cluster,
+        local_cluster() as cluster,
         distributed.Client(cluster) as client,
     ):
         processes = list(client.run(os.getpid).values())

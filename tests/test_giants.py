@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
+from clusters import level
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import DTYPES, Image, picture, seeds
@@ -60,13 +61,6 @@ def stored(
     group = zarr.create_group(path, attributes=facts, zarr_format=version)
     group.create_array("full", data=planes[None, :, None], chunks=(1, 1, 1, *sides))
     return path
-
-
-def level(path: Any, number: int = 0) -> Image:
-    """A level of a result, channels last."""
-    array = zarr.open_array(f"{path}/{number}", mode="r")
-    pixels = np.asarray(array[...])
-    return np.moveaxis(pixels, 0, -1) if pixels.ndim == 3 else pixels
 
 
 def halved(image: Image, *, linear: bool, colours: int) -> Image:

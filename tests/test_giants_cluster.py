@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,16 +16,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+from clusters import blocks, cluster, level
 from strategies import Image, picture
 
 import drht_plugin
-from drht_plugin.errors import ClusterError
+from drht_plugin.errors import ClusterError, InputError, WriteError
 
 zarr = pytest.importorskip("zarr", reason="zarr is not installed")
 distributed = pytest.importorskip("distributed", reason="distributed is not installed")
 
 from drht_plugin.dask import correct_store  # noqa: E402
 from drht_plugin.dask.cluster import open_client  # noqa: E402
+from drht_plugin.dask.giants.address import Address  # noqa: E402
+from drht_plugin.dask.giants.place import Place, open_place  # noqa: E402
 
 HOW: dict[str, Any] = {"device": "cpu", "block": 128}
 
@@ -38,16 +42,6 @@ def image() -> Image:
 def source(image: Image, tmp_path: Path) -> Path:
     zarr.create_array(tmp_path / "in.zarr", data=image, chunks=(128, 128, 3))
     return tmp_path / "in.zarr"
-
-
-def level(path: Path) -> Image:
-    return np.moveaxis(np.asarray(zarr.open_array(path / "0", mode="r")[...]), 0, -1)
-
-
-def blocks(target: Path) -> int:
-    """How many blocks of a result that is being made are finished."""
-    done = target.with_name(f".{target.name}.drht-resume") / "done"
-    return sum(name.startswith("0-") for name in os.listdir(done)) if done.exists() else 0
 
 
 @contextmanager
@@ -66,33 +60,6 @@ def once(happens: Callable[[], bool], then: Callable[[], object]) -> Iterator[No
         yield
     finally:
         thread.join()
-
-
-@contextmanager
-def cluster(folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """A scheduler and two workers as processes; yields its address and its process."""
-    told = folder / "scheduler.json"
-    common = ["--scheduler-file", str(told), "--no-dashboard"]
-    scheduler = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--port", "0"]
-    worker = [sys.executable, "-m", "distributed.cli.dask_worker", "--nthreads", "1", "--no-nanny"]
-    quiet: dict[str, Any] = {
-        "stdout": subprocess.DEVNULL,
-        "stderr": subprocess.DEVNULL,
-        "cwd": folder,
-    }
-    started = [subprocess.Popen([*scheduler, *common, "--host", "127.0.0.1"], **quiet)]
-    try:
-        while not told.exists():
-            time.sleep(0.05)
-        started += [subprocess.Popen([*worker, *common], **quiet) for _ in range(2)]
-        with distributed.Client(scheduler_file=str(told)) as client:
-            client.wait_for_workers(2, timeout=60)
-            address = client.scheduler.address
-        yield address, started[0]
-    finally:
-        for each in started:
-            each.kill()
-            each.wait()
 
 
 def test_a_worker_that_is_killed_costs_nothing(image: Image, source: Path, tmp_path: Path) -> None:
@@ -126,13 +93,12 @@ def test_a_scheduler_that_is_killed(image: Image, source: Path, tmp_path: Path) 
     assert np.array_equal(level(target), drht_plugin.correct(image, device="cpu"))
 
 
-def codec_threads() -> int:
-    """How many threads zarr has for codecs in this process."""
-    return sum(thread.name.startswith("zarr_pool") for thread in threading.enumerate())
-
-
 def test_codecs_have_the_threads_of_their_worker(source: Path, tmp_path: Path) -> None:
-    """A worker process of one thread decodes and encodes on one, with a nanny or without."""
+    """A worker process of one thread decodes and encodes on one."""
+
+    def codec_threads() -> int:  # pickled whole, as workers have no tests
+        return sum(thread.name.startswith("zarr_pool") for thread in threading.enumerate())
+
     with cluster(tmp_path) as (address, _), open_client(address) as client:
         correct_store(source, tmp_path / "out.zarr", client=client, **HOW)
         assert list(client.run(codec_threads).values()) == [1, 1]
@@ -157,3 +123,78 @@ def test_no_pixels_pass_the_scheduler(source: Path, tmp_path: Path) -> None:
         patch.setattr(workforce.Workforce, "do", do)
         correct_store(source, tmp_path / "out.zarr", **HOW)
     assert sum(sizes) < 1500 * 1400 * 3 / 100
+
+
+def test_a_signal_ends_what_workers_have_begun(image: Image, source: Path, tmp_path: Path) -> None:
+    """A command that is stopped leaves nothing, then or later, and says no more than that."""
+    command = [sys.executable, "-m", "drht_plugin.cli", "correct", "in.zarr", "-o", "out.zarr"]
+    (tmp_path / "cluster").mkdir()
+    with cluster(tmp_path / "cluster") as (address, _):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            child = subprocess.Popen(
+                [*command, "--block", "128", "--device", "cpu", "--scheduler", address],
+                cwd=tmp_path,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+            while blocks(tmp_path / "out.zarr") < 5 and child.poll() is None:
+                time.sleep(0.005)
+            child.send_signal(number)
+            told, _ = child.communicate(timeout=120)
+            assert (child.returncode, told) == (128 + number, "drht: interrupted\n")
+            time.sleep(0.5)
+            assert sorted(os.listdir(tmp_path)) == ["cluster", "in.zarr"]
+        with open_client(address) as client:
+            assert not any(client.processing().values())
+            correct_store(source, tmp_path / "out.zarr", client=client, **HOW)
+    assert np.array_equal(level(tmp_path / "out.zarr"), drht_plugin.correct(image, device="cpu"))
+
+
+_WITHOUT = """
+import sys
+
+class Nothing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "drht_plugin":
+            raise ModuleNotFoundError("No module named 'drht_plugin'", name=name)
+
+sys.meta_path.insert(0, Nothing())
+"""
+_OTHER = "import drht_plugin._version as version; version.__version__ = '0.0.1'"
+
+
+@pytest.mark.parametrize(
+    ("start", "words"),
+    [
+        (_WITHOUT, "cannot run drht .*No module named 'drht_plugin'"),
+        (_OTHER, r"has drht 0\.0\.1; expected"),
+    ],
+)
+def test_workers_that_cannot_do_the_work(
+    start: str, words: str, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A worker without this version is named at once, by the library and by the command."""
+    from drht_plugin import cli
+
+    (tmp_path / "start").mkdir()
+    (tmp_path / "start" / "sitecustomize.py").write_text(start)
+    environment = {"PYTHONPATH": str(tmp_path / "start")}
+    with cluster(tmp_path / "start", 1, environment) as (address, _):
+        with open_client(address) as client, pytest.raises(InputError, match=words):
+            correct_store(source, tmp_path / "out.zarr", client=client, **HOW)
+        out = str(tmp_path / "out.zarr")
+        assert cli.main(["correct", str(source), "-o", out, "--scheduler", address]) == 2
+    assert re.search(words, capsys.readouterr().err)
+    assert sorted(os.listdir(tmp_path)) == ["in.zarr", "start"]
+
+
+def test_a_run_that_has_ended(tmp_path: Path) -> None:
+    """A stale task of an earlier run writes nothing once another run makes the same result."""
+    place = Place.of(Address.of(tmp_path / "out.zarr"))
+    with open_place(place.target, {}, "second", resume=False):
+        place.require_open("second")
+        with pytest.raises(WriteError, match="is not being made any more"):
+            place.require_open("first")
+    with pytest.raises(WriteError, match="is not being made any more"):
+        place.require_open("second")

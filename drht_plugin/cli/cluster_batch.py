@@ -5,26 +5,26 @@ from __future__ import annotations
 import argparse
 import os
 import secrets
-import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from drht_plugin._version import __version__
 from drht_plugin.cli import cluster_work
 from drht_plugin.cli.batch import Outcome, outcome_at_once, spellings
 from drht_plugin.cli.cluster_work import Done, Networks
-from drht_plugin.cli.exits import print_note, printable
+from drht_plugin.cli.exits import printable
 from drht_plugin.cli.faults import Fault
 from drht_plugin.cli.outputs import Job
 from drht_plugin.cli.progress import Progress
 from drht_plugin.cli.signals import check_stopped
 from drht_plugin.cli.work import Work, count_pixels
-from drht_plugin.errors import ClusterError, InputError, first_line
+from drht_plugin.dask.at_work import stop
+from drht_plugin.dask.workers import Cluster, absolute
+from drht_plugin.errors import ClusterError
 from drht_plugin.storage import make_locked_file, remove_leftovers
 
 _AHEAD = 4
@@ -32,9 +32,6 @@ _AHEAD = 4
 
 _MOST_UNTOLD = 4096
 """Outcomes that may wait for an earlier picture's, so that lines keep their order."""
-
-_LOOK_SECONDS, _NOTE_SECONDS, _PATIENCE_SECONDS = 2, 10, 300
-"""How often workers are counted; how long there may be none before that is told, and an error."""
 
 
 @contextmanager
@@ -66,11 +63,11 @@ def open_cluster_batch(
     progress.say("reaching the cluster")
     with open_client(options.scheduler) as client:
         cluster = Cluster(client, options.scheduler)
-        cluster.wait_for_worker()
+        cluster.wait_for_worker(check_stopped)
         work = Work.of(options)
         _require_equal(cluster, jobs, work)
         networks = Networks(
-            model=_absolute(options.model)
+            model=absolute(options.model)
             if options.model.endswith(".safetensors")
             else options.model,
             device=options.device,
@@ -82,53 +79,6 @@ def open_cluster_batch(
         progress.say("loading networks")
         network = client.submit(cluster_work.has_detail, networks, pure=False).result()
         yield ClusterBatch(cluster, work, networks, admit, progress), network
-
-
-@dataclass
-class Cluster:
-    """A cluster's client, and how many workers there are.
-
-    Attributes:
-        client: of distributed.
-        scheduler: as named by the user.
-    """
-
-    client: Any
-    scheduler: str
-    _looked: float = -1e9
-    _last: dict[str, int] = field(default_factory=dict)
-    _missing_since: float | None = None
-    _noted: bool = False
-
-    def threads(self) -> dict[str, int]:
-        """Return the threads of each worker, as they were not long ago.
-
-        Raises:
-            ClusterError: there has been no worker for long.
-        """
-        now = time.monotonic()
-        if now - self._looked >= _LOOK_SECONDS:
-            self._looked, self._last = now, self.client.nthreads()
-            if self._last:
-                self._missing_since, self._noted = None, False
-            elif self._missing_since is None:
-                self._missing_since = now
-        if self._missing_since is not None:
-            missing = now - self._missing_since
-            if missing > _NOTE_SECONDS and not self._noted:
-                self._noted = True
-                print_note(f"the scheduler {self.scheduler} has no worker; waiting for one")
-            if missing > _PATIENCE_SECONDS:
-                raise ClusterError(
-                    f"the scheduler {self.scheduler} has had no worker for {missing:.0f} s"
-                )
-        return self._last
-
-    def wait_for_worker(self) -> None:
-        """Wait until there is a worker; see `threads`."""
-        while not self.threads():
-            check_stopped()
-            time.sleep(0.1)
 
 
 @dataclass
@@ -290,9 +240,9 @@ class ClusterBatch:
         client, places = self.cluster.client, list(self._given.values())
         if client.status != "running":
             return
-        with suppress(Exception):  # of a cluster that is gone, and has given them up itself
+        with suppress(Exception):  # of a cluster that is gone
             client.cancel(list(self._given))
-            client.run(cluster_work.stop, self._batch, on_error="ignore")
+        stop(client, self._batch)
         self._given.clear()
         for folder in {place.job.target.parent for place in places}:
             remove_leftovers(folder)
@@ -323,52 +273,35 @@ def _require_equal(cluster: Cluster, jobs: Sequence[Job], work: Work) -> None:
     with ExitStack() as made:
         with suppress(OSError):  # where nothing can be written, each picture says so
             if work.makes_folders:
-                parent.mkdir(parents=True, exist_ok=True)
+                for each in reversed((parent, *parent.parents)):
+                    if not each.exists():
+                        each.mkdir()
+                        made.callback(_remove_empty, each)
             path, descriptor = make_locked_file(parent, ".drht-")
             made.callback(path.unlink)
             made.callback(os.close, descriptor)
             seen[str(parent)] = str(path)
-        _require_seen(cluster, seen)
+        cluster.require_equal(seen)
 
 
-def _require_seen(cluster: Cluster, paths: Mapping[str, str]) -> None:
-    """Check the version of each worker, and that it sees what is seen here; `paths` by names."""
-    here = {name: _absolute(path) for name, path in paths.items() if os.path.exists(path)}
-    looked = cluster.client.run(cluster_work.look, list(here.values()), on_error="return")
-    for worker, told in looked.items():
-        if isinstance(told, Exception):
-            raise InputError(
-                f"worker {worker} cannot run drht {__version__}: {first_line(str(told))}"
-            )
-        version, there = told
-        if version != __version__:
-            raise InputError(f"worker {worker} has drht {version}; expected {__version__}, as here")
-        for name, is_there in zip(here, there, strict=True):
-            if not is_there:
-                raise InputError(
-                    f"{name}: is not seen by worker {worker}; all workers must reach the files "
-                    "under the same names"
-                )
-
-
-def _absolute(path: str | Path) -> str:
-    """Return a path that means the same to processes that work in other folders."""
-    return os.path.join(os.getcwd(), path)
+def _remove_empty(folder: Path) -> None:
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def _abroad(job: Job) -> Job:
     return replace(
         job,
-        path=_absolute(job.path),
-        target=Path(_absolute(job.target)),
-        hdr=job.hdr and Path(_absolute(job.hdr)),
+        path=absolute(job.path),
+        target=Path(absolute(job.target)),
+        hdr=job.hdr and Path(absolute(job.hdr)),
     )
 
 
 def _renaming(job: Job) -> Callable[[str], str]:
     """Return what names a job's files as they were given, in a text that comes from a worker."""
     paths = map(str, (job.path, *job.outputs))
-    names = {_absolute(path): path for path in paths}
+    names = {absolute(path): path for path in paths}
 
     def rename(text: str) -> str:
         for long, short in names.items():

@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import threading
 import warnings
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
-from drht_plugin._version import __version__
 from drht_plugin.cli.batch import BUDGET, keep_notes_by_thread, kept_notes
 from drht_plugin.cli.faults import Fault
 from drht_plugin.cli.outputs import Job
 from drht_plugin.cli.work import Work, cost_of
-from drht_plugin.errors import Cancelled, DrhtWarning
+from drht_plugin.dask.at_work import at_work, require_going
+from drht_plugin.errors import DrhtWarning
 
 if TYPE_CHECKING:
     from drht_plugin.engine.corrector import Corrector
     from drht_plugin.file_correction import FileReport
-
-_STOP_SECONDS = 30
-"""For how long a worker that is to stop waits for what it has begun."""
 
 
 @dataclass(frozen=True)
@@ -60,20 +55,18 @@ def correct_picture(batch: str, work: Work, networks: Networks, job: Job) -> Don
     """Correct a picture in this process; errors are returned.
 
     Args:
-        batch: which batch it is of, for `stop`.
+        batch: which batch it is of; see `at_work`.
         work: what is done with it.
         networks: loaded once in the process.
         job: the picture, with absolute paths.
     """
 
     def check(_: object) -> None:
-        if batch in _stopped:
-            raise Cancelled("the batch was stopped")
+        require_going(batch)
 
     _keep_notes()
-    with _running(batch), kept_notes() as notes:
+    with at_work(batch), kept_notes() as notes:
         try:
-            check(None)
             with _room.taken(cost_of(job)):
                 report = work.correct(job, loaded(networks), progress=check, stage=check)
         except Exception as error:
@@ -112,20 +105,6 @@ def _load(networks: Networks) -> Corrector:
     return corrector
 
 
-def look(paths: Sequence[str]) -> tuple[str, list[bool]]:
-    """Return this process's version of the package, and which of some paths it reaches."""
-    return __version__, [os.path.exists(path) for path in paths]
-
-
-async def stop(batch: str) -> None:
-    """Give up a batch's pictures in this process, and wait until none is worked on."""
-    _stopped.add(batch)
-    for _ in range(_STOP_SECONDS * 20):
-        if not _busy[batch]:
-            break
-        await asyncio.sleep(0.05)
-
-
 class Room:
     """Bytes that the pictures of a process may take at once.
 
@@ -153,20 +132,6 @@ class Room:
 
 _room = Room(BUDGET)
 _loading = threading.Lock()
-_stopped: set[str] = set()
-_busy: Counter[str] = Counter()
-_counting = threading.Lock()
-
-
-@contextmanager
-def _running(batch: str) -> Iterator[None]:
-    with _counting:
-        _busy[batch] += 1
-    try:
-        yield
-    finally:
-        with _counting:
-            _busy[batch] -= 1
 
 
 @cache

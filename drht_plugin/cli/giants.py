@@ -143,8 +143,13 @@ def _workers(options: argparse.Namespace) -> Iterator[Client | None]:
             yield None
             return
         from drht_plugin.dask.cluster import open_client
+        from drht_plugin.dask.workers import Cluster
 
-        yield opened.enter_context(open_client(options.scheduler))
+        client = opened.enter_context(open_client(options.scheduler))
+        cluster = Cluster(client, options.scheduler)
+        cluster.wait_for_worker(check_stopped)
+        cluster.require_equal({})
+        yield client
 
 
 def _planned(options: argparse.Namespace) -> list[_Giant]:

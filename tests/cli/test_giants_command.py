@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
+from clusters import level
 from strategies import picture
 
 import drht_plugin
@@ -28,11 +29,7 @@ def run(*arguments: Any) -> int:
     return cli.main(["correct", *map(str, arguments), "--device", "cpu"])
 
 
-def pixels(path: Path) -> Any:
-    return np.moveaxis(np.asarray(zarr.open_array(path / "0", mode="r")[...]), 0, -1)
-
-
-def test_names_and_pixels(giant: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_names_and_level(giant: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A picture in Zarr goes beside itself, to a name, into a folder, and to an address."""
     expected = drht_plugin.correct(picture(300, 280, 3, "uint8"), strength=0.5, device="cpu")
     goals = [tmp_path / "a-corrected.zarr", tmp_path / "b.zarr", tmp_path / "f" / "a.zarr"]
@@ -41,9 +38,9 @@ def test_names_and_pixels(giant: Path, tmp_path: Path, capsys: pytest.CaptureFix
     for goal, where in zip(goals, given, strict=True):
         assert run(giant, "--strength", 0.5, "--block", 128, *where) == 0
         assert capsys.readouterr().out == f"{giant} -> {goal}\n"
-        assert np.array_equal(pixels(goal), expected)
+        assert np.array_equal(level(goal), expected)
     assert run(f"file://{giant}", "-o", f"file://{tmp_path}/c.zarr", "--strength", 0.5) == 0
-    assert np.array_equal(pixels(tmp_path / "c.zarr"), expected)
+    assert np.array_equal(level(tmp_path / "c.zarr"), expected)
 
 
 def test_tiff(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -54,7 +51,7 @@ def test_tiff(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     report = json.loads(capsys.readouterr().out)
     assert (report["height"], report["width"], report["dtype"]) == (300, 280, "uint16")
     assert (report["blocks"], report["kept"]) == (3, 0)
-    assert np.array_equal(pixels(tmp_path / "a.zarr"), drht_plugin.correct(image, device="cpu"))
+    assert np.array_equal(level(tmp_path / "a.zarr"), drht_plugin.correct(image, device="cpu"))
 
 
 def test_workers(giant: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -63,20 +60,20 @@ def test_workers(giant: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert run(giant, "-o", tmp_path / "b.zarr", "--scheduler", "local:2", "--block", 128) == 0
     assert capsys.readouterr().out == f"{giant} -> {tmp_path / 'b.zarr'}\n"
     expected = drht_plugin.correct(picture(300, 280, 3, "uint8"), device="cpu")
-    assert np.array_equal(pixels(tmp_path / "b.zarr"), expected)
+    assert np.array_equal(level(tmp_path / "b.zarr"), expected)
 
 
 def test_existing_results(giant: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A result that is there is an error, kept with --skip-existing, replaced with --overwrite."""
     goal = tmp_path / "out.zarr"
     assert run(giant, "-o", goal) == 0
-    before = pixels(goal)
+    before = level(goal)
     assert run(giant, "-o", goal, "--strength", 0) == 1
     assert "out.zarr: already exists" in capsys.readouterr().err
     assert run(giant, "-o", goal, "--strength", 0, "--skip-existing") == 0
-    assert np.array_equal(pixels(goal), before)
+    assert np.array_equal(level(goal), before)
     assert run(giant, "-o", goal, "--strength", 0, "--overwrite") == 0
-    assert np.array_equal(pixels(goal), picture(300, 280, 3, "uint8"))
+    assert np.array_equal(level(goal), picture(300, 280, 3, "uint8"))
     assert sorted(os.listdir(tmp_path)) == ["a.zarr", "out.zarr"]
 
 

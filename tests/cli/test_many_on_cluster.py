@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import re
@@ -20,15 +19,17 @@ from typing import Any
 import io_samples as made
 import numpy as np
 import pytest
+from clusters import cluster, local_cluster
 from test_many import DRHT, fill
 
 from drht_plugin import __version__
 from drht_plugin.cli import cluster_batch, cluster_work, main
-from drht_plugin.cli.cluster_batch import Cluster, ClusterBatch
+from drht_plugin.cli.cluster_batch import ClusterBatch
 from drht_plugin.cli.cluster_work import Networks, Room
 from drht_plugin.cli.outputs import Job
 from drht_plugin.cli.progress import Progress
 from drht_plugin.cli.work import Work
+from drht_plugin.dask.workers import Cluster
 from drht_plugin.engine.weigh import shared_correctors
 from drht_plugin.errors import InputError
 from drht_plugin.file_correction import FileReport
@@ -56,9 +57,7 @@ class Deadly(distributed.WorkerPlugin):  # type: ignore[misc, name-defined]
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     """Address of a cluster of two processes, which work in this folder and not in the tests'."""
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0", memory_limit=0
-    ) as cluster:
+    with local_cluster() as cluster:
         yield cluster.scheduler_address
 
 
@@ -111,9 +110,7 @@ def test_processes_of_this_machine(tmp_path: Path) -> None:
 def test_a_worker_that_is_killed_costs_nothing(tmp_path: Path) -> None:
     """What a worker had when it was killed is done by others, with the same report."""
     fill(tmp_path / "in", 24, (5,))
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0", memory_limit=0
-    ) as cluster:
+    with local_cluster() as cluster:
         with distributed.Client(cluster) as client:
             processes = list(client.run(os.getpid).values())
         lines = tmp_path / "lines"
@@ -146,13 +143,7 @@ def test_what_kills_its_worker_is_named(
     fill(tmp_path / "in", 8, (5,))
     run(tmp_path, "in", "-o", "here")
     made.pillow(tmp_path / "in" / "003poison.png", made.values(3, "uint8", 30, 40))
-    with distributed.LocalCluster(
-        n_workers=workers,
-        threads_per_worker=1,
-        dashboard_address="127.0.0.1:0",
-        memory_limit=0,
-        scheduler_kwargs={"allowed_failures": tries - 1},
-    ) as cluster:
+    with local_cluster(workers, scheduler_kwargs={"allowed_failures": tries - 1}) as cluster:
         with distributed.Client(cluster) as client:
             client.register_plugin(Deadly())
         there = run(
@@ -239,34 +230,19 @@ def test_a_signal_stops_what_a_cluster_has_begun(tmp_path: Path, address: str) -
 def test_a_lost_scheduler_ends_the_command(tmp_path: Path) -> None:
     """It is named, what is done stays whole, and --skip-existing does the rest."""
     fill(tmp_path / "in", 30, ())
-    code = """
-import time, distributed
-with distributed.LocalCluster(
-    n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0", memory_limit=0
-) as cluster:
-    print(cluster.scheduler_address, flush=True)
-    time.sleep(600)
-"""
-    if_main = "if __name__ == '__main__':\n" + "\n".join(f"    {line}" for line in code.split("\n"))
-    (tmp_path / "cluster.py").write_text(if_main)
-    cluster = subprocess.Popen(
-        [sys.executable, "cluster.py"], cwd=tmp_path, stdout=subprocess.PIPE, text=True
-    )
-    assert cluster.stdout is not None
-    address = cluster.stdout.readline().strip()
-    child = subprocess.Popen(
-        [*DRHT, "in", "-o", "out", "--json", "--scheduler", address],
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert child.stdout is not None
-    for _ in range(3):
-        assert child.stdout.readline()
-    cluster.kill()
-    _, err = child.communicate(timeout=120)
-    cluster.communicate()
+    with cluster(tmp_path, workers=1) as (address, scheduler):
+        child = subprocess.Popen(
+            [*DRHT, "in", "-o", "out", "--json", "--scheduler", address],
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert child.stdout is not None
+        for _ in range(3):
+            assert child.stdout.readline()
+        scheduler.kill()
+        _, err = child.communicate(timeout=120)
     assert child.returncode == 1
     first, second = err.splitlines()
     assert first.startswith(f"drht: the scheduler {address} is gone")
@@ -359,7 +335,7 @@ def test_workers_that_would_give_other_results_are_refused(
     cluster = Cluster(_Looked({"tcp://a": right, "tcp://b": answer}), "tcp://s")
     paths = {"in": str(tmp_path), "here": str(tmp_path / "here")}
     with pytest.raises(InputError, match=words):
-        cluster_batch._require_seen(cluster, paths)
+        cluster.require_equal(paths)
 
 
 _first = threading.Event()
@@ -453,17 +429,3 @@ def test_a_process_takes_as_much_as_it_has_room_for() -> None:
     for thread in threads:
         thread.join()
     assert most == [100]
-
-
-def test_waiting_for_a_worker_ends(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """A scheduler without workers is told of, and is an error at last."""
-    from drht_plugin.errors import ClusterError
-
-    for name, value in (("_LOOK_SECONDS", 0), ("_NOTE_SECONDS", 0.1), ("_PATIENCE_SECONDS", 0.4)):
-        monkeypatch.setattr(cluster_batch, name, value)
-    none = argparse.Namespace(nthreads=dict)
-    with pytest.raises(ClusterError, match="tcp://s has had no worker"):
-        Cluster(none, "tcp://s").wait_for_worker()
-    assert capsys.readouterr().err.count("waiting for one") == 1

@@ -183,10 +183,11 @@ def correct_store(
         "profile": repr(how.profile),
         "blocks": [*layout.region, *(level.shard for level in layout.levels)],
     }
+    token = uuid.uuid4().hex
     with (
         _closing_files(),
-        open_place(goal, settings, resume=resume) as place,
-        open_workforce(client) as workforce,
+        open_place(goal, settings, token, resume=resume) as place,
+        open_workforce(client, token) as workforce,
     ):
         job = Job(
             source=opened,
@@ -198,7 +199,7 @@ def correct_store(
             tile=TILE if tile is None else tile,
             layout=layout,
             durable=resume,
-            token=uuid.uuid4().hex,
+            token=token,
         )
         report = _run(job, workforce, progress)
         if opened.identity() != state:

@@ -5,6 +5,7 @@ no rename of many objects: it is made in its place, and the metadata of its grou
 nothing opens it, are written last. What is noted lies in `.drht-resume` within it until then:
 
 - `job.json`: the job's source, model and settings;
+- `run`: which run makes it now, so that tasks that a run has left behind write nothing more;
 - `scene.safetensors`: the survey;
 - `done/`: an empty file for each region and shard that is finished.
 """
@@ -14,6 +15,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -30,7 +32,10 @@ from drht_plugin.storage import BusyError, PrivateFolder, parse_json
 NOTES = ".drht-resume"
 """Folder of what is noted, in a result that is made in its place."""
 
-_JOB, _SCENE, _DONE = "job.json", "scene.safetensors", "done"
+_JOB, _RUN, _SCENE, _DONE = "job.json", "run", "scene.safetensors", "done"
+
+_TRIES, _PAUSE = 5, 0.2
+"""How often removing is tried, and the seconds between."""
 
 
 @dataclass(frozen=True)
@@ -59,14 +64,16 @@ class Place:
         """Note that a part is finished."""
         self.notes.child(f"{_DONE}/{name}").write_bytes(b"")
 
-    def require_open(self) -> None:
-        """Check that the job still goes on: tasks of a cluster may outlive it.
+    def require_open(self, run: str) -> None:
+        """Check that a run still goes on: tasks of a cluster may outlive it.
 
         Raises:
             WriteError: it has ended.
         """
-        if not self.notes.child(_JOB).exists():
-            raise WriteError(f"{self.target.text}: is not being made any more")
+        with suppress(FileNotFoundError):
+            if self.notes.child(_RUN).read_bytes() == run.encode():
+                return
+        raise WriteError(f"{self.target.text}: is not being made any more")
 
     def finished(self) -> set[str]:
         """Return the names of finished parts."""
@@ -112,7 +119,9 @@ def shared_scene(place: Place, token: str) -> Scene:
 
 
 @contextmanager
-def open_place(target: Address, job: Mapping[str, Any], *, resume: bool) -> Iterator[Place]:
+def open_place(
+    target: Address, job: Mapping[str, Any], run: str, *, resume: bool
+) -> Iterator[Place]:
     """Open the place of a result, with what an earlier run has finished.
 
     When the body raises, all of it is removed; with `resume`, it is left for the next run, and a
@@ -121,6 +130,7 @@ def open_place(target: Address, job: Mapping[str, Any], *, resume: bool) -> Iter
     Args:
         target: address of the result.
         job: what decides the result, as JSON can hold it. Notes of a job that differs are refused.
+        run: tells this run from others, of the same job too.
         resume: whether to go on with an earlier run, and to leave notes for a later one.
 
     Raises:
@@ -132,12 +142,12 @@ def open_place(target: Address, job: Mapping[str, Any], *, resume: bool) -> Iter
             if not resume:
                 _clear(place)
             _require_job(place, json.loads(json.dumps(job)))
+            place.notes.child(_RUN).write_bytes(run.encode())
         try:
             yield place
         except BaseException as error:
-            if not (resume and place.finished()):
-                _clear(place)
-                _remove_folder(place)
+            if not (resume and _has_begun(place)):
+                _discard(place)
             else:
                 error.add_note(
                     f"finished blocks are kept in {place.notes.text}; repeat the same call to "
@@ -221,8 +231,26 @@ def _clear(place: Place) -> None:
         place.notes.child(name).remove()
 
 
+def _has_begun(place: Place) -> bool:
+    """Return whether there are finished parts; where that cannot be known, there may be."""
+    try:
+        return bool(place.finished())
+    except Exception:
+        return True
+
+
+def _discard(place: Place) -> None:
+    """Remove all, even while tasks of a lost cluster end that write to it."""
+    for _ in range(_TRIES):
+        with suppress(Exception):  # each file system has errors of its own
+            _clear(place)
+            break
+        time.sleep(_PAUSE)
+    _remove_folder(place)
+
+
 def _remove_folder(place: Place) -> None:
-    with suppress(OSError):  # what is left there does no harm
+    with suppress(Exception):  # what is left there does no harm
         place.notes.remove()
 
 

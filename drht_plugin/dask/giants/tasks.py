@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, wraps
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ from drht_plugin.bridge.halving import halve
 from drht_plugin.bridge.sharing import limit_threads
 from drht_plugin.dask._settings import Settings, shared_renderer
 from drht_plugin.dask._survey import meters
+from drht_plugin.dask.at_work import at_work
 from drht_plugin.dask.giants.layout import Layout
 from drht_plugin.dask.giants.place import Place, shared_scene
 from drht_plugin.dask.giants.source import GiantSource, ReadOnce, read_around
@@ -34,6 +35,8 @@ from drht_plugin.geometry import Region
 from drht_plugin.orientation import transposes
 
 Image = npt.NDArray[Any]
+Rest = ParamSpec("Rest")
+Result = TypeVar("Result")
 
 _HELD_BYTES = 256 << 20
 """Size of the survey's rows of a strip that are read at once; more are read by parts (bytes)."""
@@ -107,6 +110,37 @@ class Part(NamedTuple):
         return f"{self.level}-{self.region.top}-{self.region.left}"
 
 
+@lru_cache(maxsize=1)
+def _hold_threads() -> None:
+    """In a worker's process, hold the threads of zarr's codecs to those of the worker.
+
+    Blosc has none of its own there: it starts them in a process's main thread only.
+    """
+    try:
+        from distributed import get_worker
+
+        worker = get_worker()
+    except (ImportError, ValueError):
+        return
+    if not worker.address.startswith("inproc://"):  # whose process is the user's own
+        hold_codecs(worker.state.nthreads)
+
+
+def _task(
+    work: Callable[Concatenate[Job, Rest], Result],
+) -> Callable[Concatenate[Job, Rest], Result]:
+    """Count a function as work on its job, and see that the job goes on; use as a decorator."""
+
+    @wraps(work)
+    def call(job: Job, /, *others: Rest.args, **named: Rest.kwargs) -> Result:
+        _hold_threads()
+        with at_work(job.token):
+            _require_open(job)
+            return work(job, *others, **named)
+
+    return call
+
+
 def strips(job: Job, rows: range) -> list[range]:
     """Return the spans of stored rows of a survey's tasks: those that hold some of its rows.
 
@@ -121,9 +155,9 @@ def strips(job: Job, rows: range) -> list[range]:
     return [span for span in spans if aside or stored_rows(rows, height, job.how.orientation, span)]
 
 
+@_task
 def survey_strip(job: Job, origin: int, span: range) -> Sums:
     """Add up the light and count the noise of a strip."""
-    _hold_threads()
     light, meter = meters(job.spec, job.how)
     with limit_threads(1):
         rows = _strip(job, light.rows, span)
@@ -137,9 +171,9 @@ def survey_strip(job: Job, origin: int, span: range) -> Sums:
     return Sums(top, left, part.copy(), meter.counts)
 
 
+@_task
 def origin_strip(job: Job, span: range) -> Image:
     """Return the sums of a panorama's columns in a strip."""
-    _hold_threads()
     rows = _strip(job, origin_rows(job.spec.height), span)
     kernels = job.how.corrector(0).backend.kernels
     with limit_threads(1):
@@ -156,9 +190,9 @@ def _strip(job: Job, rows: range, span: range) -> Any:
     return ReadOnce(source, wanted) if size <= _HELD_BYTES else source
 
 
+@_task
 def finish(job: Job, light: Image, noise: Image, origin: int) -> Found:
     """Make the scene of the sums of all strips, and note it; here the survey's networks run."""
-    _hold_threads()
     lights, meter = meters(job.spec, job.how)
     lights.sums += light
     meter.counts += noise
@@ -176,9 +210,9 @@ def finish(job: Job, light: Image, noise: Image, origin: int) -> Found:
     return _noted(job, scene)
 
 
+@_task
 def survey_file(job: Job) -> Found:
     """Survey a file that has smaller copies of itself; see `survey.overview.survey_copy`."""
-    _hold_threads()
     how, source = job.how, job.source
     assert isinstance(source, TiffSource)
     corrector = how.corrector(job.spec.height * job.spec.width)
@@ -204,11 +238,9 @@ def found(scene: Scene) -> Found:
     return Found(round(255 * scene.lifted_noise, 2), scene.left_alone)
 
 
+@_task
 def make(job: Job, part: Part) -> str:
     """Make a part of the result, note it, and return its name."""
-    _hold_threads()
-    with _write_errors(job):
-        job.place.require_open()
     if part.level:
         _shrink(job, part)
     else:
@@ -255,6 +287,7 @@ def _write(job: Job, level: int, region: Region, planes: Image) -> None:
     """Write a shard of a level; nothing but 0 is what a missing one stands for."""
     if not planes.any():
         return
+    _require_open(job)
     with _write_errors(job):
         array = _level(job, level)
         rows, columns = slice(region.top, region.bottom), slice(region.left, region.right)
@@ -284,20 +317,9 @@ def _planes(pixels: Image) -> Image:
     return planes
 
 
-@lru_cache(maxsize=1)
-def _hold_threads() -> None:
-    """In a worker's process, hold the threads of zarr's codecs to those of the worker.
-
-    Blosc has none of its own there: it starts them in a process's main thread only.
-    """
-    try:
-        from distributed import get_worker
-
-        worker = get_worker()
-    except (ImportError, ValueError):
-        return
-    if not worker.address.startswith("inproc://"):  # whose process is the user's own
-        hold_codecs(worker.state.nthreads)
+def _require_open(job: Job) -> None:
+    with _write_errors(job):
+        job.place.require_open(job.token)
 
 
 @contextmanager

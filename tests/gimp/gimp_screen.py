@@ -45,6 +45,9 @@ class Screen:
             f"{size}x24",
             "-nolisten",
             "tcp",
+            # Otherwise the server starts anew when its last client leaves. One that looks for
+            # windows may leave before the window manager has come, which then has no server.
+            "-noreset",
         ]
         self._log = open(self.log, "wb")  # noqa: SIM115
         process = self._start(server, stdout=subprocess.PIPE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
@@ -16,6 +17,7 @@ from drht_plugin.cli.exits import FAILED, OK, describe, print_note, printable
 from drht_plugin.cli.progress import Progress, terminal
 from drht_plugin.cli.signals import check_stopped
 from drht_plugin.cli.streams import Output
+from drht_plugin.cli.telling import Tally
 from drht_plugin.errors import ClusterError, InputError
 
 if TYPE_CHECKING:
@@ -68,29 +70,68 @@ def correct_giants(options: argparse.Namespace) -> int:
         InputError: an option does not apply; nothing was done.
     """
     giants = _planned(options)
-    output, failures = Output(), 0
+    output, tally, begun = Output(), Tally(), time.monotonic()
     if options.dry_run:
-        for each in giants:
-            output.line(f"{printable(each.source)} -> {printable(each.target)} (would be written)")
-        return FAILED if output.failed else OK
+        failures = sum([not _foretell(each, options, output) for each in giants])
+        return FAILED if failures or output.failed else OK
     quiet = options.quiet or options.json
     progress = Progress([0.0] * len(giants), None if quiet else terminal())
     with _workers(options) as client:
         for index, each in enumerate(giants):
+            report: StoreReport | None = None
             try:
-                report = _correct_one(index, each, client, options, progress)
+                skipped = options.skip_existing and _is_made(each)
+                if not skipped:
+                    report = _correct_one(index, each, client, options, progress)
             except ClusterError:
                 raise
             except Exception as error:
-                failures += 1
                 progress.finish(index)
                 progress.clear()
+                tally.failed += 1
                 _tell_failure(each, error, options, output)
                 continue
-            progress.finish(index)
+            progress.finish(index, worked=not skipped)
             progress.clear()
+            tally.skipped += skipped
+            tally.corrected += not skipped
+            tally.left_alone += report is not None and report.left_alone
             _tell(each, report, options, output)
-    return FAILED if failures or output.failed else OK
+    if len(giants) > 1:
+        tally.tell(output, options, time.monotonic() - begun)
+    return FAILED if tally.failed or output.failed else OK
+
+
+def _is_made(giant: _Giant) -> bool:
+    from drht_plugin.dask.giants.address import Address
+    from drht_plugin.dask.giants.correct import is_made
+
+    return is_made(Address.of(giant.target))
+
+
+def _foretell(giant: _Giant, options: argparse.Namespace, output: Output) -> bool:
+    """Tell what would be written, and return whether it could be; only metadata are read."""
+    from drht_plugin.dask.giants.address import Address
+    from drht_plugin.dask.giants.correct import open_source, require_free
+
+    there = _is_made(giant)
+    said = "would be replaced" if there else "would be written"
+    skipped = bool(options.skip_existing and there)
+    try:
+        if skipped:
+            said = "exists already, would be skipped"
+        else:
+            source = open_source(giant.source)
+            require_free(Address.of(giant.target), source, overwrite=options.overwrite)
+    except Exception as error:
+        _tell_failure(giant, error, options, output, dry_run=True)
+        return False
+    if options.json:
+        facts = {"source": giant.source, "target": giant.target, "dry_run": True}
+        output.line(json.dumps({**facts, "skipped": skipped}))
+    elif not options.quiet:
+        output.line(f"{printable(giant.source)} -> {printable(giant.target)} ({said})")
+    return True
 
 
 def _correct_one(
@@ -99,12 +140,14 @@ def _correct_one(
     client: Client | None,
     options: argparse.Namespace,
     progress: Progress,
-) -> StoreReport | None:
-    """Correct a picture; None where its result is there and is to be kept."""
+) -> StoreReport:
+    """Correct a picture; its folder is made if it was named."""
     from drht_plugin.dask import correct_store
+    from drht_plugin.dask.giants.address import Address
 
-    if options.skip_existing and is_giant(giant.target) and os.path.exists(giant.target):
-        return None
+    local = Address.of(giant.target).path
+    if options.output is not None and local is not None:
+        local.parent.mkdir(parents=True, exist_ok=True)
 
     def share(done: float) -> None:
         check_stopped()
@@ -205,8 +248,9 @@ def _tell(
     giant: _Giant, report: StoreReport | None, options: argparse.Namespace, output: Output
 ) -> None:
     if options.json:
-        facts = {"source": giant.source, "target": giant.target, "skipped": True}
-        output.line(json.dumps(facts if report is None else asdict(report)))
+        facts = {"source": giant.source, "target": giant.target}
+        told = {"skipped": True} if report is None else {**asdict(report), **facts}
+        output.line(json.dumps({**facts, **told}))
     elif report is None:
         print_note(f"{printable(giant.target)}: exists already, skipped")
     elif not options.quiet:
@@ -219,12 +263,18 @@ def _tell(
 
 
 def _tell_failure(
-    giant: _Giant, error: Exception, options: argparse.Namespace, output: Output
+    giant: _Giant,
+    error: Exception,
+    options: argparse.Namespace,
+    output: Output,
+    **more: bool,
 ) -> None:
     text = describe(error)
+    for name in (giant.source, giant.target):  # the library names them with their folders
+        text = text.replace(os.path.abspath(name), name)
     print_note(text)
     for note in getattr(error, "__notes__", ()):
         print_note(note)
     if options.json:
-        facts = {"source": giant.source, "target": giant.target}
+        facts = {"source": giant.source, "target": giant.target, **more}
         output.line(json.dumps({**facts, "error": text, "kind": type(error).__name__}))

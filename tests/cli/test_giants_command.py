@@ -77,6 +77,50 @@ def test_existing_results(giant: Path, tmp_path: Path, capsys: pytest.CaptureFix
     assert sorted(os.listdir(tmp_path)) == ["a.zarr", "out.zarr"]
 
 
+def test_a_dry_run(giant: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It tells of each picture what a run would do, and what would fail, and writes nothing."""
+    (tmp_path / "out").mkdir()
+    zarr.create_array(tmp_path / "out" / "a.zarr", data=picture(30, 30, 3, "uint8"))
+    before = sorted(tmp_path.rglob("*"))
+    common = [giant, tmp_path / "no.zarr", "-o", tmp_path / "out", "--dry-run"]
+    goals = [str(tmp_path / "out" / f"{name}.zarr") for name in ("a", "no")]
+    assert run(*common, "--json") == 1
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(each["target"], each["dry_run"]) for each in told] == [(g, True) for g in goals]
+    assert [each["kind"] for each in told] == ["WriteError", "ReadError"]
+    assert run(*common, "--overwrite") == 1
+    out, err = capsys.readouterr()
+    assert out == f"{giant} -> {goals[0]} (would be replaced)\n"
+    assert "no.zarr: does not exist" in err
+    assert run(*common, "--skip-existing") == 1
+    assert capsys.readouterr().out.endswith("(exists already, would be skipped)\n")
+    assert run(giant, "-o", tmp_path / "b.zarr", "--dry-run") == 0
+    assert capsys.readouterr().out == f"{giant} -> {tmp_path / 'b.zarr'} (would be written)\n"
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_lines_of_several(
+    giant: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Pictures are named as they were given, and the last line sums up, as for files."""
+    name = os.fsdecode(b"a\xe9.zarr")
+    giant.rename(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    given, goals = [name, "no.zarr"], [os.path.join("new/out", n) for n in (name, "no.zarr")]
+    assert run(*given, "-o", "new/out", "--json", "--block", 128) == 1
+    out, err = capsys.readouterr()
+    *told, summed = [json.loads(line) for line in out.splitlines()]
+    assert [(each["source"], each["target"]) for each in told] == list(
+        zip(given, goals, strict=True)
+    )
+    assert told[1]["error"] == "no.zarr: does not exist"
+    assert err == "drht: no.zarr: does not exist\ndrht: 1 of 2 pictures failed\n"
+    counts = {"pictures": 2, "corrected": 1, "left_alone": 0, "skipped": 0, "failed": 1}
+    assert counts.items() <= summed["summary"].items()
+    assert run(name, "-o", f"file://{tmp_path}/new/out/{name}", "--skip-existing", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["skipped"] is True
+
+
 def test_a_failure_does_not_end_the_others(
     giant: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

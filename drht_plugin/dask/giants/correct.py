@@ -173,7 +173,9 @@ def correct_store(
     layout = plan_layout(spec.height, spec.width, opened.chunks, pixel, block)
     if not pyramid:
         layout = layout.without_pyramid()
-    _require_free(goal, opened, overwrite=overwrite)
+    require_free(goal, opened, overwrite=overwrite)
+    if goal.path is not None and not goal.path.parent.is_dir():
+        raise WriteError(f"{goal.text}: cannot be written: there is no folder for it")
     state = opened.identity()
     settings = {
         "version": __version__,
@@ -230,8 +232,19 @@ def _settings(source: GiantSource, spec: ImageSpec, given: Settings) -> Settings
     return replace(given, profile=profile)
 
 
-def _require_free(target: Address, source: GiantSource, *, overwrite: bool) -> None:
-    """Refuse a target that is the source, or that is there and not to be replaced."""
+def is_made(target: Address) -> bool:
+    """Return whether a result is there: a local one by its name, others by the group's metadata."""
+    if target.path is not None:
+        return os.path.lexists(target.path)
+    return any(target.child(name).exists() for name in _ZARR_FILES)
+
+
+def require_free(target: Address, source: GiantSource, *, overwrite: bool) -> None:
+    """Refuse a target that is the source, or that is there and not to be replaced.
+
+    Raises:
+        WriteError: it is.
+    """
     own, given = (f"{_real(address)}/" for address in (target, Address.of(source.name)))
     if own.startswith(given) or given.startswith(own):
         raise WriteError(f"{target.text}: is the picture itself, holds it, or is within it")
@@ -241,8 +254,6 @@ def _require_free(target: Address, source: GiantSource, *, overwrite: bool) -> N
         if others or (target.names() and NOTES not in target.names()):
             raise WriteError(f"{target.text}: already exists; remove it first")
         return
-    if not target.path.parent.is_dir():
-        raise WriteError(f"{target.text}: cannot be written: there is no folder for it")
     if os.path.lexists(target.path):
         if not overwrite:
             raise WriteError(f"{target.text}: already exists")

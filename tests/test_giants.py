@@ -582,6 +582,27 @@ def test_resume_after_a_kill(tmp_path: Path) -> None:
     assert sorted(os.listdir(tmp_path)) == ["in.zarr", "out.zarr"]
 
 
+def test_what_a_killed_writer_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that zarr had begun when its process was killed is no part of the result."""
+    import zarr.storage._local as local
+
+    source = stored(tmp_path / "in.zarr", picture(300, 200, 3, "uint8"), (64, 64))
+    plain, left = tasks.make, []
+
+    def make(job: Any, part: Any) -> str:
+        with monkeypatch.context() as patch:  # as a kill ends it: before it has its name
+            patch.setattr(Path, "replace", lambda path, _: left.append(path))
+            for shard in job.place.image.child("0").path.glob("c/*/*/*"):
+                with local._atomic_write(shard, "wb") as file:
+                    file.write(b"half")
+        return plain(job, part)
+
+    monkeypatch.setattr(tasks, "make", make)
+    correct_store(source, tmp_path / "out.zarr", device="cpu", block=128)
+    assert left
+    assert not [path for path in tmp_path.rglob("*") if path.suffix == ".partial"]
+
+
 def test_two_runs_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A second run for a target that is being made is refused, and disturbs nothing."""
     image = picture(300, 200, 3, "uint8")

@@ -34,6 +34,9 @@ NOTES = ".drht-resume"
 
 _JOB, _RUN, _SCENE, _DONE = "job.json", "run", "scene.safetensors", "done"
 
+_UNFINISHED = ".partial"
+"""End of the names of files that zarr writes; a process that is killed leaves the last one."""
+
 _TRIES, _PAUSE = 5, 0.2
 """How often removing is tried, and the seconds between."""
 
@@ -168,6 +171,8 @@ def put(place: Place) -> None:
         return
     real, old = Path(os.path.realpath(target)), new.with_name("replaced")
     with _named_errors(place.target):
+        for left in new.rglob(f"*{_UNFINISHED}"):
+            left.unlink(missing_ok=True)
         replaces = os.path.lexists(real)
         if replaces:  # a folder with files in it cannot be renamed over
             os.rename(real, old)

@@ -72,3 +72,12 @@ def test_copy_of_an_item_is_its_own_file() -> None:
     assert [kind for _, kind, _, _ in boxes(copied.file)] == [b"ftyp", b"meta", b"mdat"]
     with pytest.raises(ValueError, match="too much"):
         heif_extract.standalone(items_of(PLAIN), 3, most=3)
+
+
+def test_many_empty_parts_are_not_listed() -> None:
+    """A table of locations whose parts take no bytes is not followed for ever."""
+    entry = struct.pack(">HHH", 3, 0, 0xFFFF)
+    table = made.full(b"iloc", struct.pack(">BBH", 0, 0, 0xFFFF) + entry * 0xFFFF)
+    items = Items(b"", bytes(4) + table)
+    with pytest.raises(ValueError, match="no data"):
+        items.data(3, 1 << 20)

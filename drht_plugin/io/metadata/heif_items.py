@@ -15,7 +15,9 @@ FULL_BOX = 4
 
 _MOST_META = 1 << 24
 _MOST_ITEMS = 1 << 16
-_MOST_EXTENTS = 1 << 10
+_MOST_EXTENTS = 1 << 16
+"""Parts that all items' data may be in together."""
+
 _IN_FILE, _IN_META = 0, 1
 
 
@@ -79,38 +81,44 @@ class Items:
     def properties(self, item: int) -> tuple[Property, ...]:
         """Return the properties of an item, in order."""
         known = self.all_properties
+        links, size = self._links
+        top = 1 << (8 * size - 1)
+        numbers = ((value & (top - 1), bool(value & top)) for value in links.get(item, ()))
         return tuple(
             Property(*known[number - 1], essential)
-            for number, essential in self._associated.get(item, ())
+            for number, essential in numbers
             if 0 < number <= len(known)
         )
 
     @cached_property
-    def _associated(self) -> dict[int, tuple[tuple[int, bool], ...]]:
+    def _links(self) -> tuple[dict[int, tuple[int, ...]], int]:
+        """Each item's entries in the table of properties, and how many bytes an entry has."""
         linked = children(self._tables.get(b"iprp", b"")).get(b"ipma", b"")
-        return dict(associations(linked))
+        return dict(associations(linked)), _entry_size(linked)
 
     def references(self, item: int, kind: bytes) -> tuple[int, ...]:
         """Return the numbers of the items that an item refers to, in order."""
-        return self._references.get((kind, item), ())
+        data = self._references.get((kind, item), b"")
+        wide, count = self._reference_size, int.from_bytes(data[:2], "big")
+        ends = range(2, min(2 + count * wide, len(data) - wide + 1), wide)
+        return tuple(int.from_bytes(data[at : at + wide], "big") for at in ends)
 
     def referring(self, kind: bytes) -> set[int]:
         """Return the numbers of the items that refer to others."""
         return {number for found, number in self._references if found == kind}
 
+    @property
+    def _reference_size(self) -> int:
+        return 4 if self._tables.get(b"iref", b"")[:1] == b"\1" else 2
+
     @cached_property
-    def _references(self) -> dict[tuple[bytes, int], tuple[int, ...]]:
-        table = self._tables.get(b"iref", b"")
-        wide = 4 if table[:1] == b"\1" else 2
+    def _references(self) -> dict[tuple[bytes, int], bytes]:
+        """How many items each item refers to by references of a type, and their numbers."""
+        table, wide = self._tables.get(b"iref", b""), self._reference_size
         found = {}
         for _, kind, first, last in boxes(table[FULL_BOX:]):
             data = table[FULL_BOX + first : FULL_BOX + last]
-            numbers = [
-                int.from_bytes(data[at : at + wide], "big")
-                for at in range(wide + 2, len(data) - wide + 1, wide)
-            ]
-            count = int.from_bytes(data[wide : wide + 2], "big")
-            found[kind, int.from_bytes(data[:wide], "big")] = tuple(numbers[:count])
+            found[kind, int.from_bytes(data[:wide], "big")] = data[wide:]
         return found
 
     def data(self, item: int, most: int) -> bytes:
@@ -170,11 +178,14 @@ def primary_of(meta: bytes) -> int:
     return int.from_bytes(data[4:8] if data[:1] == b"\1" else data[4:6], "big")
 
 
-def associations(ipma: bytes) -> Iterator[tuple[int, tuple[tuple[int, bool], ...]]]:
-    """Yield each item's number, and the numbers of its properties, from 1, and if essential."""
+def associations(ipma: bytes) -> Iterator[tuple[int, tuple[int, ...]]]:
+    """Yield each item's number and its entries: numbers of properties, from 1.
+
+    The highest bit of an entry, of one byte or two, says that the property is essential.
+    """
     if len(ipma) < 8:
         return
-    wide, long = (4 if ipma[0] else 2), ipma[3] & 1
+    wide, size = (4 if ipma[0] else 2), _entry_size(ipma)
     (count,) = struct.unpack_from(">I", ipma, 4)
     at = 8
     for _ in range(min(count, _MOST_ITEMS)):
@@ -182,13 +193,13 @@ def associations(ipma: bytes) -> Iterator[tuple[int, tuple[tuple[int, bool], ...
             return
         item, listed = int.from_bytes(ipma[at : at + wide], "big"), ipma[at + wide]
         at += wide + 1
-        size = 2 if long else 1
-        top = 1 << (8 * size - 1)
-        values = [
-            int.from_bytes(ipma[at + size * n : at + size * n + size], "big") for n in range(listed)
-        ]
-        yield item, tuple((value & (top - 1), bool(value & top)) for value in values)
+        held = min(listed, (len(ipma) - at) // size)
+        yield item, struct.unpack_from(f">{held}{'BH'[size - 1]}", ipma, at)
         at += size * listed
+
+
+def _entry_size(ipma: bytes) -> int:
+    return 2 if ipma[3:4] and ipma[3] & 1 else 1
 
 
 def _locations(iloc: bytes) -> Iterator[tuple[int, tuple[int, tuple[tuple[int, int], ...]]]]:
@@ -199,7 +210,7 @@ def _locations(iloc: bytes) -> Iterator[tuple[int, tuple[int, tuple[tuple[int, i
         return
     index = index if version else 0
     wide = 4 if version == 2 else 2
-    at = FULL_BOX + 2
+    at, left = FULL_BOX + 2, _MOST_EXTENTS
 
     def number(size: int) -> int:
         nonlocal at
@@ -214,7 +225,8 @@ def _locations(iloc: bytes) -> Iterator[tuple[int, tuple[int, tuple[tuple[int, i
         elsewhere = number(2)
         start, extents = number(base), []
         count = number(2)
-        if count > _MOST_EXTENTS:
+        left -= count
+        if left < 0:
             return
         for _ in range(count):
             number(index)

@@ -15,10 +15,23 @@ from PIL import Image
 from readers import by_libvips, by_pillow
 
 from drht_plugin import Corrector, correct_file
+from drht_plugin.colour.cicp import Cicp
 from drht_plugin.io import GainMapValues, open_picture, read_picture
 from drht_plugin.io.metadata import gain_map
 
 FAULTS = Path(__file__).parents[3] / "shared/faults"
+
+
+NAMESPACES = (
+    'xmlns:hdrgm="http://ns.adobe.com/hdr-gain-map/1.0/" '
+    'xmlns:Container="http://ns.google.com/photos/1.0/container/" '
+    'xmlns:Item="http://ns.google.com/photos/1.0/container/item/" '
+)
+AROUND = (
+    '<x:xmpmeta xmlns:x="adobe:ns:meta/">'
+    '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+    "{}</rdf:RDF></x:xmpmeta>"
+)
 
 
 @pytest.fixture(scope="module")
@@ -48,32 +61,25 @@ def by_phone(path: Path, light: np.ndarray) -> Path:
     stops = np.log2((light.max(-1) + 1 / 64) / (light.clip(0, 1).max(-1) + 1 / 64))
     small = stops.reshape(stops.shape[0] // 4, 4, stops.shape[1] // 4, 4).mean((1, 3))
     codes = np.rint(255 * (small / 3).clip(0, 1)).astype(np.uint8)
-    parts = []
-    namespaces = (
-        'xmlns:hdrgm="http://ns.adobe.com/hdr-gain-map/1.0/" '
-        'xmlns:Container="http://ns.google.com/photos/1.0/container/" '
-        'xmlns:Item="http://ns.google.com/photos/1.0/container/item/" '
-    )
-    around = (
-        '<x:xmpmeta xmlns:x="adobe:ns:meta/">'
-        '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
-        "{}</rdf:RDF></x:xmpmeta>"
-    )
     inner = (
-        f'<rdf:Description rdf:about="" {namespaces} hdrgm:Version="1.0" hdrgm:GainMapMin="0" '
+        f'<rdf:Description rdf:about="" {NAMESPACES} hdrgm:Version="1.0" hdrgm:GainMapMin="0" '
         'hdrgm:GainMapMax="3" hdrgm:Gamma="1" hdrgm:OffsetSDR="0.015625" '
         'hdrgm:OffsetHDR="0.015625" hdrgm:HDRCapacityMin="0" hdrgm:HDRCapacityMax="3" '
         'hdrgm:BaseRenditionIsHDR="False"/>'
     )
-    parts.append(with_xmp(jpeg(codes), around.format(inner)))
+    return with_map(path, base, with_xmp(jpeg(codes), AROUND.format(inner)))
+
+
+def with_map(path: Path, base: np.ndarray, gain: bytes) -> Path:
+    """A file of a base and the JPEG of its map, which a directory names."""
     directory = (
-        f'<rdf:Description rdf:about="" {namespaces} hdrgm:Version="1.0"><Container:Directory>'
+        f'<rdf:Description rdf:about="" {NAMESPACES} hdrgm:Version="1.0"><Container:Directory>'
         '<rdf:Seq><rdf:li rdf:parseType="Resource"><Container:Item Item:Semantic="Primary" '
         'Item:Mime="image/jpeg"/></rdf:li><rdf:li rdf:parseType="Resource"><Container:Item '
-        f'Item:Semantic="GainMap" Item:Mime="image/jpeg" Item:Length="{len(parts[0])}"/></rdf:li>'
+        f'Item:Semantic="GainMap" Item:Mime="image/jpeg" Item:Length="{len(gain)}"/></rdf:li>'
         "</rdf:Seq></Container:Directory></rdf:Description>"
     )
-    path.write_bytes(with_xmp(jpeg(base), around.format(directory)) + parts[0])
+    path.write_bytes(with_xmp(jpeg(base), AROUND.format(directory)) + gain)
     return path
 
 
@@ -235,6 +241,49 @@ def test_any_block_is_values_or_refused(block: bytes) -> None:
             read(block)
         except ValueError:
             continue
+
+
+def with_iso(gain: bytes, values: GainMapValues) -> bytes:
+    """The JPEG of a map with ISO's block."""
+    payload = gain_map.ISO_NAME + gain_map.to_iso(values)
+    return gain[:2] + struct.pack(">BBH", 0xFF, 0xE2, len(payload) + 2) + payload + gain[2:]
+
+
+@pytest.mark.parametrize("in_base_colours", [True, False])
+def test_map_applies_in_its_colours(
+    in_base_colours: bool, tmp_path: Path, corrector: Corrector
+) -> None:
+    """The gain of three channels applies in the base's sRGB, or the HDR picture's Display P3."""
+    stops, light = np.array([0.5, 1.5, 2.5]), np.array([0.7, 0.2, 0.1])
+    codes = np.full((48, 64, 3), np.rint(255 * stops / 3), np.uint8)
+    values = GainMapValues(
+        most=(3.0,) * 3,
+        base_offset=(0.0,) * 3,
+        hdr_offset=(0.0,) * 3,
+        most_headroom=3.0,
+        in_base_colours=in_base_colours,
+    )
+    file = io.BytesIO()
+    options = {"quality": 100, "subsampling": 0, "icc_profile": Cicp(12, 13).profile()}
+    Image.fromarray(codes).save(file, "jpeg", **options)
+    base = coded(np.broadcast_to(light, (48, 64, 3)))
+    source = with_map(tmp_path / "s.jpg", base, with_iso(file.getvalue(), values))
+    correct_file(source, tmp_path / "a.png", corrector=corrector, hdr=tmp_path / "a.exr")
+    found = np.asarray(oiio.ImageBuf(str(tmp_path / "a.exr")).get_pixels())[20:28, 20:40]
+    to_p3 = np.array([[0.8225, 0.1774, 0], [0.0332, 0.9669, 0], [0.0171, 0.0724, 0.9108]])
+    matrix = np.eye(3) if in_base_colours else to_p3
+    expected = np.linalg.inv(matrix) @ (2**stops * (matrix @ light))
+    assert found.mean((0, 1)) == pytest.approx(expected, rel=0.04)
+
+
+def test_map_of_an_hdr_base(tmp_path: Path, corrector: Corrector) -> None:
+    """A map that leads from an HDR base down is left out, and said."""
+    values = GainMapValues(least_headroom=3.0, most_headroom=0.0)
+    gain = with_iso(jpeg(np.zeros((12, 16), np.uint8)), values)
+    source = with_map(tmp_path / "s.jpg", coded(scene(48, 64)), gain)
+    for target in ("a.jpg", "a.png"):
+        report = correct_file(source, tmp_path / target, corrector=corrector)
+        assert "gain map (leading from HDR down)" in report.dropped
 
 
 def test_plain_files_have_no_map(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import pytest
 from readers import by_pillow
 
 from drht_plugin import Corrector, correct_file
+from drht_plugin.colour.cicp import Cicp
 from drht_plugin.io import GainMap, open_picture
 from drht_plugin.io.metadata import tone_map
 from drht_plugin.io.metadata.heif_items import items_of
@@ -126,6 +127,30 @@ def test_estimate_is_what_libavif_shows(tmp_path: Path, corrector: Corrector) ->
         assert windows(estimate(hdr)) == pytest.approx(windows(theirs), rel=0.02)
     tints = [windows(estimate(tmp_path / f"{n}.exr"))[1] for n in (0, 1)]
     assert np.abs(tints[0] / tints[1] - 1).max() > 0.05
+
+
+PROFILE = Cicp(12, 13).profile()
+STATED = {
+    "profile": (b"prof" + PROFILE, PROFILE),
+    "primaries": (b"nclx" + struct.pack(">HHHB", 12, 16, 0, 0x80), 12),
+    "unspecified": (b"nclx" + struct.pack(">HHHB", 2, 2, 2, 0x80), None),
+    "cut": (b"nclx\0", None),
+    "none": (b"", None),
+}
+
+
+@pytest.mark.parametrize("stated", STATED)
+@pytest.mark.parametrize("in_base_colours", [True, False])
+def test_colours_of_the_gain(stated: str, in_base_colours: bool, tmp_path: Path) -> None:
+    """The gain applies in the colours of the derived picture, unless it does in the base's."""
+    colours, meant = STATED[stated]
+    data = made.values((0.0,) * 3, STOPS, in_base_colours=in_base_colours)
+    base, gain = (made.coded(each, "avif") for each in (srgb(scene()), map_of(scene(), 3)))
+    path = tmp_path / "a.avif"
+    path.write_bytes(made.tone_mapped(base, gain, data, colours=colours))
+    found = map_in(path)
+    assert isinstance(found, GainMap)
+    assert found.colours == (None if in_base_colours else meant)
 
 
 @pytest.mark.parametrize("full", [0, 1])

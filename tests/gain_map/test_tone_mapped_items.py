@@ -134,7 +134,6 @@ STATED = {
     "profile": (b"prof" + PROFILE, PROFILE),
     "primaries": (b"nclx" + struct.pack(">HHHB", 12, 16, 0, 0x80), 12),
     "unspecified": (b"nclx" + struct.pack(">HHHB", 2, 2, 2, 0x80), None),
-    "cut": (b"nclx\0", None),
     "none": (b"", None),
 }
 

@@ -22,6 +22,8 @@ PICTURE = CHECKOUT / "examples" / "pictures" / "golden_gate_dark.jpg"
 SHOTS = CHECKOUT / ".cache" / "gimp-shots"
 
 DIALOG = "Recover Exposure"
+ANY_DIALOG = r"\(DRHT\)"  # in all languages
+SHORTCUT = '(action "plug-in-drht-recover-exposure" "<Primary><Alt>h")\n'  # of shortcutsrc
 SECONDS = 120
 
 

@@ -34,7 +34,9 @@ _PACKAGES = (
     *("gimp", "gir1.2-gimp-3.0", "python3-gi"),
     # What maintainer scripts and GIMP's start-up call.
     *("base-files", "libc-bin", "dash", "bash", "coreutils", "sed", "grep", "libglib2.0-bin"),
-    *("shared-mime-info", "fontconfig", "fonts-dejavu-core"),
+    *("shared-mime-info", "fontconfig", "fonts-dejavu-core", "fonts-vlgothic"),
+    # A locale in which GIMP is translated, to any language.
+    *("locales", "gzip"),
     # A screen, a window manager, and hands.
     *("xvfb", "xauth", "xdotool", "openbox", "x11-utils", "imagemagick", "dbus"),
     *("adwaita-icon-theme", "procps"),
@@ -47,6 +49,7 @@ glib-compile-schemas /usr/share/glib-2.0/schemas
 /usr/lib/*/gdk-pixbuf-2.0/gdk-pixbuf-query-loaders --update-cache
 update-mime-database /usr/share/mime
 fc-cache
+localedef -i de_DE -f UTF-8 de_DE.UTF-8
 dbus-uuidgen --ensure=/etc/machine-id
 """
 

@@ -10,6 +10,7 @@ Needs a root with GIMP in it, see root.py.
 from __future__ import annotations
 
 import argparse
+import gettext
 import json
 import tempfile
 import time
@@ -18,10 +19,7 @@ from pathlib import Path
 import pyvips
 import root
 from gimp_harness import Gimp, wait_until
-from gimp_screen import CHECKOUT, PICTURE, SHOTS, Screen
-
-_DIALOG = "(DRHT)"
-_SHORTCUT = '(action "plug-in-drht-recover-exposure" "<Primary><Alt>h")\n'
+from gimp_screen import ANY_DIALOG, CHECKOUT, PICTURE, SHORTCUT, SHOTS, Screen
 
 PLACES = {
     # size of the screen, GDK_SCALE, whether the theme is dark
@@ -46,17 +44,18 @@ def take(version: str, name: str, language: str) -> None:
         gimp.prepare()
         rc = gimp.profile / "gimprc"
         rc.write_text(rc.read_text() + f"(theme-color-scheme {'dark' if dark else 'light'})\n")
-        (gimp.profile / "shortcutsrc").write_text(_SHORTCUT)
+        (gimp.profile / "shortcutsrc").write_text(SHORTCUT)
         gimp.install(details=["auto", "guided", "network"])
         picture = gimp.folder / "bridge.png"
         pyvips.Image.new_from_file(str(PICTURE)).write_to_file(str(picture))
         environment = {"GDK_SCALE": str(scale)} if scale > 1 else {}
         if language:
-            environment |= {"LANGUAGE": language}
+            # GIMP's own texts are translated in a locale alone.
+            environment |= {"LANGUAGE": language, "LANG": "de_DE.UTF-8"}
         screen = Screen(gimp, size, **environment)
         try:
             screen.open(picture)
-            _take_states(gimp, screen, f"dialog-{name}-{language or 'en'}", english=not language)
+            _take_states(gimp, screen, f"dialog-{name}-{language or 'en'}", language)
         finally:
             screen.close()
             print(f"--- {name}: what was said on stderr")
@@ -64,8 +63,8 @@ def take(version: str, name: str, language: str) -> None:
             gimp.close()
 
 
-def _take_states(gimp: Gimp, screen: Screen, name: str, *, english: bool) -> None:
-    if english:
+def _take_states(gimp: Gimp, screen: Screen, name: str, language: str) -> None:
+    if not language:
         time.sleep(2)
         screen.keys("alt+r", "h")
         time.sleep(1)
@@ -74,8 +73,7 @@ def _take_states(gimp: Gimp, screen: Screen, name: str, *, english: bool) -> Non
     _open(screen)
     wait_until(lambda: _settled(screen, name), 40)
     screen.shot(f"{name}-preview")
-    if english:
-        _take_by_keys(screen, name)
+    _take_by_keys(screen, name, language)
     screen.keys("Escape")
     _take_error(gimp, screen, name)
 
@@ -84,21 +82,35 @@ def _open(screen: Screen) -> None:
     """Open the dialog in any language."""
     time.sleep(1)
     screen.keys("ctrl+alt+h")
-    screen.window(_DIALOG)
+    screen.window(ANY_DIALOG)
 
 
-def _take_by_keys(screen: Screen, name: str) -> None:
-    screen.keys("alt+b")
+def _take_by_keys(screen: Screen, name: str, language: str) -> None:
+    split, full, detail, setup = _keys(language, "_Before/after", "_1:1", "Det_ail", "Check set_up")
+    screen.keys(split)
     time.sleep(1)
     screen.shot(f"{name}-split")
-    screen.shot("window-dialog", screen.window(_DIALOG))
-    screen.keys("alt+b", "alt+1")
+    screen.shot("window-dialog", screen.window(ANY_DIALOG))
+    screen.keys(split, full)
     time.sleep(3)
     screen.shot(f"{name}-full-size")
-    screen.keys("alt+a", "space", "Down", "Down", "Return")
+    screen.keys(detail, "space", "Down", "Down", "Return")
     time.sleep(8)
     screen.shot(f"{name}-network")
-    screen.shot("window-network", screen.window(_DIALOG))
+    screen.shot("window-network", screen.window(ANY_DIALOG))
+    screen.keys(setup)
+    time.sleep(2)
+    screen.shot(f"{name}-setup")
+    screen.keys("Escape")
+    time.sleep(1)
+
+
+def _keys(language: str, *texts: str) -> list[str]:
+    """What to press for labels of the dialog, by their mnemonics in a language."""
+    said = gettext.translation(
+        "drht-plugin", CHECKOUT / "gimp/drht/locale", languages=[language], fallback=not language
+    ).gettext
+    return [f"alt+{said(text).partition('_')[2][0].lower()}" for text in texts]
 
 
 def _take_error(gimp: Gimp, screen: Screen, name: str) -> None:
@@ -114,7 +126,7 @@ def _take_error(gimp: Gimp, screen: Screen, name: str) -> None:
 
 def _settled(screen: Screen, name: str) -> bool:
     """Whether the dialog has not changed for a second."""
-    window = screen.window(_DIALOG)
+    window = screen.window(ANY_DIALOG)
     first = screen.shot(f"{name}-preview", window)
     time.sleep(1)
     second = screen.shot(f"{name}-preview", window)

@@ -13,7 +13,7 @@ import pytest
 import pyvips
 import translations
 from gimp_harness import Gimp
-from gimp_screen import CHECKOUT, PICTURE, Screen
+from gimp_screen import ANY_DIALOG, CHECKOUT, PICTURE, SHORTCUT, Screen
 
 HELP = CHECKOUT / "gimp" / "drht" / "help"
 LANGUAGES = ["de", "es", "fr", "ja"]
@@ -24,8 +24,6 @@ _NAMES = {"title", "h1", "th", "b", "i"}
 _OWN = {"Mouse", "Keys"}  # that no control has
 _MENU = "Filters ▸ Enhance"
 
-_ANY_DIALOG = r"\(DRHT\)"  # in all languages
-_SHORTCUT = '(action "plug-in-drht-recover-exposure" "<Primary><Alt>h")\n'
 _BROWSER = """\
 [Desktop Entry]
 Type=Application
@@ -151,7 +149,7 @@ class Reader:
     def __init__(self, gimp: Gimp, language: str = "") -> None:
         gimp.add_plug_ins("help", "web-browser")
         gimp.install()
-        (gimp.profile / "shortcutsrc").write_text(_SHORTCUT)
+        (gimp.profile / "shortcutsrc").write_text(SHORTCUT)
         self._seen = gimp.folder / "seen"
         applications = gimp.folder / "data" / "applications"
         applications.mkdir(parents=True)
@@ -175,12 +173,12 @@ class Reader:
     def open_dialog(self) -> None:
         """Open the dialog, in any language."""
         screen = self.screen
-        screen.press(screen.image, "ctrl+alt+h", until=lambda: screen.is_open(_ANY_DIALOG))
+        screen.press(screen.image, "ctrl+alt+h", until=lambda: screen.is_open(ANY_DIALOG))
 
     def close_dialog(self) -> None:
         """Close the dialog."""
         screen = self.screen
-        screen.press(_ANY_DIALOG, "Escape", until=lambda: not screen.is_open(_ANY_DIALOG))
+        screen.press(ANY_DIALOG, "Escape", until=lambda: not screen.is_open(ANY_DIALOG))
 
     def _is_told(self) -> bool:
         return self._seen.exists() and bool(self._seen.read_text())
@@ -206,7 +204,7 @@ def test_help_is_our_own_page(gimp: Gimp) -> None:
             reader.screen.keys("Escape", "Escape", "Escape")
         reader.open_dialog()
         for key in ("F1", "alt+h"):
-            assert reader.page(_ANY_DIALOG, key) == page
+            assert reader.page(ANY_DIALOG, key) == page
         assert "<h1>Recover Exposure (DRHT)</h1>" in page.read_text()
         reader.close_dialog()
 
@@ -216,6 +214,6 @@ def test_the_page_is_in_the_users_language(gimp: Gimp, language: str, page: str)
     """Of the languages that GIMP runs in, the first that there is; else English."""
     with reading(gimp, language) as reader:
         reader.open_dialog()
-        shown = reader.page(_ANY_DIALOG, "F1")
+        shown = reader.page(ANY_DIALOG, "F1")
         assert shown == gimp.profile / "plug-ins/drht/help" / page / "index.html"
         reader.close_dialog()

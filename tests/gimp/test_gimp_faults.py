@@ -12,6 +12,8 @@ import pytest
 from gimp_harness import WORKER, Gimp, wait_for, wait_until, worker_files
 from strategies import picture
 
+from drht_plugin import __version__
+
 # A real worker that does something else once it is to look at the picture.
 _IN_SURVEY = """
 import os, signal, sys, time
@@ -75,7 +77,7 @@ def test_no_worker_is_known(gimp: Gimp) -> None:
     ("code", "words"),
     [
         (None, ["cannot be started", "drht gimp install"]),
-        (_OTHER_VERSION, ["another version", "drht gimp install"]),
+        (_OTHER_VERSION, ["another version", f"plug-in ({__version__})", "drht gimp install"]),
         (
             "print('Hello, I am no worker.' * 9)",
             ["has ended", "exit code 0", "I am no worker", "drht gimp check"],

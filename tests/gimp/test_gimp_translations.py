@@ -9,8 +9,10 @@ from pathlib import Path
 from string import Formatter
 
 import pytest
+import pyvips
 import translations
 from gimp_harness import Gimp
+from gimp_screen import ANY_DIALOG, PICTURE, SHORTCUT, Screen
 
 PO = Path(translations.__file__).with_name("po")
 LANGUAGES = ["de", "es", "fr", "ja"]
@@ -57,7 +59,7 @@ def test_every_text_is_translated(language: str) -> None:
         for command in re.findall("`.*?`", text):
             assert command in said, text
         # These are all that may be the same word in another language.
-        same = {"signal {number}", "Natural", "Visible", "_1:1", "Signal {number}"}
+        same = {"signal {number}", "Natural", "Visible", "_1:1", "Signal {number}", "mired"}
         assert said != text or text in same, text
 
 
@@ -115,3 +117,24 @@ def test_gimp_shows_the_users_language(gimp: Gimp) -> None:
             "nicks": [said("Str_ength"), said("Out_put")],
             "said": said("The pixels of “{name}” are locked; unlock them first.").format(name="x"),
         }
+
+
+def test_the_longest_labels_fit(gimp: Gimp) -> None:
+    """In French, at a scale of 2, the dialog is inside a small screen."""
+    gimp.install()
+    (gimp.profile / "shortcutsrc").write_text(SHORTCUT)
+    picture = gimp.folder / "bridge.png"
+    pyvips.Image.new_from_file(str(PICTURE)).write_to_file(str(picture))
+    french = {"LANGUAGE": "fr", "LANG": "de_DE.UTF-8"}  # in C.UTF-8 GIMP's own texts are English
+    screen = Screen(gimp, "1366x768", GDK_SCALE="2", **french)
+    try:
+        screen.open(picture)
+        screen.press(screen.image, "ctrl+alt+h", until=lambda: screen.is_open(ANY_DIALOG))
+        left, top, wide, high = screen.geometry(ANY_DIALOG)
+        assert left >= 0
+        assert top >= 0
+        assert left + wide <= 1366
+        assert top + high <= 768
+        screen.press(ANY_DIALOG, "Escape", until=lambda: not screen.is_open(ANY_DIALOG))
+    finally:
+        screen.close()

@@ -118,3 +118,14 @@ def test_steps_pass_one_to_one_and_end_at_fit() -> None:
     assert 1.0 in scales
     assert scales[-1] == VIEW.CLOSEST
     assert view.stepped(-30).zoom is None
+
+
+@given(sides, areas, st.floats(0.001, VIEW.CLOSEST))
+def test_the_zoom_is_a_plain_number(
+    size: tuple[int, int], area: tuple[int, int], zoom: float
+) -> None:
+    """It is said in per cent, in three digits or as a whole number, at every zoom."""
+    view = _view(size, area).zoomed(zoom)
+    text = view.percent.removesuffix(" %")
+    assert set(text) <= set("0123456789."), text
+    assert math.isclose(float(text), 100 * view.scale, rel_tol=0.006)

@@ -21,7 +21,7 @@ def make_controls(dialog, config):
         scale = dialog.get_spin_scale(name, factor)
         if unit == "%":
             scale.set_digits(0)
-        scale.set_label(f"{_(label)} ({unit})" if unit else _(label))
+        scale.set_label(_with_unit(_(label), _(unit)) if unit else _(label))
     for name in ("preset", "detail", "input", "output"):
         # GIMP 3.2 would have a button for each choice, which takes room and has no shortcut.
         dialog.get_widget(name, Gtk.ComboBox)
@@ -50,6 +50,12 @@ def make_controls(dialog, config):
     say()
     _link_preset(config)
     return scrolled, column
+
+
+def _with_unit(label, unit):
+    """Return a label with its unit, before a mnemonic in brackets, as Japanese has it."""
+    name, bracket, key = label.partition("(_")
+    return f"{name} ({unit}){bracket}{key}"
 
 
 def _link_preset(config):

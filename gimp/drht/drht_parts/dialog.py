@@ -18,7 +18,7 @@ from .problem import Problem  # noqa: E402
 from .settings import Settings  # noqa: E402
 from .sources import close_all  # noqa: E402
 from .text import _  # noqa: E402
-from .worker import VERSION, WorkerEnded  # noqa: E402
+from .worker import WorkerEnded, own_version  # noqa: E402
 
 TITLE = _("Recover Exposure (DRHT)")
 
@@ -55,9 +55,6 @@ class Dialog:
 
         self._dialog = dialog = GimpUi.ProcedureDialog.new(procedure, config, TITLE)
         scrolled, column = make_controls(dialog, config)
-        check = Gtk.Button.new_with_mnemonic(_("Check set_up"))
-        check.connect("clicked", lambda *_args: self._ask_setup())
-        _put_below(column, check)
         seen = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=6)
         self._preview.cover.add_overlay(self._notices.problem)
         seen.pack_start(self._preview.box, True, True, 0)
@@ -69,13 +66,18 @@ class Dialog:
         sides.show_all()
         content = dialog.get_content_area()
         agree = dialog.get_widget_for_response(Gtk.ResponseType.OK)
+        check = Gtk.Button.new_with_mnemonic(_("Check set_up"))
+        check.connect("clicked", lambda *_args: self._ask_setup())
+        _put_beside_help(agree.get_parent(), check)
         for bar in content.get_children():
             if isinstance(bar, Gtk.ButtonBox) and not agree.is_ancestor(bar):
                 # GIMP's buttons for settings, which above the others would cost the preview a row.
                 content.remove(bar)
                 bar.set_orientation(Gtk.Orientation.VERTICAL)
                 bar.set_layout(Gtk.ButtonBoxStyle.EXPAND)
-                _put_below(column, bar)
+                for side in ("start", "end"):
+                    bar.set_property(f"margin-{side}", _MARGIN)
+                column.pack_start(bar, False, False, 0)
         content.pack_start(sides, True, True, 0)
         dialog.set_default_size(*_size_for(dialog))
         help_button = dialog.get_widget_for_response(Gtk.ResponseType.HELP)
@@ -212,7 +214,7 @@ class Dialog:
             _("Everything works."),
             "",
             _("Worker: {}").format(facts["python"]),
-            _("Version: {} (plug-in {})").format(facts["version"], VERSION),
+            _("Version: {} (plug-in {})").format(facts["version"], own_version()),
             _("Device: {}").format(facts["device"]),
             _("Model: {}").format(facts["model"]),
         ]
@@ -227,10 +229,12 @@ class Dialog:
         return True
 
 
-def _put_below(column, widget):
-    for side in ("start", "end"):
-        widget.set_property(f"margin-{side}", _MARGIN)
-    column.pack_start(widget, False, False, 0)
+def _put_beside_help(bar, button):
+    bar.pack_start(button, False, False, 0)
+    bar.set_child_secondary(button, True)
+    button.show()
+    for each in bar.get_children():
+        bar.set_child_non_homogeneous(each, True)  # all as wide as the widest would be too wide
 
 
 def _size_of(source):

@@ -134,7 +134,7 @@ class Preview:
         self.view = view
         if self.pair is not None and self.pair.part == view.part and self._place != view.place:
             self.show(self.pair)
-        self.zoom.set_text(f"{100 * view.scale:.3g} %")
+        self.zoom.set_text(view.percent)
 
     def _resize(self, *_):
         size = self._layout.get_allocation()

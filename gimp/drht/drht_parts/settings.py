@@ -55,7 +55,7 @@ UNITS = {
     "shadows": (100.0, "%"),
     "highlights": (100.0, "%"),
     "exposure": (1.0, "EV"),
-    "temperature": (1.0, "mired"),
+    "temperature": (1.0, N_("mired")),
     "tint": (1.0, ""),
     "denoise": (100.0, "%"),
 }

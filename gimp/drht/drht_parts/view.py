@@ -3,6 +3,7 @@
 Sizes on the screen are in device pixels.
 """
 
+import locale
 from collections import namedtuple
 
 CLOSEST = 16.0
@@ -39,6 +40,12 @@ class View(namedtuple("View", "size area zoom centre")):
     def scale(self):
         """The zoom as a number."""
         return self.fit if self.zoom is None else self.zoom
+
+    @property
+    def percent(self):
+        """The zoom as a text, by the user's locale."""
+        share = 100 * self.scale
+        return f"{locale.format_string('%.0f' if share >= 100 else '%.3g', share)} %"
 
     @property
     def is_full_size(self):

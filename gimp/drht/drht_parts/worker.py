@@ -15,7 +15,6 @@ from .channels import open_channel
 from .problem import INSTALL, Problem
 from .text import _
 
-VERSION = "0.1.0"
 PROTOCOL = 1
 
 _HEADER = struct.Struct("<4sI")
@@ -49,6 +48,11 @@ def read_setup():
         )
         raise Problem(f"{text.format(path=path, reason=error)}\n{INSTALL}") from error
     return setup
+
+
+def own_version():
+    """Return the version of drht_plugin that installed this plug-in."""
+    return read_setup().get("version", "?")
 
 
 class Worker:
@@ -95,7 +99,7 @@ class Worker:
                 "The worker is from another version of drht_plugin than this plug-in ({version}) "
                 "and speaks a different protocol."
             )
-            raise Problem(f"{text.format(version=VERSION)}\n{INSTALL}")
+            raise Problem(f"{text.format(version=own_version())}\n{INSTALL}")
         self._greeted = True
         self._channel.keep()
         return reply.get("version")

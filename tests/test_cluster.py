@@ -62,7 +62,7 @@ def test_another_server_is_no_scheduler(monkeypatch: pytest.MonkeyPatch) -> None
                 connection.sendall(b"HTTP/1.0 400 Bad Request\r\n\r\n")
 
         threading.Thread(target=answer, daemon=True).start()
-        with pytest.raises(InputError, match=f"no scheduler answers at {address}"):
+        with pytest.raises(InputError, match=rf"{address} \(what answers there is no scheduler"):
             cluster.open_client(address).__enter__()
 
 

@@ -161,20 +161,35 @@ class Nothing:
 
 sys.meta_path.insert(0, Nothing())
 """
+_BLIND = """
+import os.path
+
+def exists(path, real=os.path.exists):
+    return "{}" not in os.fspath(path) and real(path)
+
+os.path.exists = exists
+"""
 _OTHER = "import drht_plugin._version as version; version.__version__ = '0.0.1'"
 
 
 @pytest.mark.parametrize(
-    ("start", "words"),
+    ("start", "words", "code"),
     [
-        (_WITHOUT, "cannot run drht .*No module named 'drht_plugin'"),
-        (_OTHER, r"has drht 0\.0\.1; expected"),
+        (_WITHOUT, "cannot run drht .*No module named 'drht_plugin'", 2),
+        (_OTHER, r"has drht 0\.0\.1; expected", 2),
+        (_BLIND.format("in.zarr"), r"in\.zarr: is not seen by worker", 1),
+        (_BLIND.format(".drht-resume"), r"out\.zarr: is not seen by worker", 1),
     ],
 )
 def test_workers_that_cannot_do_the_work(
-    start: str, words: str, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    start: str,
+    words: str,
+    code: int,
+    source: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """A worker without this version is named at once, by the library and by the command."""
+    """A worker without this version, or the files, is named at once, also by the command."""
     from drht_plugin import cli
 
     (tmp_path / "start").mkdir()
@@ -184,7 +199,7 @@ def test_workers_that_cannot_do_the_work(
         with open_client(address) as client, pytest.raises(InputError, match=words):
             correct_store(source, tmp_path / "out.zarr", client=client, **HOW)
         out = str(tmp_path / "out.zarr")
-        assert cli.main(["correct", str(source), "-o", out, "--scheduler", address]) == 2
+        assert cli.main(["correct", str(source), "-o", out, "--scheduler", address]) == code
     assert re.search(words, capsys.readouterr().err)
     assert sorted(os.listdir(tmp_path)) == ["in.zarr", "start"]
 

@@ -7,6 +7,7 @@ import importlib
 import logging
 import re
 import signal
+import struct
 import threading
 import warnings
 from collections.abc import Iterator
@@ -108,8 +109,15 @@ def _require_answer(scheduler: str) -> None:
     try:
         asyncio.run(asyncio.wait_for(_greet(scheduler), _CONNECT_SECONDS))
     except Exception as error:
-        late = isinstance(error, TimeoutError) and not str(error)
-        raise _unanswered(scheduler, "it does not answer in time" if late else error) from error
+        raise _unanswered(scheduler, _reason(error)) from error
+
+
+def _reason(error: Exception) -> object:
+    """Say why nothing was reached; what is no OSError came from bytes of another protocol."""
+    if isinstance(error, TimeoutError) and not str(error):
+        return "it does not answer in time"
+    spoken = isinstance(error, (MemoryError, OverflowError, struct.error))
+    return "what answers there is no scheduler of dask" if spoken else error
 
 
 async def _greet(address: str) -> None:

@@ -23,7 +23,7 @@ from drht_plugin.dask._survey import meters
 from drht_plugin.dask.giants import ome, tasks
 from drht_plugin.dask.giants.address import EXTRA, USER, Address
 from drht_plugin.dask.giants.layout import SIDE, Layout, plan_layout
-from drht_plugin.dask.giants.place import NOTES, open_place, put
+from drht_plugin.dask.giants.place import NOTES, Place, open_place, put
 from drht_plugin.dask.giants.source import GiantSource
 from drht_plugin.dask.giants.tasks import Found, Job, Part
 from drht_plugin.dask.giants.tiff_source import TiffSource, close_idle, open_tiff
@@ -189,7 +189,7 @@ def correct_store(
     with (
         _closing_files(),
         open_place(goal, settings, token, resume=resume) as place,
-        open_workforce(client, token) as workforce,
+        open_workforce(client, token, _local(opened, place)) as workforce,
     ):
         job = Job(
             source=opened,
@@ -209,6 +209,12 @@ def correct_store(
         _complete(job)
         put(place)
     return report
+
+
+def _local(source: GiantSource, place: Place) -> dict[str, Path]:
+    """Return what all workers must see, by the names of what it shows."""
+    paths = {source.name: Address.of(source.name).path, place.target.text: place.noted}
+    return {name: path for name, path in paths.items() if path is not None}
 
 
 def open_source(source: str | os.PathLike[str]) -> GiantSource:

@@ -63,6 +63,11 @@ class Place:
         notes = Address(str(resume_folder(target.path)))
         return cls(target, notes.child("new"), notes)
 
+    @property
+    def noted(self) -> Path | None:
+        """A local file that is there while the result is made; None elsewhere."""
+        return self.notes.child(_RUN).path
+
     def mark(self, name: str) -> None:
         """Note that a part is finished."""
         self.notes.child(f"{_DONE}/{name}").write_bytes(b"")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
+from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from drht_plugin.bridge.sharing import allowed_threads
@@ -79,7 +81,9 @@ class Workforce:
 
 
 @contextmanager
-def open_workforce(client: Client | None, job: str) -> Iterator[Workforce]:
+def open_workforce(
+    client: Client | None, job: str, paths: Mapping[str, str | Path] = MappingProxyType({})
+) -> Iterator[Workforce]:
     """Return the workers of a cluster, or threads of this process, one for each core.
 
     When the body raises, tasks that have begun are waited for, so that nothing is written later.
@@ -87,10 +91,11 @@ def open_workforce(client: Client | None, job: str) -> Iterator[Workforce]:
     Args:
         client: of the cluster; None for threads.
         job: by which tasks count as its work, see `at_work`.
+        paths: what all workers must see, by the names of what it shows.
 
     Raises:
         ClusterError: see `cluster.named_losses`; or there has been no worker for long.
-        InputError: a worker has another version of this package, or none.
+        InputError: a worker has another version of this package, or none, or does not see a path.
     """
     if client is None:
         threads = allowed_threads()
@@ -101,7 +106,7 @@ def open_workforce(client: Client | None, job: str) -> Iterator[Workforce]:
     cluster = Cluster(connected, connected.scheduler.address)
     with named_losses(cluster.scheduler, client):
         cluster.wait_for_worker()
-        cluster.require_equal({})
+        cluster.require_equal(paths)
         threads = sum(cluster.threads().values())
         executor = connected.get_executor(pure=False)
         try:

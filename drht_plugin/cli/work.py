@@ -84,7 +84,7 @@ def cost_of(job: Job) -> int:
 
     with suppress(Exception):
         size = size_of(job.path)
-        return 3 * size.bytes if size.whole else min(2 * size.bytes, _MOST_BY_ROWS)
+        return size.decoding + 2 * size.bytes if size.whole else min(2 * size.bytes, _MOST_BY_ROWS)
     return 0
 
 

@@ -1,6 +1,5 @@
 """Read HEIC files with pillow-heif, whose libheif can decode HEVC."""
 
-import math
 from pathlib import Path
 from typing import IO, Any
 
@@ -8,10 +7,10 @@ import numpy as np
 
 from drht_plugin.errors import DependencyError, first_line
 from drht_plugin.extras import import_extra
+from drht_plugin.io._decoders import require_room
 from drht_plugin.io._errors import CodecError, UnsupportedError
 from drht_plugin.io._meaning import Meaning, with_meaning
 from drht_plugin.io._pixels import Pixels
-from drht_plugin.io._plausible import require_memory
 from drht_plugin.io._rows import Reader
 from drht_plugin.io.metadata import heif, ifd
 from drht_plugin.io.metadata.types import Carrier
@@ -92,7 +91,7 @@ class HeicReader:
         self.premultiplied = kind.endswith("a")
         self.shape = (height, width, _CHANNELS[kind])
         self.dtype = np.dtype(np.uint16 if deep else np.uint8)
-        require_memory(math.prod(self.shape) * self.dtype.itemsize)
+        require_room("heic by Pillow", self.shape, self.dtype.itemsize)
         self._pixels: Pixels | None = None
 
     def read(self, top: int, bottom: int, step: int) -> Pixels:

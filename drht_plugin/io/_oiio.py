@@ -11,6 +11,7 @@ from drht_plugin.colour import icc
 from drht_plugin.colour.curves import SRGB_PARAMETERS
 from drht_plugin.errors import first_line
 from drht_plugin.io import _bit_digits, _deflate_tiles, _oiio_linear, _plain_tiff, _psd
+from drht_plugin.io._decoders import require_room
 from drht_plugin.io._errors import CodecError, UnsupportedError
 from drht_plugin.io._meaning import Meaning, MeantReader, with_meaning
 from drht_plugin.io._oiio_rows import (
@@ -58,6 +59,8 @@ def reader(path: Path, name: str, buffer: ifd.Buffer) -> tuple[Reader, Carrier]:
         return _psd.reader(path, buffer)
     if name == "pnm" and bytes(buffer[:2]) == _bit_digits.MAGIC:
         return _bit_digits.DigitReader(path), Carrier(name)
+    if stated := stated_size(name, buffer):
+        require_room(name, *stated)
     source = OiioReader(path, name)
     profile = source.spec.getattribute("ICCProfile")
     metadata = boxes.parse(buffer)
@@ -70,14 +73,29 @@ def reader(path: Path, name: str, buffer: ifd.Buffer) -> tuple[Reader, Carrier]:
         header = jxl.read_header(buffer)
         premultiplied, lossy = header.premultiplied, header.lossy
     if name == "jp2":
-        stated = jp2.read_header(buffer)
-        if stated.unread:
+        found = jp2.read_header(buffer)
+        if found.unread:
             source.close()
-            raise UnsupportedError(f"is a {stated.unread} picture; only gray and RGB are read")
-        metadata = replace(metadata, density=stated.density)
-        premultiplied = stated.premultiplied
+            raise UnsupportedError(f"is a {found.unread} picture; only gray and RGB are read")
+        metadata = replace(metadata, density=found.density)
+        premultiplied = found.premultiplied
     carrier = Carrier(name, metadata, lossless=not lossy)
     return with_meaning(source, Meaning(premultiplied=premultiplied)), carrier
+
+
+def stated_size(name: str, buffer: ifd.Buffer) -> tuple[Shape, int] | None:
+    """Return H×W×C of a picture that is decoded when it is opened, and the bytes of a sample.
+
+    Returns:
+        What its header states; None for other formats, and where it states nothing.
+
+    Raises:
+        ValueError: the header is damaged.
+    """
+    if name == "jxl":
+        header = jxl.read_header(buffer)
+        return header.shape, header.itemsize
+    return jp2.read_size(buffer) if name == "jp2" else None
 
 
 def _inks_reader(

@@ -13,6 +13,7 @@ import OpenImageIO as oiio
 
 from drht_plugin.errors import first_line
 from drht_plugin.forks import require_own_process
+from drht_plugin.io._decoders import require_room
 from drht_plugin.io._errors import CodecError, UnsupportedError
 from drht_plugin.io._exr_layers import Layer, choose_layer
 from drht_plugin.io._formats import FORMATS
@@ -56,14 +57,19 @@ class OiioReader(BlockReader):
                 self.spec = spec = self._source.spec()
             dtype = dtype or _DTYPES.get(str(spec.format), str(spec.format))
             _require_supported(self._source, name, spec, dtype)
+            rows, shape = _rows_together(spec), (spec.height, spec.width, spec.nchannels)
+            if not self._held_whole:
+                # Strips end with the picture, tiles do not.
+                held = rows if spec.tile_width else min(rows, spec.height)
+                block = held, max(spec.width, spec.tile_width), spec.nchannels
+                require_room("block", block, np.dtype(dtype).itemsize)
         except BaseException:
             self._source.close()
             raise
         self._type = OIIO_NAMES[dtype]
         # OpenImageIO inverts TIFF's white-is-zero in 8 bits only, and alpha with it.
         self._inverted = white_is_zero and dtype == "uint8"
-        shape = (spec.height, spec.width, spec.nchannels)
-        super().__init__(shape, np.dtype(dtype), _rows_together(spec), self._decode_rows)
+        super().__init__(shape, np.dtype(dtype), rows, self._decode_rows)
 
     def tolerate(self) -> bool:
         """Return 0 for what cannot be decoded; see `_rows.Tolerant`."""

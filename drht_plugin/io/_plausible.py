@@ -1,11 +1,9 @@
-"""Refuse files that declare more pixels than their bytes, or the memory, can hold.
+"""Refuse files that declare more pixels than their bytes can hold.
 
 Libraries take memory for what a header says. These checks come before that.
 """
 
 import math
-import os
-import sys
 
 from drht_plugin.io._errors import CodecError, UnsupportedError
 from drht_plugin.io._rows import Shape
@@ -88,32 +86,3 @@ def require_tiff_bytes(
     ratio = _TIFF_RATIOS.get(compression, math.inf)
     # Samples of less than a byte are packed.
     require_bytes(block, 1, stored_bytes, ratio * 8 / bits)
-
-
-def require_memory(needed: int) -> None:
-    """Refuse a picture that must be held whole, and is larger than all memory.
-
-    Args:
-        needed: bytes that a decoder takes.
-
-    Raises:
-        UnsupportedError: the process may never take as much.
-    """
-    most = _most_memory()
-    if needed > most:
-        raise UnsupportedError(
-            f"needs {needed >> 20} MB of memory, as it must be decoded as a whole; there are "
-            f"{most >> 20} MB"
-        )
-
-
-def _most_memory() -> int:
-    """Return how many bytes this process may take at most."""
-    try:
-        import resource
-
-        physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        limit = resource.getrlimit(resource.RLIMIT_AS)[0]
-    except (ImportError, OSError, ValueError):  # not on this system
-        return sys.maxsize
-    return physical if limit == resource.RLIM_INFINITY else min(physical, limit)

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from drht_plugin.errors import first_line
 from drht_plugin.extras import import_extra
+from drht_plugin.io._decoders import require_room
 from drht_plugin.io._develop import Sensor, develop
 from drht_plugin.io._errors import CodecError, UnsupportedError
 from drht_plugin.io._pixels import Pixels
-from drht_plugin.io._plausible import require_memory
 from drht_plugin.io._rows import Reader
 from drht_plugin.io.metadata import ifd, raw
 from drht_plugin.io.metadata.types import Carrier
@@ -26,9 +26,6 @@ _XYZ_TO_SRGB = np.linalg.inv(
         [0.0193339, 0.1191920, 0.9503041],
     ]
 )
-_DEMOSAICED_BYTES = 20
-"""What LibRaw takes for a pixel at most, while it interpolates colours."""
-
 _SATURATES_FROM = 0.9
 """Share of the nominal white level from which the greatest value is taken for the sensor's own.
 
@@ -45,7 +42,7 @@ def reader(path: Path, name: str, buffer: ifd.Buffer) -> tuple[Reader, Carrier]:
     """
     with _opened(path) as (rawpy, file):
         sizes = file.sizes
-        require_memory(_DEMOSAICED_BYTES * math.prod((sizes.raw_height, sizes.raw_width)))
+        require_room("raw", (sizes.raw_height, sizes.raw_width, 1), 2)
         pixels, headroom = _developed(rawpy, file)
         metadata = raw.parse(buffer, _preview_of(rawpy, file))
     return DevelopedReader(pixels), Carrier(name, metadata, headroom=headroom)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from drht_plugin.errors import DependencyError, InputError, ReadError
 from drht_plugin.io import _gain_maps
 from drht_plugin.io._bytes import FileBytes, FileIdentity, identity_of
+from drht_plugin.io._decoders import HELD
 from drht_plugin.io._errors import CodecError, UnsupportedError
 from drht_plugin.io._formats import (
     HEADER_BYTES,
@@ -25,7 +26,7 @@ from drht_plugin.io._formats import (
 from drht_plugin.io._picture import Picture, name_of, reader_of
 from drht_plugin.io._pixels import turn_upright
 from drht_plugin.io._recognise import format_of
-from drht_plugin.io._rows import Reader, Shrinkable, tolerate
+from drht_plugin.io._rows import Reader, Shape, Shrinkable, tolerate
 from drht_plugin.io.metadata.claims import sanitise
 from drht_plugin.io.metadata.gain_map import GainMap
 from drht_plugin.io.metadata.types import Carrier, orientation
@@ -199,11 +200,13 @@ class PictureSize(NamedTuple):
         pixels: how many.
         bytes: of all pixels as they are read.
         whole: whether they must be in memory all at once.
+        decoding: bytes that the decoder of such a picture takes beside them; 0 for others.
     """
 
     pixels: int
     bytes: int
     whole: bool
+    decoding: int = 0
 
 
 def size_of(path: str | PathLike[str]) -> PictureSize:
@@ -222,13 +225,21 @@ def size_of(path: str | PathLike[str]) -> PictureSize:
             from drht_plugin.io import _raw
 
             shape = _raw.shape_of(alias.enter_context(openable_file(path, row.suffixes)))
-            pixels = shape[0] * shape[1]
-            return PictureSize(pixels, pixels * shape[2] * np.dtype(np.uint16).itemsize, row.whole)
+            return _size(row, shape, np.dtype(np.uint16).itemsize)
+        if row.backend == "oiio":
+            from drht_plugin.io import _oiio
+
+            # Opening would decode some of these.
+            if stated := _oiio.stated_size(row.name, buffer):
+                return _size(row, *stated)
     with open_picture(path) as picture:
-        pixels = picture.shape[0] * picture.shape[1]
-        return PictureSize(
-            pixels, pixels * picture.shape[2] * picture.dtype.itemsize, picture.whole
-        )
+        return _size(row, picture.shape, picture.dtype.itemsize)
+
+
+def _size(row: Format, shape: Shape, itemsize: int) -> PictureSize:
+    pixels = shape[0] * shape[1]
+    decoding = HELD[row.name].bytes_of(shape, itemsize) if row.whole else 0
+    return PictureSize(pixels, pixels * shape[2] * itemsize, row.whole, decoding)
 
 
 def _pixel_bytes(carrier: Carrier, file_bytes: int) -> int:

@@ -4,7 +4,6 @@ libvips codes pixels only, except for AVIF. It would pass EXIF through libexif, 
 fields. The modules of `metadata` embed it byte for byte instead.
 """
 
-import math
 import re
 import threading
 from collections.abc import Mapping
@@ -18,12 +17,13 @@ import pyvips
 from drht_plugin.errors import first_line
 from drht_plugin.forks import require_own_process
 from drht_plugin.io import _cmyk
+from drht_plugin.io._decoders import HELD, require_room
 from drht_plugin.io._encoder import Encoder
 from drht_plugin.io._errors import CodecError, UnsupportedError
 from drht_plugin.io._jpeg_source import SplicedFile, clean_header
 from drht_plugin.io._meaning import Meaning, with_meaning
 from drht_plugin.io._pixels import Pixels, reduce_bits
-from drht_plugin.io._plausible import require_jpeg_bytes, require_memory, require_png_bytes
+from drht_plugin.io._plausible import require_jpeg_bytes, require_png_bytes
 from drht_plugin.io._rows import Reader, Shape, Writer
 from drht_plugin.io.metadata import heif, ifd, jpeg, png, webp
 from drht_plugin.io.metadata.jpeg_scans import misses_scans
@@ -37,7 +37,6 @@ _DEFAULT_QUALITY = 95
 _MAX_HELD_PIXELS = 1 << 25
 """Larger JPEG files are written without progressive scans and optimised Huffman tables (pixels)."""
 
-_COEFFICIENT_BYTES = 2
 _MISSING_DECODER = re.compile(
     r"compression format has not been built in: (\w[\w. -]*?) *(?:\(|\n|$)"
 )
@@ -88,15 +87,16 @@ def _require_plausible(
     libvips has only read the header so far.
     """
     shape, itemsize = source.shape, source.dtype.itemsize
-    pixels = math.prod(shape) * itemsize
     if name == "png":
         require_png_bytes(shape, itemsize, file_bytes)
+        if source.interlaced:
+            require_room("interlaced png", shape, itemsize)
     elif carrier and isinstance(carrier.coding, jpeg.JpegCoding):
         require_jpeg_bytes(shape, file_bytes, arithmetic=carrier.coding.arithmetic)
         if carrier.coding.progressive:
-            require_memory(_COEFFICIENT_BYTES * pixels)
-    else:
-        require_memory(pixels)
+            require_room("progressive jpeg", shape, itemsize)
+    elif name in HELD:
+        require_room(name, shape, itemsize)
 
 
 class VipsReader:
@@ -146,6 +146,11 @@ class VipsReader:
     def frames(self) -> int:
         """Pictures in the file."""
         return int(self._image.get_n_pages())
+
+    @property
+    def interlaced(self) -> bool:
+        """Whether a PNG file holds its rows in several passes."""
+        return bool(self._image.get_typeof("interlaced"))
 
     @property
     def bits(self) -> int:

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from drht_plugin.engine.pixels import DTYPES
 from drht_plugin.errors import InputError, WriteError
+from drht_plugin.free_memory import unswapped_memory
 from drht_plugin.storage import make_locked_file
 from drht_plugin.worker.shared_rows import SharedRows
 
@@ -216,7 +217,7 @@ def _candidate_folders() -> Iterator[tuple[Path, int]]:
     """Yield folders for the file, best first, and how many bytes are free in each."""
     memory = Path("/dev/shm")
     if memory.is_dir() and os.access(memory, os.W_OK):
-        yield memory, min(_free_bytes(memory), _available_memory() // 2)
+        yield memory, min(_free_bytes(memory), unswapped_memory() // 2)
     folder = Path(tempfile.gettempdir())
     yield folder, _free_bytes(folder)
 
@@ -226,13 +227,3 @@ def _free_bytes(folder: Path) -> int:
         return sys.maxsize
     facts = os.statvfs(folder)
     return facts.f_bavail * facts.f_frsize
-
-
-def _available_memory() -> int:
-    """Return how many bytes can be allocated without swapping; unlimited if unknown."""
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        pairs = (line.split(":") for line in lines)
-        return next(int(rest.split()[0]) << 10 for name, rest in pairs if name == "MemAvailable")
-    except (OSError, ValueError, StopIteration):
-        return sys.maxsize

@@ -15,8 +15,6 @@ from PIL import Image
 from drht_plugin import io
 from drht_plugin.errors import ReadError
 from drht_plugin.io import _oiio_rows
-from drht_plugin.io._errors import UnsupportedError
-from drht_plugin.io._plausible import require_memory
 
 _SIZES, _COUNTS, _OFFSETS = (256, 257, 278), 279, 273
 
@@ -156,13 +154,6 @@ def test_strips_in_pieces(
     with io.open_picture(path) as file:
         for rows in (slice(0, 7), slice(7, 100), slice(200, 300, 9), slice(0, 300), slice(3, 5)):
             assert np.array_equal(file[rows], whole[rows])
-
-
-def test_memory() -> None:
-    """A picture that must be held whole is refused if no machine of this size could hold it."""
-    require_memory(1 << 20)
-    with pytest.raises(UnsupportedError, match="MB of memory"):
-        require_memory(1 << 62)
 
 
 def test_tiles_far_larger_than_pictures(tmp_path: Path) -> None:

@@ -1,4 +1,7 @@
-"""Read from the header of JPEG 2000 files what OpenImageIO does not tell."""
+"""Read from the header of JPEG 2000 files what OpenImageIO does not tell, or too late.
+
+It decodes the picture to open the file.
+"""
 
 import struct
 from dataclasses import dataclass
@@ -7,6 +10,11 @@ from drht_plugin.io.metadata.boxes import boxes
 from drht_plugin.io.metadata.ifd import Buffer
 
 _MOST_HEADER = 1 << 24
+_CODESTREAM = bytes.fromhex("ff4fff51")
+_SIZE = struct.Struct(">4s2H8IHB")
+"""Start of a codestream: two marks, length, profile, far corner, near corner, of tiles, the
+number of components, and the depth less one of the first."""
+
 _METRE = 0.0254
 _ENUMERATED, _PREMULTIPLIED_OPACITY, _WHOLE_PICTURE = 1, 2, 0
 _UNREAD = {12: "CMYK", 13: "YCCK", 14: "CIE Lab", 19: "CIE Jab", 20: "e-sRGB", 24: "e-sYCC"}
@@ -25,6 +33,35 @@ class Jp2Header:
     unread: str | None = None
     premultiplied: bool = False
     density: tuple[float, float] | None = None
+
+
+def read_size(buffer: Buffer) -> tuple[tuple[int, int, int], int] | None:
+    """Return H×W×C of a JPEG 2000 picture, and the bytes of a sample, as its codestream states.
+
+    Args:
+        buffer: the file's bytes.
+
+    Returns:
+        None where there is no codestream.
+    """
+    start, channels = 0, 0
+    if buffer[4:8] == b"jP  ":
+        found = {kind: (first, last) for _, kind, first, last in boxes(buffer)}
+        if b"jp2c" not in found:
+            return None
+        start = found[b"jp2c"][0]
+        first, last = found.get(b"jp2h", (0, 0))
+        if last - first <= _MOST_HEADER:
+            palette = _children(bytes(buffer[first:last])).get(b"pclr", b"")
+            channels = palette[2] if len(palette) > 2 else 0
+    data = bytes(buffer[start : start + _SIZE.size])
+    if len(data) < _SIZE.size:
+        return None
+    mark, _, _, right, bottom, left, top, _, _, _, _, count, depth = _SIZE.unpack(data)
+    if mark != _CODESTREAM:
+        return None
+    shape = max(bottom - top, 0), max(right - left, 0), max(count, channels)
+    return shape, 1 if depth & 0x7F < 8 else 2
 
 
 def read_header(buffer: Buffer) -> Jp2Header:

@@ -1,4 +1,4 @@
-"""Read from JPEG XL codestreams what OpenImageIO does not tell: alpha and losses.
+"""Read from JPEG XL codestreams what OpenImageIO does not tell, or too late: it decodes to open.
 
 Follows ISO/IEC 18181-1: the headers of size and metadata, bit by bit.
 """
@@ -11,12 +11,16 @@ from drht_plugin.io.metadata.ifd import Buffer
 _HEAD_BYTES = 8192  # more than 16 extra channels with long names take
 _SIGNATURE = b"\xff\x0a"
 _ALPHA, _SPOT, _CFA = 0, 2, 5
+_GRAY = 1
 _MOST_CHANNELS = 16
 
 Choice = tuple[int, int]
 """Number of bits, and what is added to them."""
 
 _SIDE: tuple[Choice, ...] = ((9, 1), (13, 1), (18, 1), (30, 1))
+_RATIOS = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
+"""Width to height, of those that the size names by a number from 1."""
+
 _PREVIEW_EIGHTHS: tuple[Choice, ...] = ((0, 16), (0, 32), (5, 1), (9, 33))
 _PREVIEW_SIDE: tuple[Choice, ...] = ((6, 1), (8, 65), (10, 321), (12, 1345))
 _ANIMATION: tuple[tuple[Choice, ...], ...] = (
@@ -67,10 +71,14 @@ class JxlHeader:
     Attributes:
         premultiplied: whether colours are multiplied by the first alpha channel.
         lossy: whether pixels are coded in XYB, which no encoder does without loss, or are a JPEG's.
+        shape: H×W×C, as stored. All extra channels count.
+        itemsize: bytes of a sample as it is read: 1, 2 or 4.
     """
 
     premultiplied: bool
     lossy: bool
+    shape: tuple[int, int, int]
+    itemsize: int
 
 
 def read_header(buffer: Buffer) -> JxlHeader:
@@ -83,20 +91,21 @@ def read_header(buffer: Buffer) -> JxlHeader:
         ValueError: the header is damaged.
     """
     bits = _Bits(_codestream(buffer))
-    _skip_size(bits)
+    height, width = _read_size(bits)
     if bits.take(1):  # all by default: no extra channels, and XYB
-        return JxlHeader(premultiplied=False, lossy=True)
+        return JxlHeader(premultiplied=False, lossy=True, shape=(height, width, 3), itemsize=1)
     if bits.take(1):
         _skip_extra_fields(bits)
-    _skip_depth(bits)
+    itemsize = _read_depth(bits)
     bits.take(1)
     premultiplied: bool | None = None
-    for _ in range(min(bits.choose(_COUNT), _MOST_CHANNELS)):
+    extra = bits.choose(_COUNT)
+    for _ in range(min(extra, _MOST_CHANNELS)):
         if bits.take(1):  # alpha by default, which is straight
             premultiplied = False if premultiplied is None else premultiplied
             continue
         kind = bits.choose(_ENUM)
-        _skip_depth(bits)
+        _read_depth(bits)
         bits.choose(_SHIFT)
         bits.take(8 * bits.choose(_NAME))
         if kind == _ALPHA:
@@ -107,7 +116,8 @@ def read_header(buffer: Buffer) -> JxlHeader:
         elif kind == _CFA:
             bits.choose(_CFA_CHANNEL)
     lossy = bool(bits.take(1)) or any(kind == b"jbrd" for _, kind, *_ in boxes(buffer))
-    return JxlHeader(bool(premultiplied), lossy)
+    shape = height, width, _read_colours(bits) + extra
+    return JxlHeader(bool(premultiplied), lossy, shape, itemsize)
 
 
 def _codestream(buffer: Buffer) -> bytes:
@@ -119,21 +129,24 @@ def _codestream(buffer: Buffer) -> bytes:
     return bytes(buffer[start + len(_SIGNATURE) : start + _HEAD_BYTES])
 
 
-def _skip_size(bits: _Bits) -> None:
+def _read_size(bits: _Bits) -> tuple[int, int]:
+    """Return height and width."""
     eighths = bits.take(1)
-    for last in (False, True):
-        if last and bits.take(3):  # the width by a ratio
-            return
-        if eighths:
-            bits.take(5)
-        else:
-            bits.choose(_SIDE)
+
+    def side() -> int:
+        return 8 * (bits.take(5) + 1) if eighths else bits.choose(_SIDE)
+
+    height, ratio = side(), bits.take(3)
+    if not ratio:
+        return height, side()
+    across, down = _RATIOS[ratio - 1]
+    return height, height * across // down
 
 
 def _skip_extra_fields(bits: _Bits) -> None:
     bits.take(3)  # the orientation, which the decoder obeys
     if bits.take(1):
-        _skip_size(bits)
+        _read_size(bits)
     if bits.take(1):
         choices = _PREVIEW_EIGHTHS if bits.take(1) else _PREVIEW_SIDE
         bits.choose(choices)
@@ -145,8 +158,19 @@ def _skip_extra_fields(bits: _Bits) -> None:
         bits.take(1)
 
 
-def _skip_depth(bits: _Bits) -> None:
+def _read_depth(bits: _Bits) -> int:
+    """Return the bytes of a sample as it is read."""
     is_float = bits.take(1)
-    bits.choose(_DEPTHS[is_float])
+    depth = bits.choose(_DEPTHS[is_float])
     if is_float:
         bits.take(4)
+        return 4
+    return 1 if depth <= 8 else 2
+
+
+def _read_colours(bits: _Bits) -> int:
+    """Return how many channels hold colours."""
+    if bits.take(1):  # sRGB by default
+        return 3
+    bits.take(1)
+    return 1 if bits.choose(_ENUM) == _GRAY else 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
 import signal
 import socket
@@ -15,8 +16,8 @@ from clusters import scheduler
 
 from drht_plugin.bridge.sharing import usable_cores
 from drht_plugin.cli.options import add_scheduler_option
-from drht_plugin.dask import cluster, workers
-from drht_plugin.errors import ClusterError, DrhtWarning, InputError
+from drht_plugin.dask import at_work, cluster, workers
+from drht_plugin.errors import Cancelled, ClusterError, DrhtWarning, InputError
 
 pytest.importorskip("distributed", reason="distributed is not installed")
 
@@ -127,3 +128,17 @@ def test_waiting_for_a_worker_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     ):
         none.wait_for_worker()
     assert len(told) == 1
+
+
+def test_a_worker_that_comes_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work of a job is refused by another version, and by none once the job was stopped."""
+    job = at_work.new_job()
+    with at_work.at_work(job):
+        pass
+    monkeypatch.setattr(at_work, "__version__", "0.0.1")
+    with pytest.raises(ClusterError, match=r"has drht 0\.0\.1; expected"), at_work.at_work(job):
+        raise AssertionError("it is not begun")
+    monkeypatch.undo()
+    asyncio.run(at_work._stop(job))
+    with pytest.raises(Cancelled), at_work.at_work(job):
+        raise AssertionError("it is not begun")

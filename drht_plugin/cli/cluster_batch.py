@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import secrets
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -22,7 +21,7 @@ from drht_plugin.cli.outputs import Job
 from drht_plugin.cli.progress import Progress
 from drht_plugin.cli.signals import check_stopped
 from drht_plugin.cli.work import Work, count_pixels
-from drht_plugin.dask.at_work import stop
+from drht_plugin.dask.at_work import new_job, stop
 from drht_plugin.dask.workers import Cluster, absolute
 from drht_plugin.errors import ClusterError
 from drht_plugin.storage import make_locked_file, remove_leftovers
@@ -103,7 +102,7 @@ class ClusterBatch:
     networks: Networks
     admit: Callable[[Job], bool]
     progress: Progress
-    _batch: str = field(default_factory=lambda: secrets.token_hex(8))
+    _batch: str = field(default_factory=new_job)
     _untold: deque[_Place] = field(default_factory=deque)
     _names: set[str] = field(default_factory=set)
     _given: dict[Any, _Place] = field(default_factory=dict)

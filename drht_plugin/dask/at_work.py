@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
+import socket
 import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from drht_plugin.errors import Cancelled
+from drht_plugin._version import __version__
+from drht_plugin.errors import Cancelled, ClusterError
 
 _STOP_SECONDS = 30
 """For how long a worker that is to stop waits for what it has begun."""
@@ -19,13 +22,27 @@ _busy: Counter[str] = Counter()
 _counting = threading.Lock()
 
 
+def new_job() -> str:
+    """Return the name of a new job; it says which version of this package does it."""
+    return f"{__version__}/{secrets.token_hex(16)}"
+
+
 @contextmanager
 def at_work(job: str) -> Iterator[None]:
     """Count the body as work on a job.
 
+    Args:
+        job: see `new_job`.
+
     Raises:
         Cancelled: the job was stopped; the body is not run.
+        ClusterError: this process has another version: a worker that came after the job began.
     """
+    version = job.partition("/")[0]
+    if version != __version__:
+        raise ClusterError(
+            f"a worker on {socket.gethostname()} has drht {__version__}; expected {version}"
+        )
     with _counting:
         _busy[job] += 1
     try:

@@ -293,6 +293,7 @@ def test_what_workers_refuse_fails_before_any_picture(
     there = capsys.readouterr().err
     assert main(common) == 2
     assert there == capsys.readouterr().err
+    assert os.listdir(tmp_path) == ["in"]
 
 
 def test_a_missing_extra_is_named(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass, field, replace
@@ -20,6 +19,7 @@ from drht_plugin.colour.cicp import Cicp
 from drht_plugin.colour.spaces import Profile, space_of
 from drht_plugin.dask._settings import Settings
 from drht_plugin.dask._survey import meters
+from drht_plugin.dask.at_work import new_job
 from drht_plugin.dask.giants import ome, tasks
 from drht_plugin.dask.giants.address import EXTRA, USER, Address
 from drht_plugin.dask.giants.layout import SIDE, Layout, plan_layout
@@ -185,7 +185,7 @@ def correct_store(
         "profile": repr(how.profile),
         "blocks": [*layout.region, *(level.shard for level in layout.levels)],
     }
-    token = uuid.uuid4().hex
+    token = new_job()
     with (
         _closing_files(),
         open_place(goal, settings, token, resume=resume) as place,

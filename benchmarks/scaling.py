@@ -90,6 +90,7 @@ def stream(source: Path, target: Path) -> dict[str, float]:
         chunks=(512, 512, 1),
         shards=(2048, 2048, 3),
         compressors=zarr.codecs.BloscCodec(**_CODEC),
+        config={"write_empty_chunks": True},  # as workers write
         overwrite=True,
     )
     return timed(lambda: corrector.stream(array, sink, tile=2048, memory="4G"))

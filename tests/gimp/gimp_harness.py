@@ -33,7 +33,7 @@ _HANDED_DOWN = (
 )
 _FEW = ("python-eval", "file-png", "file-tiff")
 _GIMPRC = """\
-(config-version "3.0.4")
+(config-version "{version}.99")
 (show-welcome-dialog no)
 (check-updates no)
 (restore-session no)
@@ -71,7 +71,7 @@ class Gimp:
         few.mkdir(parents=True)
         self.add_plug_ins(*_FEW)
         self.profile.mkdir()
-        (self.profile / "gimprc").write_text(_GIMPRC.format(few=few))
+        (self.profile / "gimprc").write_text(_GIMPRC.format(few=few, version=self.version))
 
     def add_plug_ins(self, *names: str) -> None:
         """Let GIMP have more of its own plug-ins."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -36,9 +36,6 @@ from drht_plugin.engine.strength import FULL, Controls, Strength
 from drht_plugin.engine.survey.make import survey
 from drht_plugin.errors import InputError
 from drht_plugin.orientation import require_orientation
-
-if TYPE_CHECKING:
-    pass
 
 Image = npt.NDArray[Any]
 
@@ -206,7 +203,7 @@ class Corrector(LoadedNetworks):
         require_surveyed(scene, pixels)
         spec = scene.spec
         radiance = np.empty((spec.height, spec.width, spec.colours), np.float32)
-        with self._at_work():
+        with self._rendering():
             renderer = self.backend.radiance(scene, spec.colours)
             run_array(pixels, radiance, renderer, plan_radiance_array(spec), by_rows(progress))
         return radiance[..., 0] if len(pixels.shape) == 2 else radiance
@@ -260,7 +257,7 @@ class Corrector(LoadedNetworks):
             InputError: a source that ends early; NaN or infinity in it.
             WeightsError: damaged weights.
         """
-        with self._at_work():
+        with self._rendering():
             renderer = self._renderer(scene, plan, strength, tuple(source.shape[1:]))
             run(source, sink, renderer, plan.bands, by_rows(progress))
 
@@ -279,7 +276,7 @@ class Corrector(LoadedNetworks):
         """
         require_surveyed(scene, source)
         plan = plan_radiance(scene.spec, memory=memory)
-        with self._at_work():
+        with self._rendering():
             renderer = self.backend.radiance(scene, 3)
             run(source, sink, renderer, plan, by_rows(progress))
 
@@ -292,7 +289,7 @@ class Corrector(LoadedNetworks):
         out: Image,
         progress: ProgressCallback | None,
     ) -> Image:
-        with self._at_work():
+        with self._rendering():
             renderer = self._renderer(scene, plan, strength, tuple(pixels.shape[1:]))
             run_array(pixels, out, renderer, plan.bands, by_rows(progress))
         return out
@@ -310,6 +307,15 @@ class Corrector(LoadedNetworks):
         from drht_plugin.model.device import device_errors
 
         with limit_threads(self.threads), device_errors():
+            yield
+
+    @contextmanager
+    def _rendering(self) -> Iterator[None]:
+        """Be at work, and give back in the end, however it comes, what PyTorch pinned for it."""
+        from drht_plugin.model.device import give_pinned_back
+
+        with ExitStack() as end, self._at_work():
+            end.callback(give_pinned_back)
             yield
 
     def stream(

@@ -131,7 +131,7 @@ class DetailRunner:
 
         On CUDA it is in pinned memory, which is transferred while the CPU prepares other planes.
         PyTorch keeps pinned memory for the next tile: about 290 MiB for planes and results, per
-        thread that renders tiles of 1024 pixels.
+        thread that renders tiles of 1024 pixels. See `device.give_pinned_back`.
 
         Args:
             shape: shape of the planes, h×w×96.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import torch
 
@@ -99,6 +99,22 @@ def device_errors() -> Iterator[None]:
             f"the device failed during the work ({first_line(str(error))}); start the program "
             "again, or take device 'cpu'"
         ) from error
+
+
+def give_pinned_back() -> None:
+    """Return pinned memory of the host to the system, as far as no tensor lies in it.
+
+    PyTorch keeps it for the process's next copies otherwise. Does nothing where CUDA is not in use,
+    or PyTorch has no function for it.
+    """
+    if not torch.cuda.is_initialized():
+        return
+    # The name in 2.13, and the one in builds with CUDA before.
+    give_back = getattr(torch.accelerator, "empty_host_cache", None)
+    give_back = give_back or getattr(torch._C, "_host_emptyCache", None)
+    if give_back is not None:
+        with suppress(RuntimeError):  # the device is lost; the job's own error says so
+            give_back()
 
 
 def inference_dtype(device: torch.device) -> torch.dtype:

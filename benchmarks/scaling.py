@@ -110,7 +110,7 @@ def workers(count: int, memory: str | int) -> Iterator[Any]:
     """Start worker processes of one thread; yields a client."""
     from distributed import Client, LocalCluster
 
-    from drht_plugin.dask.cluster import PATIENT
+    from drht_plugin.patience import PATIENT
 
     with (
         LocalCluster(

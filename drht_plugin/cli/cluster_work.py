@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import warnings
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from drht_plugin.cli.outputs import Job
 from drht_plugin.cli.work import Work, cost_of
 from drht_plugin.dask.at_work import at_work, require_going
 from drht_plugin.errors import DrhtWarning
+from drht_plugin.patience import be_patient
 
 if TYPE_CHECKING:
     from drht_plugin.engine.corrector import Corrector
@@ -91,10 +91,9 @@ def loaded(networks: Networks) -> Corrector:
 
 @lru_cache(maxsize=2)
 def _load(networks: Networks) -> Corrector:
-    from drht_plugin.dask.cluster import PATIENT
     from drht_plugin.engine.weigh import shared_correctors
 
-    os.environ.update(PATIENT | os.environ)  # read when PyTorch is loaded, which is now or never
+    be_patient()  # PyTorch is loaded now or never
     correctors = shared_correctors(
         networks.model, networks.device, networks.threads, networks.backend
     )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
 from typing import Any
 
 from drht_plugin.cli.limits import require_address_space
 from drht_plugin.cli.options import add_backend_option, add_model_options
 from drht_plugin.errors import InputError
+from drht_plugin.patience import be_patient
 
 
 def add_command(commands: Any) -> None:
@@ -58,9 +58,7 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         InputError: an argument is wrong, stdin is a terminal, or no socket that it can stay at.
     """
-    # An editor computes on the same cores. OpenMP's threads would spin on them while they wait, and
-    # make a survey take four times as long where the machine is busy. Read when torch is loaded.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    be_patient()  # an editor computes on the same cores
     require_address_space()
     settings = {
         "model": options.model,

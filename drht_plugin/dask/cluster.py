@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from drht_plugin.bridge.sharing import usable_cores
 from drht_plugin.errors import ClusterError, DrhtError, InputError, first_line
 from drht_plugin.extras import import_extra
+from drht_plugin.patience import PATIENT
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -26,13 +27,6 @@ ACCEPTED = "expected tcp://HOST:PORT, or local:N for N processes of this machine
 
 _CONNECT_SECONDS = 10
 """For how long a scheduler may leave unanswered, at first and when its connection breaks."""
-
-
-PATIENT = {"OMP_WAIT_POLICY": "PASSIVE"}
-"""Environment of workers: PyTorch's threads do not spin while they wait for one another.
-
-The survey's networks take two threads in any process, and spinning ones would take the cores from
-other workers: on two cores, two workers corrected a third as many pictures."""
 
 
 def local_processes(scheduler: str) -> int | None:

@@ -118,7 +118,8 @@ def add_compare_option(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="FOLDER",
         help="also write a page that shows the pictures before and after: open FOLDER/index.html "
-        "in a browser. With --hdr it shows the HDR estimates, too",
+        "in a browser. With --hdr it shows the HDR estimates, too; with --skip-existing, earlier "
+        "results",
     )
 
 
@@ -133,7 +134,7 @@ def require_page(options: argparse.Namespace, jobs: Sequence[Job]) -> None:
         return
     from drht_plugin.compare import require_free
 
-    require_free(options.compare, overwrite=options.overwrite)
+    require_free(options.compare, overwrite=_replaces_page(options))
     page = Path(os.path.realpath(options.compare))
     for job in jobs:
         if os.path.realpath(job.path) == os.path.realpath(job.target):
@@ -151,7 +152,7 @@ def write_compared(options: argparse.Namespace, jobs: Sequence[Job]) -> int:
 
     Args:
         options: the parsed arguments.
-        jobs: pictures that have been corrected.
+        jobs: pictures that have been corrected, now or by an earlier run.
 
     Returns:
         The exit code: 0, or 1 if some pictures were left out, or there are none.
@@ -166,7 +167,12 @@ def write_compared(options: argparse.Namespace, jobs: Sequence[Job]) -> int:
     pairs = [
         Pair(printable(Path(job.source).name), Path(job.path), job.target, job.hdr) for job in jobs
     ]
-    return _write(pairs, options.compare, options, overwrite=options.overwrite)
+    return _write(pairs, options.compare, options, overwrite=_replaces_page(options))
+
+
+def _replaces_page(options: argparse.Namespace) -> bool:
+    """Return whether an earlier page goes: that of the run which --skip-existing completes, too."""
+    return bool(options.overwrite or options.skip_existing)
 
 
 def _write(

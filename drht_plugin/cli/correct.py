@@ -265,7 +265,8 @@ def _correct_all(jobs: Sequence[Job], options: argparse.Namespace) -> int:
     begun = time.monotonic()
     quiet = options.quiet or options.json
     progress = Progress([_file_size(job) for job in jobs], None if quiet else terminal())
-    results, tally, corrected = Results(overwrite=options.overwrite), Tally(), []
+    results, tally = Results(overwrite=options.overwrite), Tally()
+    there: list[Job] = []
 
     def admit(job: Job) -> bool:
         if options.skip_existing and results.exist(job):
@@ -279,16 +280,17 @@ def _correct_all(jobs: Sequence[Job], options: argparse.Namespace) -> int:
         for outcome in opened.enter_context(closing(batch.run(jobs))):
             if outcome.report is not None:
                 results.add(outcome.job)
-                corrected.append(outcome.job)
+            if outcome.report is not None or outcome.skipped:
+                there.append(outcome.job)
             progress.finish(outcome.index, worked=not outcome.skipped)
             progress.clear()
             tally.add(outcome)
             tell(outcome, output, options, network=network)
-    if options.output == STDOUT and corrected:
-        output.picture(corrected[0].target)
+    if options.output == STDOUT and there:
+        output.picture(there[0].target)
     if len(jobs) > 1:
         tally.tell(output, options, time.monotonic() - begun)
-    compared = write_compared(options, corrected)
+    compared = write_compared(options, there)
     return FAILED if tally.failed or output.failed else compared
 
 

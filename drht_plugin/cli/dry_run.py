@@ -10,6 +10,7 @@ from drht_plugin.cli.exits import FAILED, OK, print_note, printable
 from drht_plugin.cli.faults import Fault
 from drht_plugin.cli.outputs import Job, Results
 from drht_plugin.cli.streams import Output
+from drht_plugin.cli.targets import STDOUT
 from drht_plugin.cli.telling import failure
 
 
@@ -26,7 +27,10 @@ def tell(jobs: Sequence[Job], options: argparse.Namespace, output: Output) -> in
     """
     results, failures = Results(overwrite=options.overwrite), 0
     for job in jobs:
-        facts = {"source": job.source, "target": str(job.target), "dry_run": True}
+        names = [str(path) for path in job.outputs]
+        if options.output == STDOUT:
+            names = [str(STDOUT)]
+        facts = {"source": job.source, "target": names[0], "dry_run": True}
         if job.hdr is not None:
             facts["hdr"] = str(job.hdr)
         try:
@@ -48,8 +52,8 @@ def tell(jobs: Sequence[Job], options: argparse.Namespace, output: Output) -> in
         if options.json:
             output.line(json.dumps(facts))
         elif said and not options.quiet:
-            names = " and ".join(printable(str(path)) for path in job.outputs)
-            output.line(f"{printable(job.source)} -> {names} ({'; '.join(said)})")
+            shown = " and ".join(printable(name) for name in names)
+            output.line(f"{printable(job.source)} -> {shown} ({'; '.join(said)})")
     return FAILED if failures or output.failed else OK
 
 

@@ -59,7 +59,8 @@ def plan_jobs(sources: Sequence[Input], naming: Naming, *, hdr: bool, overwrite:
         target = naming.target(source, alone=alone)
         if taken[target] > 1 and target.suffix != source.place.suffix:
             target = target.with_name(f"{source.place.stem}{source.place.suffix}{target.suffix}")
-        estimate = target.with_name(f"{source.place.stem}-hdr.exr") if hdr else None
+        stem = target.stem if alone else source.place.stem
+        estimate = target.with_name(f"{stem}-hdr.exr") if hdr else None
         jobs.append(Job(source.source, source.path, target, estimate))
     counts = Counter(os.path.realpath(path) for job in jobs for path in job.outputs)
     doubles = sorted(path for path, count in counts.items() if count > 1)

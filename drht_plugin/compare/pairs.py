@@ -39,9 +39,9 @@ def find_pairs(
 
     In folders, subfolders included, a picture belongs to the one of the same name, or else to the
     only one that has its name and another suffix, in addition or in its place, or
-    ``NAME-corrected``. Both may be one folder,
-    with results beside their pictures. ``NAME-hdr.exr`` beside the picture after is the HDR
-    estimate, in folders and of two files.
+    ``NAME-corrected``. Both may be one folder, with results beside their pictures.
+    ``NAME-hdr.exr`` beside the picture after is the HDR estimate, in folders and of two files; NAME
+    is that of the picture after, or else of the one before.
 
     Args:
         before: a file, or a folder.
@@ -55,7 +55,7 @@ def find_pairs(
         InputError: one is a folder and the other is not, or no pictures belong together.
     """
     if not before.is_dir() and not after.is_dir():
-        estimate = hdr or _estimate_of(before, after.parent)
+        estimate = hdr or _estimate_of(before, after, after.parent)
         return [Pair(before.name, before, after, estimate)], {}
     for path in (before, after, *(() if hdr is None else (hdr,))):
         if not path.is_dir():
@@ -78,7 +78,7 @@ def find_pairs(
             continue
         counterpart = seconds[found[0]]
         folder = counterpart.parent if hdr is None else (hdr / name).parent
-        pairs.append(Pair(name, path, counterpart, _estimate_of(path, folder)))
+        pairs.append(Pair(name, path, counterpart, _estimate_of(path, counterpart, folder)))
     used = {pair.after for pair in pairs}
     unused = (path for path in seconds.values() if path not in used)
     left_out |= dict.fromkeys(unused, f"has no counterpart in {before}")
@@ -105,6 +105,6 @@ def _stem(name: str, ending: str = "") -> str:
     return str(Path(name).with_suffix("")).removesuffix(ending)
 
 
-def _estimate_of(before: Path, folder: Path) -> Path | None:
-    path = folder / f"{before.stem}{_ESTIMATE}.exr"
-    return path if path.is_file() else None
+def _estimate_of(before: Path, after: Path, folder: Path) -> Path | None:
+    paths = (folder / f"{named.stem}{_ESTIMATE}.exr" for named in (after, before))
+    return next((path for path in paths if path.is_file()), None)

@@ -132,6 +132,25 @@ def test_json_stays_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert (tmp_path / "page" / "index.html").is_file()
 
 
+def test_a_rerun_completes_the_page(tmp_path: Path) -> None:
+    """With --skip-existing the page shows results of earlier runs, too, and replaces theirs."""
+    (tmp_path / "in").mkdir()
+    for name in ("a.png", "c.png"):
+        dark(tmp_path / "in" / name)
+    (tmp_path / "in" / "b.png").write_bytes(b"no picture")
+    command = ["correct", str(tmp_path / "in"), "-o", str(tmp_path / "out"), "--skip-existing"]
+    command += ["--compare", str(tmp_path / "page"), "--quiet"]
+    assert main(command) == 1
+    dark(tmp_path / "in" / "b.png")
+    for _ in range(2):
+        assert main(command) == 0
+        assert [entry["name"] for entry in entries(tmp_path / "page")] == [
+            "a.png",
+            "b.png",
+            "c.png",
+        ]
+
+
 def test_no_picture_no_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Where no picture could be corrected, there is no page, and stderr says so."""
     (tmp_path / "a.png").write_bytes(b"no picture")

@@ -40,6 +40,16 @@ def test_an_existing_estimate_stays(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert io.read_picture(tmp_path / "a-hdr.exr").shape == (48, 64, 3)
 
 
+def test_an_estimate_is_named_as_its_result(tmp_path: Path) -> None:
+    """Where --output names the one result, the estimate has its name; else the picture's."""
+    source = str(picture(tmp_path / "a.png"))
+    for output in ("first.tif", "second.png", f"folder{os.sep}"):
+        command = ["correct", source, "--hdr", "-o", str(tmp_path / output), "--quiet"]
+        assert main([*command, "--strength", "0"]) == 0
+    found = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.exr")}
+    assert found == {"first-hdr.exr", "second-hdr.exr", "folder/a-hdr.exr"}
+
+
 def test_estimates_of_one_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Two pictures whose estimates would be one file stop the command before any work."""
     sources = [str(picture(tmp_path / name)) for name in ("a.png", "a.jpg")]

@@ -187,6 +187,16 @@ def test_a_dry_run_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert names(tmp_path) == before
 
 
+def test_a_dry_run_to_stdout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It names stdout, and no file that would be made for it."""
+    source = str(picture(tmp_path / "a.png", 3))
+    command = ["correct", source, "-o", "-", "--dry-run"]
+    assert main(command) == 0
+    assert capsys.readouterr().err == f"{source} -> - (would be written)\n"
+    assert main([*command, "--json"]) == 0
+    assert json.loads(capsys.readouterr().err)["target"] == "-"
+
+
 def test_no_arguments_show_three_examples() -> None:
     """`drht correct` alone shows three commands that can be typed, and is exit code 2."""
     done = subprocess.run(DRHT, capture_output=True, text=True, timeout=60, check=False)

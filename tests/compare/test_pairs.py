@@ -67,6 +67,16 @@ def test_one_folder_of_pictures_and_results(tmp_path: Path) -> None:
     ]
 
 
+def test_an_estimate_by_the_name_of_the_picture_after(tmp_path: Path) -> None:
+    """Of two files, the estimate of the result's name comes before that of the picture's."""
+    folder = touch(tmp_path, "a.jpg", "b.jpg", "a-hdr.exr", "b-hdr.exr")
+    [pair], _ = find_pairs(folder / "a.jpg", folder / "b.jpg")
+    assert pair.hdr == folder / "b-hdr.exr"
+    (folder / "b-hdr.exr").unlink()
+    [pair], _ = find_pairs(folder / "a.jpg", folder / "b.jpg")
+    assert pair.hdr == folder / "a-hdr.exr"
+
+
 def test_estimates_of_another_folder(tmp_path: Path) -> None:
     """`hdr` names the folder of the estimates."""
     before, after = touch(tmp_path / "b", "s/a.jpg"), touch(tmp_path / "a", "s/a.jpg")

@@ -13,11 +13,16 @@ from drht_plugin.errors import Cancelled, DeviceError
 from drht_plugin.model.device import give_pinned_back
 
 
+def _stats(idle: int) -> dict[str, int]:
+    return {"allocated_bytes.current": idle + 1000, "active_bytes.current": 1000}
+
+
 @pytest.fixture
 def given(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """A process that uses CUDA: a number for each time that pinned memory is given back."""
     calls: list[int] = []
     monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "host_memory_stats", lambda: _stats(2 << 30))
     monkeypatch.setattr(
         torch.accelerator, "empty_host_cache", lambda: calls.append(1), raising=False
     )
@@ -110,3 +115,14 @@ def test_by_the_name_of_the_version(given: list[int], monkeypatch: pytest.Monkey
     monkeypatch.setattr(torch._C, "_host_emptyCache", lambda: given.append(2), raising=False)
     give_pinned_back()
     assert given == [2]
+
+
+def test_a_photograph_s_is_kept(given: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Little pinned memory is kept for the next picture; where PyTorch does not say, none is."""
+    corrector = Corrector(device="cpu", backend="torch")
+    monkeypatch.setattr(torch.cuda, "host_memory_stats", lambda: _stats(512 << 20))
+    corrector.correct(IMAGE)
+    assert given == []
+    monkeypatch.setattr(torch.cuda, "host_memory_stats", dict)
+    corrector.correct(IMAGE)
+    assert given == [1]

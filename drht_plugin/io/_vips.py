@@ -1,7 +1,7 @@
 """Read and write JPEG, PNG, WebP and AVIF, read GIF, and read some TIFF files, with libvips.
 
-libvips codes pixels only, except for AVIF. It would pass EXIF through libexif, which adds and moves
-fields. The modules of `metadata` embed it byte for byte instead.
+libvips codes pixels, and profiles and XMP of AVIF. It would pass EXIF through libexif, which adds,
+moves and drops fields. The modules of `metadata` embed it byte for byte instead.
 """
 
 import re
@@ -35,6 +35,8 @@ _LOADERS = {"jpeg": "jpegload", "png": "pngload", "webp": "webpload", "tiff": "t
 _LOADERS |= {"gif": "gifload"}
 _DEFAULT_QUALITY = 95
 _MAX_HELD_PIXELS = 1 << 25
+_ANY_EXIF = b"Exif\0\0II*\0\x08\0\0\0" + bytes(6)
+"""What makes libvips keep a place for EXIF in an AVIF file."""
 """Larger JPEG files are written without progressive scans and optimised Huffman tables (pixels)."""
 
 _MISSING_DECODER = re.compile(
@@ -383,7 +385,7 @@ def _avif_bytes(pixels: Pixels, carrier: Carrier, quality: int | None) -> bytes:
     metadata = replace(carrier.metadata, exif=exif_with_density(carrier.metadata))
     for key, data in (
         ("icc-profile-data", metadata.icc),
-        ("exif-data", metadata.exif and b"Exif\0\0" + metadata.exif),
+        ("exif-data", metadata.exif and _ANY_EXIF),
         ("xmp-data", metadata.xmp),
     ):
         if data:
@@ -395,5 +397,7 @@ def _avif_bytes(pixels: Pixels, carrier: Carrier, quality: int | None) -> bytes:
     # libvips would make up EXIF, with a resolution of 25.4 dpi, where there is none.
     options["keep"] = "all" if metadata.exif else "xmp|icc"
     encoded: bytes = image.heifsave_buffer(compression="av1", bitdepth=bits, **options)
+    if metadata.exif:  # libvips passes EXIF through libexif, which changes it
+        encoded = heif.with_exif(encoded, metadata.exif)
     lossless = "lossless" in options
     return heif.embed(encoded, metadata.cicp, metadata.aspect, lossless=lossless)

@@ -1,6 +1,7 @@
 """Read and write the properties of AVIF and HEIC pictures that libvips does not expose."""
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from drht_plugin.io.metadata import exif_edit
@@ -23,6 +24,7 @@ _AV1_HALVED = 0x0C  # chroma_subsampling_x and chroma_subsampling_y
 _ALPHA_NAMES = (b"alpha", b"hevc:2015:auxid:1")
 _MATRIX_RGB, _MATRIX_BT601 = 0, 6
 _MOST_SPACING = (1 << 32) - 1
+_SIGNATURE = b"Exif\0\0"
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ def metadata(
         exif: with or without the leading ``Exif`` signature.
         xmp: packet.
     """
-    block, dropped = (exif or b"").removeprefix(b"Exif\0\0") or None, stated.dropped
+    block, dropped = (exif or b"").removeprefix(_SIGNATURE) or None, stated.dropped
     try:
         block = exif_edit.reset_orientation(block) if block else None
     except ValueError:
@@ -159,6 +161,39 @@ def embed(
     return _with_properties(encoded, added) if added else encoded
 
 
+def with_exif(encoded: bytes, exif: bytes) -> bytes:
+    """Put an EXIF block, byte for byte, in the place of the one in a file that libvips has made.
+
+    Args:
+        encoded: the file; it has an EXIF block, of whatever content.
+        exif: the block, without the leading ``Exif`` signature.
+
+    Raises:
+        ValueError: the file's structure is another one than expected.
+    """
+    meta = next(first for _, kind, first, _ in boxes(encoded) if kind == b"meta") + FULL_BOX
+    start, end = next(
+        (meta + first, meta + last)
+        for _, kind, first, last in boxes(encoded[meta:])
+        if kind == b"iloc"
+    )
+    iloc = bytearray(encoded[start:end])
+    blocks = {item for item, kind in items_of(encoded).kinds.items() if kind == b"Exif"}
+    found = [extent for extent in _extents(bytes(iloc)) if extent.item in blocks]
+    if len(found) != 1 or found[0].method != 0 or found[0].length.stop == found[0].length.start:
+        raise ValueError("the encoder stored EXIF in an unknown way")
+    [extent] = found
+    data = struct.pack(">I", len(_SIGNATURE)) + _SIGNATURE + exif
+    base = _number(iloc, extent.base)
+    old, size = base + _number(iloc, extent.place), _number(iloc, extent.length)
+    for field, value in ((extent.place, len(encoded) + 8 - base), (extent.length, len(data))):
+        iloc[field] = value.to_bytes(field.stop - field.start, "big")
+    made = bytearray(encoded)
+    made[start:end] = iloc
+    made[old : old + size] = bytes(size)
+    return bytes(made) + _box(b"mdat", data)
+
+
 def _box(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I4s", len(data) + 8, kind) + data
 
@@ -208,6 +243,35 @@ def _grown_properties(iprp: bytes, primary: int, added: list[bytes]) -> bytes:
 def _moved_locations(iloc: bytes, moved: int) -> bytes:
     """Return the table of locations after all that is located has moved."""
     made = bytearray(iloc)
+    for extent in _extents(iloc):
+        if extent.method == 0:  # from the start of the file
+            made[extent.place] = (_number(iloc, extent.place) + moved).to_bytes(
+                extent.place.stop - extent.place.start, "big"
+            )
+    return bytes(made)
+
+
+@dataclass(frozen=True)
+class _Extent:
+    """Where a table of locations says where a part of an item is.
+
+    Attributes:
+        item: the item's number.
+        method: what offsets count from; 0 for the start of the file.
+        base: bytes of the table with what is added to the offset.
+        place: those with the offset.
+        length: those with the length.
+    """
+
+    item: int
+    method: int
+    base: slice
+    place: slice
+    length: slice
+
+
+def _extents(iloc: bytes) -> Iterator[_Extent]:
+    """Yield the parts of all items in a table that libvips has made."""
     version, sizes = iloc[0], iloc[4:6]
     offset, length, base = sizes[0] >> 4, sizes[0] & 15, sizes[1] >> 4
     if version > 1 or offset not in (4, 8):
@@ -215,13 +279,16 @@ def _moved_locations(iloc: bytes, moved: int) -> bytes:
     (count,) = struct.unpack_from(">H", iloc, 6)
     at = 8
     for _ in range(count):
-        method = int.from_bytes(iloc[at + 2 : at + 4], "big") & 15 if version else 0
+        (item,) = struct.unpack_from(">H", iloc, at)
+        method = _number(iloc, slice(at + 2, at + 4)) & 15 if version else 0
         at += 4 + (2 if version else 0) + base
         (extents,) = struct.unpack_from(">H", iloc, at)
-        at += 2
+        at, based = at + 2, slice(at - base, at)
         for _ in range(extents):
-            place = int.from_bytes(iloc[at : at + offset], "big")
-            if method == 0:  # from the start of the file
-                made[at : at + offset] = (place + moved).to_bytes(offset, "big")
-            at += offset + length
-    return bytes(made)
+            end = at + offset
+            yield _Extent(item, method, based, slice(at, end), slice(end, end + length))
+            at = end + length
+
+
+def _number(data: bytes | bytearray, place: slice) -> int:
+    return int.from_bytes(data[place], "big")

@@ -26,7 +26,7 @@ from drht_plugin.io._pixels import Pixels, premultiply
 from drht_plugin.io._plausible import require_tiff_bytes
 from drht_plugin.io._pyramid import Pyramid
 from drht_plugin.io._rows import Reader, Shape, Writer
-from drht_plugin.io.metadata import boxes, exif_edit, ifd, jp2, jxl, tiff
+from drht_plugin.io.metadata import boxes, exif_edit, ifd, jp2, jxl, tiff, xmp
 from drht_plugin.io.metadata.tiff_layout import written_tile
 from drht_plugin.io.metadata.types import Carrier
 
@@ -68,6 +68,8 @@ def reader(path: Path, name: str, buffer: ifd.Buffer) -> tuple[Reader, Carrier]:
         metadata = replace(metadata, icc=bytes(profile))
     if metadata.exif:
         metadata = replace(metadata, exif=exif_edit.reset_orientation(metadata.exif))
+    if metadata.xmp:
+        metadata = replace(metadata, xmp=xmp.reset_orientation(metadata.xmp))
     premultiplied = lossy = False
     if name == "jxl":
         header = jxl.read_header(buffer)

@@ -188,6 +188,47 @@ def test_damaged_xmp_costs_itself(
     assert io.read_picture(tmp_path / "b.jpg").carrier.metadata.xmp is None
 
 
+_TURNED = (
+    ('xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"', ""),
+    ("xmlns:t='http://ns.adobe.com/tiff/1.0/' t:Orientation = '6'", ""),
+    ('xmlns:tiff="http://ns.adobe.com/tiff/1.0/"', "<tiff:Orientation> 6 </tiff:Orientation>"),
+)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+@pytest.mark.parametrize("written", _TURNED)
+@pytest.mark.parametrize("suffix", [".avif", ".jxl", ".jp2", ".png"])
+def test_orientation_in_xmp(
+    suffix: str,
+    written: tuple[str, str],
+    encoding: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Where pixels are turned upright, XMP says so as EXIF does; where they are not, it stays."""
+    turned = packet(*written).decode().encode(encoding)
+    source, target = tmp_path / "a.jpg", tmp_path / f"b{suffix}"
+    made.pillow(source, made.values(3, "uint8"), exif=made.exif(6), xmp=turned)
+    corrected(source, target, capsys)
+    found = io.read_picture(target).carrier.metadata
+    assert found.xmp is not None
+    upright = packet(*written).replace(b"'6'", b"'1'").replace(b'"6"', b'"1"')
+    upright = upright.replace(b" 6 ", b" 1 ")
+    assert found.xmp == (packet(*written) if suffix == ".png" else upright)
+
+
+@pytest.mark.parametrize("suffix", [".avif", ".heic"])
+def test_orientation_in_xmp_of_a_picture_that_its_decoder_turns(
+    suffix: str, tmp_path: Path
+) -> None:
+    """Such a picture comes upright, and its XMP says so."""
+    if suffix == ".heic":
+        pytest.importorskip("pillow_heif").register_heif_opener()
+    path = tmp_path / f"a{suffix}"
+    made.pillow(path, made.values(3, "uint8"), exif=made.exif(6), xmp=packet(*_TURNED[0]))
+    assert io.read_picture(path).carrier.metadata.xmp == packet(*_TURNED[0]).replace(b'"6"', b'"1"')
+
+
 def test_untouched_xmp_keeps_its_bytes() -> None:
     """A packet without claims comes back as it is, padding included."""
     whole = made.XMP + b" " * 100 + b"\0"

@@ -16,6 +16,7 @@ from drht_plugin.io.metadata.heif_items import (
 )
 from drht_plugin.io.metadata.ifd import Buffer
 from drht_plugin.io.metadata.types import GAIN_MAP, Metadata, whole_ratio
+from drht_plugin.io.metadata.xmp import reset_orientation
 
 _ANIMATION_BRANDS = (b"avis", b"msf1", b"hevc", b"hevx")
 _MOST_HEAD = 1 << 24
@@ -102,9 +103,8 @@ def metadata(
     except ValueError:
         block, dropped = None, (*dropped, "EXIF (damaged)")
     cicp = None if icc else stated.cicp
-    return Metadata(
-        icc or None, block, xmp or None, cicp=cicp, aspect=stated.aspect, dropped=dropped
-    )
+    packet = reset_orientation(xmp) if xmp else None
+    return Metadata(icc or None, block, packet, cicp=cicp, aspect=stated.aspect, dropped=dropped)
 
 
 def is_animation(buffer: Buffer) -> bool:

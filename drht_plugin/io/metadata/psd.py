@@ -4,7 +4,7 @@ import struct
 from dataclasses import dataclass
 
 from drht_plugin.io._errors import CodecError, UnsupportedError
-from drht_plugin.io.metadata import exif_edit, photoshop
+from drht_plugin.io.metadata import exif_edit, photoshop, xmp
 from drht_plugin.io.metadata.ifd import Buffer
 from drht_plugin.io.metadata.types import Metadata
 
@@ -125,5 +125,6 @@ def _metadata(resources: bytes, dropped: tuple[str, ...]) -> Metadata:
             exif = exif_edit.reset_orientation(exif)
         except ValueError:
             exif, dropped = None, (*dropped, "EXIF (damaged)")
+    packet = xmp.reset_orientation(found.get(_XMP, b"")) or None
     kept = photoshop.without(resources, (_ICC, _EXIF, _XMP))
-    return Metadata(found.get(_ICC), exif, found.get(_XMP), kept or None, density, dropped=dropped)
+    return Metadata(found.get(_ICC), exif, packet, kept or None, density, dropped=dropped)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from drht_plugin.io._errors import CodecError, UnsupportedError
-from drht_plugin.io.metadata import exif_edit, ifd, jpeg
+from drht_plugin.io.metadata import exif_edit, ifd, jpeg, xmp
 from drht_plugin.io.metadata.types import Metadata
 
 _TIFF_MAGIC = (b"II*\0", b"MM\0*")
@@ -71,10 +71,10 @@ def _own(buffer: ifd.Buffer) -> Metadata | None:
     except ValueError:
         return None
     main = {tag: value for tag, value in tree.main.items() if tag in _KEPT}
-    xmp = main.pop(ifd.XMP).data if ifd.XMP in main else None
+    packet = main.pop(ifd.XMP).data if ifd.XMP in main else None
     main.pop(ifd.IPTC, None)
     exif = ifd.exif_block(replace(tree, main=main)) if main or tree.exif else None
-    return Metadata(exif=exif, xmp=xmp)
+    return Metadata(exif=exif, xmp=packet)
 
 
 def _of_preview(data: bytes | None) -> Metadata:
@@ -88,6 +88,8 @@ def _of_preview(data: bytes | None) -> Metadata:
 
 def _as_developed(metadata: Metadata) -> Metadata:
     """Say in EXIF that the picture is upright and sRGB, and leave out a note that is too large."""
+    if metadata.xmp:
+        metadata = replace(metadata, xmp=xmp.reset_orientation(metadata.xmp))
     if metadata.exif is None:
         return metadata
     dropped: tuple[str, ...] = ()

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
-from drht_plugin.io.metadata import exif_edit, ifd
+from drht_plugin.io.metadata import exif_edit, ifd, xmp
 from drht_plugin.orientation import transposes
 
 Chromaticities = tuple[tuple[float, float], ...]
@@ -99,7 +99,8 @@ def turn_upright(metadata: Metadata) -> Metadata:
         exif = exif_edit.reset_orientation(exif)
         if density != metadata.density and density and exif_density(exif):
             exif = ifd.exif_block(ifd.parse(exif).with_main(ifd.density_fields(density)))
-    return replace(metadata, exif=exif, turned=1, density=density, aspect=aspect)
+    packet = metadata.xmp and xmp.reset_orientation(metadata.xmp)
+    return replace(metadata, exif=exif, xmp=packet, turned=1, density=density, aspect=aspect)
 
 
 def whole_ratio(pair: tuple[float, float], most: int) -> tuple[int, int]:

@@ -1,6 +1,6 @@
 """Take out of XMP what shows or claims the picture as it was: thumbnails, gain maps, videos.
 
-What stays is kept byte for byte.
+What stays is kept byte for byte, but in UTF-8, which some formats demand.
 """
 
 import hashlib
@@ -41,6 +41,7 @@ _ATTRIBUTE = re.compile(rb"""\s+([^\s=<>"'/]+)\s*=\s*("[^"]*"|'[^']*')""")
 _EMPTY_END = re.compile(rb"\s*/>")
 _NAME_END = re.compile(rb"[\s/>]")
 _EXTENSION_NAME = re.compile(rb"""HasExtendedXMP\s*(?:=\s*["']|>)\s*([0-9A-Fa-f]{32})""")
+_TIFF_PREFIX = re.compile(rb"""xmlns:([\w.-]+)\s*=\s*["']http://ns\.adobe\.com/tiff/1\.0/["']""")
 _MAX_DEPTH = 200
 
 
@@ -144,7 +145,7 @@ def without_claims(xmp: bytes, *, extended: bool = True) -> tuple[bytes, tuple[s
     Raises:
         ValueError: the packet is not well-formed.
     """
-    packet = as_utf8(xmp.rstrip(b"\0"))
+    packet = as_utf8(xmp)
     parser = expat.ParserCreate("utf-8")
     scan = _Scan(packet, parser, extended)
 
@@ -158,7 +159,7 @@ def without_claims(xmp: bytes, *, extended: bool = True) -> tuple[bytes, tuple[s
     except expat.ExpatError as error:
         raise ValueError(str(error)) from error
     if not scan.spans:
-        return xmp, ()
+        return xmp if xmp.startswith(packet) else packet, ()
     parts, at = [], 0
     for start, end in sorted(scan.spans + scan.declarations):
         parts.append(packet[at:start])
@@ -166,16 +167,38 @@ def without_claims(xmp: bytes, *, extended: bool = True) -> tuple[bytes, tuple[s
     return b"".join([*parts, packet[at:]]), tuple(scan.labels)
 
 
+def reset_orientation(packet: bytes) -> bytes:
+    """Set the orientation in a packet to 1; nothing else changes.
+
+    Programs that obey it would turn pixels that are upright.
+    """
+    try:
+        text = changed = as_utf8(packet)
+    except ValueError:  # it is damaged, which `without_claims` finds
+        return packet
+    for prefix in {found[1] for found in _TIFF_PREFIX.finditer(text)}:
+        field = rb"(%s:Orientation\s*(?:=\s*[\"']|>)\s*)[2-8](?=\s*[\"'<])" % re.escape(prefix)
+        changed = re.sub(field, rb"\g<1>1", changed)
+    return packet if changed == text else changed
+
+
 def as_utf8(packet: bytes) -> bytes:
-    """Return a packet as UTF-8; JPEG demands that, other formats allow UTF-16 and UTF-32."""
-    for mark, name in (
-        (b"\xff\xfe\0\0", "utf-32"),
-        (b"\0\0\xfe\xff", "utf-32"),
-        (b"\xff\xfe", "utf-16"),
-        (b"\xfe\xff", "utf-16"),
+    """Return a packet as UTF-8, without zeros after its end.
+
+    JPEG demands that, other formats allow UTF-16 and UTF-32.
+
+    Raises:
+        ValueError: it is in neither, after all.
+    """
+    packet = packet.rstrip(b"\0")
+    for mark, name, width in (
+        (b"\xff\xfe\0\0", "utf-32", 4),
+        (b"\0\0\xfe\xff", "utf-32", 4),
+        (b"\xff\xfe", "utf-16", 2),
+        (b"\xfe\xff", "utf-16", 2),
     ):
-        if packet.startswith(mark):
-            return packet.decode(name).encode()
+        if packet.startswith(mark):  # its last character may end in zeros
+            return packet.ljust(-(-len(packet) // width) * width, b"\0").decode(name).encode()
     return packet
 
 

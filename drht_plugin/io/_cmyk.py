@@ -5,6 +5,7 @@ from typing import Any
 
 import pyvips
 
+from drht_plugin.io.metadata import exif_edit
 from drht_plugin.io.metadata.types import Carrier
 
 _FALLBACK = "cmyk"
@@ -13,8 +14,14 @@ _FALLBACK = "cmyk"
 
 def without_inks(carrier: Carrier) -> Carrier:
     """Return what a CMYK picture's file holds, once its pixels are sRGB."""
-    dropped = (*carrier.metadata.dropped, "CMYK (became sRGB)")
-    return replace(carrier, metadata=replace(carrier.metadata, icc=None, dropped=dropped))
+    exif, dropped = carrier.metadata.exif, (*carrier.metadata.dropped, "CMYK (became sRGB)")
+    if exif:
+        try:
+            exif = exif_edit.state_srgb(exif)
+        except ValueError:
+            exif, dropped = None, (*dropped, "EXIF (damaged)")
+    metadata = replace(carrier.metadata, icc=None, exif=exif, dropped=dropped)
+    return replace(carrier, metadata=metadata)
 
 
 def is_cmyk(image: Any) -> bool:

@@ -221,6 +221,22 @@ def test_inks(name: str, profile: bool, tmp_path: Path) -> None:
     assert picture.carrier.metadata.dropped == ("CMYK (became sRGB)",)
 
 
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_inks_that_are_srgb_now_are_not_called_adobe_rgb(order: ifd.Order, tmp_path: Path) -> None:
+    """EXIF of a CMYK picture says sRGB once its pixels are; the rest stays byte for byte."""
+    text, note = ifd.Field(2, 4, b"R03\0"), b"a maker's note"
+    exif = {0xA001: ifd.short_field(0xFFFF), 0x927C: ifd.Field(7, len(note), note)}
+    block = ifd.exif_block(ifd.Tree(order=order, exif=exif, interop={1: text}))
+    assert ifd.states_adobe_rgb(block)
+    Image.fromarray(INKS, "CMYK").save(tmp_path / "a.jpg", exif=b"Exif\0\0" + block)
+    correct_file(tmp_path / "a.jpg", tmp_path / "b.png", corrector=STUB)
+    with Image.open(tmp_path / "b.png") as image:
+        found = image.getexif()
+    assert found.get_ifd(0x8769)[0xA001] == 1
+    assert found.get_ifd(0xA005)[1] == "R98"
+    assert found.get_ifd(0x8769)[0x927C] == note
+
+
 def heic(path: Path, pixels: NDArray[Any], **options: Any) -> None:
     """Write a HEIC file with pillow-heif, without loss where it can."""
     height, width, channels = pixels.shape

@@ -2,7 +2,7 @@
 
 import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from drht_plugin.io.metadata import ifd, photoshop, xmp
 
@@ -10,6 +10,7 @@ _JPEG = re.compile(rb"\xff\xd8\xff[\xc0-\xfe]")
 _SCAN, _END = 0xDA, b"\xff\xd9"
 _SUB_DIRECTORIES, _PREVIEW, _PREVIEW_BYTES, _LAYERS = 330, 513, 514, 37724
 _STRIPS, _STRIP_BYTES = 273, 279
+_COLOUR_SPACE, _SRGB, _INTEROP_INDEX = 0xA001, 1, 1
 MAKER_NOTE = 37500
 APPLE = b"Apple iOS\0"
 APPLE_DIRECTORY = 14
@@ -30,6 +31,45 @@ def reset_orientation(exif: bytes) -> bytes:
         if header.number(exif, at, 2) == ifd.ORIENTATION:
             struct.pack_into(header.order + "HIHH", patched, at + 2, 3, 1, 1, 0)
     return bytes(patched)
+
+
+def state_srgb(exif: bytes) -> bytes:
+    """Say sRGB wherever an EXIF block states another colour space; nothing else changes.
+
+    Raises:
+        ValueError: the structure is damaged.
+    """
+    start, count, header = _entries(exif)
+    patched = bytearray(exif)
+    for tag, at in _inner_entries(exif, start, count, header, ifd.EXIF_POINTER):
+        if tag == _COLOUR_SPACE:
+            struct.pack_into(header.order + "HIHH", patched, at + 2, 3, 1, _SRGB, 0)
+        elif tag == ifd.INTEROP_POINTER:
+            first = header.number(exif, at + 8, 4)
+            for inner, place in _directory(exif, first, header):
+                if inner == _INTEROP_INDEX and exif[place + 8 : place + 12] == b"R03\0":
+                    patched[place + 8 : place + 12] = b"R98\0"
+    return bytes(patched)
+
+
+def _inner_entries(
+    exif: bytes, start: int, count: int, header: ifd.Header, pointer: int
+) -> Iterator[tuple[int, int]]:
+    """Yield tag and offset of each entry of a directory that the main one points to."""
+    for at in range(start, start + 12 * count, 12):
+        if header.number(exif, at, 2) == pointer:
+            yield from _directory(exif, header.number(exif, at + 8, 4), header)
+
+
+def _directory(exif: bytes, first: int, header: ifd.Header) -> Iterator[tuple[int, int]]:
+    """Yield tag and offset of each entry of the directory at an offset."""
+    if first + 2 > len(exif):
+        raise ValueError("a directory lies outside the block")
+    end = first + 2 + 12 * header.number(exif, first, 2)
+    if end > len(exif):
+        raise ValueError("a directory lies outside the block")
+    for at in range(first + 2, end, 12):
+        yield header.number(exif, at, 2), at
 
 
 def without_claims(exif: bytes) -> tuple[bytes, tuple[str, ...]]:

@@ -47,6 +47,11 @@ class Profile:
     relative: bool = False
 
 
+def is_for(profile: bytes, *, gray: bool) -> bool:
+    """Return whether a profile says that it is for gray pictures, or for RGB ones."""
+    return profile[16:20] == (b"GRAY" if gray else b"RGB ")
+
+
 def parse(data: bytes) -> Profile:
     """Read a profile.
 

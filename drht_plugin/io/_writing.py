@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from drht_plugin.colour.icc import is_for
 from drht_plugin.errors import InputError, WriteError
 from drht_plugin.io._conversion import Conversion
 from drht_plugin.io._convert_rows import Clipped, StepsWriter
@@ -100,6 +101,11 @@ def create_picture(
         carrier = replace(carrier, metadata=upright(carrier.metadata))
 
     dropped = _not_held(row, carrier)
+    stated = carrier.metadata.icc
+    if row.name == "jxl" and stated and not is_for(stated, gray=like.shape[2] <= 2):
+        # Its encoder refuses the picture; others store what no reader uses.
+        carrier = replace(carrier, metadata=replace(carrier.metadata, icc=None))
+        dropped += ("ICC profile (for pictures of another kind)",)
     if gain_map is not None:
         _require_ultra_hdr(path, row)
         carrier, unfit = ultra_hdr.reserve(carrier)

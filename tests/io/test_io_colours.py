@@ -93,6 +93,20 @@ def test_colours_become_a_profile(name: str, suffix: str, tmp_path: Path) -> Non
     assert error.mean() < 2.5
 
 
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_a_profile_of_another_kind_costs_itself(mode: str, tmp_path: Path) -> None:
+    """JPEG XL, whose encoder refuses one, gets the picture without it, and the report says so."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
+    picture = Image.fromarray(colours()).convert(mode)
+    picture.save(tmp_path / "a.png", icc_profile=profile)
+    source, target = tmp_path / "a.png", tmp_path / "b.jxl"
+    with pytest.warns(DrhtWarning, match="sRGB is assumed"):
+        report = correct_file(source, target, corrector=STUB, strength=0)
+    assert report.dropped == ("ICC profile (for pictures of another kind)",)
+    found = read_picture(target).pixels
+    np.testing.assert_array_equal(found.squeeze(), np.asarray(picture))
+
+
 @pytest.mark.parametrize("name", SIGNALS)
 def test_the_survey_sees_the_colours(name: str, tmp_path: Path) -> None:
     """A correction is that of a profile of the same colours, in files and by libvips."""

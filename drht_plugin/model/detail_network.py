@@ -31,6 +31,10 @@ FloatArray = npt.NDArray[np.float32]
 
 _CHANNELS = (64, 128, 256)
 
+_MOST_CONTEXT = 1.0
+"""Bound of what the two wide levels hand on. Of photographs it is always less; of a checkerboard of
+single pixels, which training does not show them, it would be half a million."""
+
 
 class DetailNetwork(nn.Module):
     """Network from input planes to a residual that is added to guided T.
@@ -74,7 +78,7 @@ class DetailNetwork(nn.Module):
         far = elu_(self.down_far(middle))
         far = elu_(self.far(far))
         up = elu_(self.up_middle(far))
-        up = elu_(self.merge_middle(join(up, middle)))
+        up = elu_(self.merge_middle(join(up, middle)).clamp_(max=_MOST_CONTEXT))
         up = elu_(self.up_near(up))
         up = elu_(self.merge_near(join(up, near)))
         with torch.autocast(planes.device.type, enabled=False):

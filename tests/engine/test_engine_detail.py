@@ -305,3 +305,35 @@ def test_progress_is_finer_than_a_band() -> None:
     assert len(rendered) > 4
     assert shares == sorted(shares)
     assert shares[-1] == 1
+
+
+def _pattern(kind: str, low: int, high: int) -> Image:
+    rows, columns = np.mgrid[:160, :200]
+    shares = {"checkerboard": (rows + columns) % 2, "lines": columns % 2, "rows": rows % 2}
+    if kind == "screen":  # four codes again and again, as dithering makes them
+        shares["screen"] = np.array([[0, 0.5], [0.75, 0.25]])[rows % 2, columns % 2]
+    codes = np.rint(low + (high - low) * shares[kind]).astype(np.uint8)
+    return np.repeat(codes[..., None], 3, 2)
+
+
+@pytest.mark.parametrize("kind", ["checkerboard", "lines", "rows", "screen"])
+@pytest.mark.parametrize(("low", "high"), [(10, 110), (30, 50), (0, 255), (100, 140)])
+def test_patterns_of_single_pixels(kind: str, low: int, high: int) -> None:
+    """The shipped network stays near guided detail where training did not show it the like."""
+    image = _pattern(kind, low, high)
+    guided, made = (
+        drht_plugin.correct(image, detail=detail, device="cpu").astype(int)
+        for detail in ("guided", "network")
+    )
+    assert np.abs(made - guided).mean() < 15
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2, 3])
+def test_noise_in_a_small_picture(seed: int) -> None:
+    """The same for noise that the borders of a small picture mirror again and again."""
+    image = picture(36, 21, 3, "uint8", seed)
+    guided, made = (
+        drht_plugin.correct(image, detail=detail, device="cpu").astype(int)
+        for detail in ("guided", "network")
+    )
+    assert np.abs(made - guided).mean() < 15

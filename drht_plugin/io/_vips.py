@@ -35,9 +35,10 @@ _LOADERS = {"jpeg": "jpegload", "png": "pngload", "webp": "webpload", "tiff": "t
 _LOADERS |= {"gif": "gifload"}
 _DEFAULT_QUALITY = 95
 _MAX_HELD_PIXELS = 1 << 25
+"""Larger JPEG files are written without progressive scans and optimised Huffman tables (pixels)."""
+
 _ANY_EXIF = b"Exif\0\0II*\0\x08\0\0\0" + bytes(6)
 """What makes libvips keep a place for EXIF in an AVIF file."""
-"""Larger JPEG files are written without progressive scans and optimised Huffman tables (pixels)."""
 
 _MISSING_DECODER = re.compile(
     r"compression format has not been built in: (\w[\w. -]*?) *(?:\(|\n|$)"

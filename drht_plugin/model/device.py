@@ -19,6 +19,7 @@ _LOST = ("CUDA error", "CUDA driver error", "HIP error", "cuDNN error", "CUBLAS"
 """How messages of a failed accelerator begin that PyTorch raises as a plain RuntimeError."""
 
 _KEPT_PINNED = 512 << 20
+"""Pinned memory that is kept for the next picture, at most (bytes)."""
 
 
 def choose_device(device: str = "auto") -> torch.device:

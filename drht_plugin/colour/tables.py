@@ -108,7 +108,7 @@ class TableSpace:
             intent = "relative" if self.relative else "perceptual"
             lab = image.icc_import(embedded=True, intent=intent, pcs="lab").numpy()
         except pyvips.Error as error:
-            raise InputError(f"the profile cannot be used: {error}") from error
+            raise InputError("the profile cannot be used") from error
         return primaries.xyz_to_srgb(_lab_to_xyz(lab.astype(np.float64))).reshape(codes.shape)
 
 

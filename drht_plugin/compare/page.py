@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from drht_plugin.compare.pairs import Pair
-from drht_plugin.errors import InputError, WriteError, first_line
+from drht_plugin.errors import InputError, WriteError
 from drht_plugin.io import Damaged
+from drht_plugin.libvips.said import said
 from drht_plugin.storage import replacing_folder
 
 _INDEX, _DATA, _VIEWER, _PICTURES = "index.html", "pictures.js", "viewer", "pictures"
@@ -200,8 +201,7 @@ def _write_parts(
             with shown(part.path, room, damaged=damaged, turn=part.turn) as picture:
                 made[part.name] = write_pyramid(picture, place, part.name, report)
         except pyvips.Error as error:
-            said = first_line(error.detail or str(error))
-            raise WriteError(f"{part.path}: its tiles cannot be written: {said}") from error
+            raise WriteError(f"{part.path}: its tiles cannot be written: {said(error)}") from error
         with suppress(OSError):
             room.unlink()
     progress(1.0)

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pyvips
 
-from drht_plugin.errors import first_line
 from drht_plugin.geometry import Region
 from drht_plugin.io._errors import CodecError
 from drht_plugin.io._pixels import Pixels
 from drht_plugin.io._rows import Shape
 from drht_plugin.libvips.lazy import Header, generate
+from drht_plugin.libvips.said import said
 
 _HEAD = 1 << 16
 """More bytes than precede the pixels in a file that libvips writes without metadata."""
@@ -78,7 +78,7 @@ class Encoder:
         try:
             save(image, target)
         except pyvips.Error as failure:
-            error = CodecError(first_line(getattr(failure, "detail", "") or str(failure)))
+            error = CodecError(said(failure))
         except BaseException as failure:
             error = failure
         with self._changed:

@@ -2,7 +2,7 @@
 
 
 class CodecError(Exception):
-    """A library failed; the message is the first line of its own."""
+    """A library failed; the message is the first line of its own, where that can be relied on."""
 
 
 class UnsupportedError(Exception):

@@ -131,7 +131,7 @@ def _by_any(file: bytes) -> Pixels:
     except DependencyError as missing:
         try:
             return _by_libvips(file)
-        except UnsupportedError:
+        except (CodecError, UnsupportedError):
             raise missing from None
 
 
@@ -150,7 +150,7 @@ def _by_libvips(file: bytes) -> Pixels:
         _require_map(image.width, image.height, image.bands)
         codes = np.asarray(image.numpy()).reshape(image.height, image.width, image.bands)
     except pyvips.Error as error:
-        raise _vips.codec_error(error) from error
+        raise _vips.undecoded("gain map's") from error
     return _whole(codes, _vips.heif_bits(image))
 
 

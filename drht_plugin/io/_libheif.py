@@ -54,7 +54,7 @@ def _by_libvips(path: Path, name: str, buffer: ifd.Buffer) -> tuple[Reader, Carr
     opened, carrier = _vips.reader(path, name, buffer)
     try:
         opened.read(0, 1, 1)
-    except UnsupportedError:
+    except (CodecError, UnsupportedError):
         opened.close()
         return None
     return opened, carrier

@@ -13,12 +13,11 @@ import numpy as np
 import pyvips
 from numpy.typing import NDArray
 
-from drht_plugin.errors import first_line
 from drht_plugin.io._bytes import FileBytes
 from drht_plugin.io._errors import CodecError, UnsupportedError
 from drht_plugin.io._pixels import Pixels
 from drht_plugin.io._rows import Reader, tolerate
-from drht_plugin.io._vips import VipsReader
+from drht_plugin.io._vips import VipsReader, undecoded
 from drht_plugin.io.metadata import ifd
 
 _LENGTH, _WIDTH, _COMPRESSION, _TABLES = 257, 256, 259, 347
@@ -148,7 +147,7 @@ class _JpegCheckingReader:
                 try:
                     pyvips.Image.jpegload_buffer(data, fail_on="warning").avg()
                 except pyvips.Error as error:
-                    raise CodecError(first_line(error.detail or str(error))) from error
+                    raise undecoded("JPEG") from error
 
     def tolerate(self) -> bool:
         """Go on over damaged pixels; see `_rows.Tolerant`."""

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pyvips
 
-from drht_plugin.errors import first_line
 from drht_plugin.forks import require_own_process
 from drht_plugin.io._bytes import FileBytes
 from drht_plugin.io._errors import CodecError
@@ -22,6 +21,7 @@ from drht_plugin.io._rows import Writer
 from drht_plugin.io.metadata import apple_gain_map, ultra_hdr
 from drht_plugin.io.metadata.gain_map import MOST_PIXELS, GainMap, MapMaker
 from drht_plugin.io.metadata.ifd import Buffer
+from drht_plugin.libvips.said import said
 
 _QUALITY = 95
 _HEAD = 1 << 16
@@ -82,7 +82,7 @@ def _encode(gain_map: GainMap) -> bytes:
             Q=_QUALITY, keep="none", optimize_coding=True, subsample_mode="off"
         )
     except pyvips.Error as error:
-        raise CodecError(first_line(str(error))) from error
+        raise CodecError(said(error)) from error
     parts = [encoded[:2], *ultra_hdr.map_segments(gain_map.values), encoded[2:]]
     return b"".join(parts)
 

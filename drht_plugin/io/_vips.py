@@ -4,7 +4,6 @@ libvips codes pixels, and profiles and XMP of AVIF. It would pass EXIF through l
 moves and drops fields. The modules of `metadata` embed it byte for byte instead.
 """
 
-import re
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,12 +13,12 @@ from typing import Any
 import numpy as np
 import pyvips
 
-from drht_plugin.errors import first_line
 from drht_plugin.forks import require_own_process
 from drht_plugin.io import _cmyk
 from drht_plugin.io._decoders import HELD, require_room
 from drht_plugin.io._encoder import Encoder
 from drht_plugin.io._errors import CodecError, UnsupportedError
+from drht_plugin.io._formats import FORMATS
 from drht_plugin.io._jpeg_source import SplicedFile, clean_header
 from drht_plugin.io._meaning import Meaning, with_meaning
 from drht_plugin.io._pixels import Pixels, reduce_bits
@@ -28,6 +27,7 @@ from drht_plugin.io._rows import Reader, Shape, Writer
 from drht_plugin.io.metadata import heif, ifd, jpeg, png, webp
 from drht_plugin.io.metadata.jpeg_scans import misses_scans
 from drht_plugin.io.metadata.types import Carrier, Metadata, exif_with_density
+from drht_plugin.libvips.said import said
 from drht_plugin.libvips.smaller_copies import shrink_factor
 
 _DEPTHS = ("uchar", "ushort")
@@ -40,23 +40,14 @@ _MAX_HELD_PIXELS = 1 << 25
 _ANY_EXIF = b"Exif\0\0II*\0\x08\0\0\0" + bytes(6)
 """What makes libvips keep a place for EXIF in an AVIF file."""
 
-_MISSING_DECODER = re.compile(
-    r"compression format has not been built in: (\w[\w. -]*?) *(?:\(|\n|$)"
-)
 
+def undecoded(label: str) -> CodecError:
+    """Return the error of data that libvips does not decode; see `libvips.said` for its words.
 
-def _message(error: pyvips.Error) -> str:
-    return first_line(getattr(error, "detail", "") or str(error))
-
-
-def codec_error(error: pyvips.Error) -> CodecError | UnsupportedError:
-    """Return libvips' error: of a decoder that is missing, or of damage."""
-    missing = _MISSING_DECODER.search(getattr(error, "detail", "") or str(error))
-    if missing:
-        return UnsupportedError(
-            f"is compressed by {missing[1]}, for which this libvips has no decoder"
-        )
-    return CodecError(_message(error))
+    Args:
+        label: of the data's format.
+    """
+    return CodecError(f"its {label} data cannot be decoded")
 
 
 def reader(path: Path, name: str, buffer: ifd.Buffer) -> tuple[Reader, Carrier]:
@@ -176,7 +167,7 @@ class VipsReader:
                 image = _cmyk.to_srgb(image)
             _require_supported(image, whole=not self._options and self._name != "gif")
         except pyvips.Error as error:
-            raise codec_error(error) from error
+            raise undecoded(FORMATS[self._name].label) from error
         return image
 
     def _open_spliced(self, head: tuple[bytes, int], options: dict[str, Any]) -> pyvips.Image:
@@ -232,7 +223,7 @@ class VipsReader:
         try:
             data = self._region.fetch(0, top, self.shape[1], rows)
         except pyvips.Error as error:
-            raise codec_error(error) from error
+            raise undecoded(FORMATS[self._name].label) from error
         if self._fail_on == "none":  # or the next error's message would begin with this damage
             pyvips.vips_lib.vips_error_clear()
         return np.frombuffer(data, self.dtype).reshape(rows, *self.shape[1:])
@@ -344,7 +335,7 @@ def write(path: Path, name: str, pixels: Pixels, carrier: Carrier, quality: int 
         else:
             parts = [_avif_bytes(pixels, carrier, quality)]
     except pyvips.Error as error:
-        raise CodecError(_message(error)) from error
+        raise CodecError(said(error)) from error
     with open(path, "wb") as file:
         file.writelines(parts)
 

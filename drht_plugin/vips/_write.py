@@ -8,8 +8,9 @@ from typing import Any
 
 import pyvips
 
-from drht_plugin.errors import WriteError, first_line
+from drht_plugin.errors import WriteError
 from drht_plugin.libvips.lazy import run
+from drht_plugin.libvips.said import said
 from drht_plugin.storage import replacing
 
 
@@ -34,7 +35,6 @@ def write(image: pyvips.Image, target: str | os.PathLike[str], **options: Any) -
         with replacing(path) as temporary:
             run(image, lambda: image.write_to_file(str(temporary), **options))
     except pyvips.Error as error:
-        said = first_line(error.detail or str(error))
-        raise WriteError(f"{path.name}: cannot be written: {said}") from error
+        raise WriteError(f"{path.name}: cannot be written: {said(error)}") from error
     except OSError as error:
         raise WriteError(f"{path.name}: cannot be written: {error.strerror or error}") from error

@@ -4,6 +4,7 @@ import io as streams
 import json
 import os
 import re
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from PIL import Image
 from drht_plugin import correct_file, io
 from drht_plugin.cli import main
 from drht_plugin.errors import DrhtWarning, InputError, ReadError
+from drht_plugin.libvips.said import said
 
 HEIGHT, WIDTH = 150, 190
 
@@ -49,7 +51,7 @@ def without_a_scan(data: bytes) -> bytes:
     return data[: scans[3]] + data[scans[4] :]
 
 
-END = b"\xff\xd9"
+DAMAGE, END = "is damaged or ends early", b"\xff\xd9"
 DAMAGED: dict[str, Callable[[], bytes]] = {
     "half with an end": lambda: jpeg()[: len(jpeg()) // 2] + END,
     "last bytes lost": lambda: jpeg()[:-5] + END,
@@ -277,7 +279,46 @@ def test_damage_is_a_warning_of_the_library(tmp_path: Path) -> None:
     with pytest.warns(DrhtWarning, match="what could be read of it was taken"):
         report = correct_file(tmp_path / "a.jpg", tmp_path / "b.jpg", damaged="keep")
     assert report.damage is not None
-    assert "premature end" in report.damage
+    assert "its JPEG data cannot be decoded" in report.damage
+
+
+def test_words_are_a_pictures_own(tmp_path: Path) -> None:
+    """An error reads the same however much else is done with libvips at the same time."""
+    source, text = tmp_path / "a.jpg", "its JPEG data cannot be decoded"
+    source.write_bytes(DAMAGED["no end"]())
+    other, done = pyvips.Image.black(64, 64), threading.Event()
+
+    def save() -> None:
+        while not done.is_set():
+            other.pngsave_buffer()
+
+    threads = [threading.Thread(target=save) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(60):
+            with pytest.raises(ReadError, match=re.escape(f"a.jpg: {DAMAGE} ({text})") + "$"):
+                io.read_picture(source)
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
+
+
+@pytest.mark.parametrize(
+    ("detail", "words"),
+    [
+        ("pngsave: too large\nmore\n", "pngsave: too large"),
+        ("image: no property named `pngsave_target'\npngsave: too large\n", "pngsave: too large"),
+        ("", "unable to call pngsave"),
+        ("image: no property named `copy'\n", "unable to call pngsave"),
+    ],
+)
+def test_words_of_libvips(detail: str, words: str) -> None:
+    """What pyvips looks for before each call is no reason why a file cannot be written."""
+    error = pyvips.Error("unable to call pngsave", " ")
+    error.detail = detail
+    assert said(error) == words
 
 
 CHANGES: dict[str, Callable[[Path], object]] = {

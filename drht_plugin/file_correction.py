@@ -244,7 +244,7 @@ def correct_file(
             group = targets.enter_context(create_together())
             if hdr is not None:
                 hdr_sink = targets.enter_context(
-                    create_hdr(hdr, spec.height, spec.width, group=group)
+                    create_hdr(hdr, spec.height, spec.width, orientation=turn, group=group)
                 )
             sink = targets.enter_context(
                 create_picture(

@@ -72,9 +72,10 @@ class Stored:
     width: int
     turn: int
 
-    def size(self, turn: int | None = None) -> tuple[int, int]:
-        """Return the upright height and width; `turn` takes the place of the file's own."""
-        return upright_size(self.height, self.width, turn or self.turn)
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width upright."""
+        return upright_size(self.height, self.width, self.turn)
 
 
 def stored(path: Path, *, damaged: Damaged) -> Stored:

@@ -134,10 +134,11 @@ def _parts_of(pair: Pair, damaged: Damaged) -> list[_Part]:
 
     before, after = stored(pair.before, damaged=damaged), stored(pair.after, damaged=damaged)
     parts = [_Part("before", pair.before, before.turn), _Part("after", pair.after, after.turn)]
-    sizes = [before.size(), after.size()]
-    if pair.hdr is not None:  # the estimate has the pixels of `before`, and no orientation
-        parts.append(_Part("hdr", pair.hdr, before.turn))
-        sizes.append(stored(pair.hdr, damaged=damaged).size(before.turn))
+    sizes = [before.size, after.size]
+    if pair.hdr is not None:
+        hdr = stored(pair.hdr, damaged=damaged)
+        parts.append(_Part("hdr", pair.hdr, hdr.turn))
+        sizes.append(hdr.size)
     for part, size in zip(parts, sizes, strict=True):
         if size != sizes[0]:
             first, other = (f"{width}×{height}" for height, width in (sizes[0], size))

@@ -19,9 +19,10 @@ from drht_plugin.io._oiio_rows import (
     spec_for,
 )
 from drht_plugin.io._pixels import Pixels, as_half
-from drht_plugin.io._rows import Reader, Shape, Writer
+from drht_plugin.io._rows import Reader, Shape, TurningWriter, Writer
 from drht_plugin.io.metadata import exr, ifd, radiance
 from drht_plugin.io.metadata.types import Carrier, Metadata
+from drht_plugin.orientation import upright_size
 
 NAMES = ("exr", "hdr", "pfm")
 """Keys of the formats that this module reads and writes."""
@@ -146,14 +147,16 @@ def writer(path: Path, name: str, shape: Shape, dtype: np.dtype[Any], carrier: C
     return ConvertingWriter(plain, _obeying(carrier, colours=True))
 
 
-def hdr_writer(path: Path, height: int, width: int, note: str) -> Writer:
+def hdr_writer(path: Path, height: int, width: int, note: str, turn: int = 1) -> Writer:
     """Start a half-float OpenEXR file that takes float32 R×W×3 rows of scene-linear pixels.
 
     Args:
         path: of the new file.
-        height: in pixels.
-        width: in pixels.
+        height: of the rows given, in pixels.
+        width: likewise.
         note: comment for the header.
+        turn: orientation of the rows given, 1 to 8 as in EXIF. The file is upright: it is held in
+            memory as a whole unless this is 1.
 
     Returns:
         A writer that clips values to the half-float range, ±65504.
@@ -162,10 +165,13 @@ def hdr_writer(path: Path, height: int, width: int, note: str) -> Writer:
         CodecError: OpenImageIO cannot write the file.
     """
     half = np.dtype(np.float16)
-    spec = spec_for((height, width, 3), half)
+    spec = spec_for((*upright_size(height, width, turn), 3), half)
     spec.attribute("compression", "zip")
     spec.attribute("comments", note)
-    return ConvertingWriter(OiioWriter(path, spec, half), _clamped_half)
+    target: Writer = OiioWriter(path, spec, half)
+    if turn != 1:
+        target = TurningWriter(target, (height, width, 3), half, turn)
+    return ConvertingWriter(target, _clamped_half)
 
 
 def _clamped_half(pixels: Pixels) -> Pixels:

@@ -7,7 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from drht_plugin.io._pixels import Pixels
+from drht_plugin.io._pixels import Pixels, turn_upright
 
 Shape = tuple[int, int, int]
 
@@ -153,6 +153,37 @@ class WholeWriter:
 
     def close(self) -> None:
         """Do nothing: no file is open before `finish`."""
+
+
+class TurningWriter:
+    """Writer that turns a picture upright before another writer stores it: collects the rows.
+
+    Args:
+        target: stores the upright picture.
+        shape: of the rows given, H×W×C.
+        dtype: of the pixels.
+        turn: orientation of the rows given, 1 to 8 as in EXIF.
+    """
+
+    def __init__(self, target: Writer, shape: Shape, dtype: np.dtype[Any], turn: int):
+        self._target, self._turn = target, turn
+        self._held = WholeWriter(shape, dtype, self._store)
+
+    def _store(self, pixels: Pixels) -> None:
+        self._target.write(turn_upright(pixels, self._turn))
+
+    def write(self, rows: Pixels) -> None:
+        """Collect the next rows."""
+        self._held.write(rows)
+
+    def finish(self) -> None:
+        """Turn and store the picture, and complete the file."""
+        self._held.finish()
+        self._target.finish()
+
+    def close(self) -> None:
+        """Close an unfinished file."""
+        self._target.close()
 
 
 class BlockWriter:

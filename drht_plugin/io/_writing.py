@@ -25,13 +25,14 @@ from drht_plugin.io._formats import (
 from drht_plugin.io._lossy import holds_lossy, size_keeping_quality
 from drht_plugin.io._picture import Picture, PictureLike, backend_of, name_of, written_format
 from drht_plugin.io._pixels import Pixels, turn_upright
-from drht_plugin.io._rows import Shape, WholeWriter, Writer
+from drht_plugin.io._rows import Shape, TurningWriter, WholeWriter, Writer
 from drht_plugin.io.metadata import ultra_hdr
 from drht_plugin.io.metadata.claims import without_extension
 from drht_plugin.io.metadata.colour import with_profile
 from drht_plugin.io.metadata.gain_map import MapMaker
-from drht_plugin.io.metadata.types import Carrier, orientation
+from drht_plugin.io.metadata.types import Carrier, orientation, with_sides
 from drht_plugin.io.metadata.types import turn_upright as upright
+from drht_plugin.orientation import upright_size
 from drht_plugin.storage import Together, replacing
 
 _HDR_NOTE = "Scene-linear radiance; 1.0 is the clip point of the input picture."
@@ -85,10 +86,10 @@ def create_picture(
     if quality is not None and not 1 <= quality <= 100:
         raise InputError(f"quality is {quality}; it goes from 1 to 100")
     carrier = like.carrier
-    turn = orientation(carrier.metadata)
+    stated_turn = orientation(carrier.metadata)
     # Radiance states it by itself, where others do not look; and few readers obey it there.
     foreign = carrier.format != row.name and "hdr" in (carrier.format, row.name)
-    turns = turn != 1 and (foreign or not row.has_orientation)
+    turn = stated_turn if foreign or not row.has_orientation else 1
     # Chunks of PNG and fields of TIFF that state colours are kept.
     kept_as_is = carrier.format == row.name and row.name in ("png", "tiff")
     if not kept_as_is and row.transfer == "srgb":
@@ -97,8 +98,12 @@ def create_picture(
             carrier.metadata, colours=colours, keeps_points="code points" in row.colours
         )
         carrier = replace(carrier, metadata=metadata)
-    if turns:
+    if turn != 1:
         carrier = replace(carrier, metadata=upright(carrier.metadata))
+    height, width, channels = like.shape
+    size = upright_size(height, width, turn)
+    if turn != 1 or not FORMATS[carrier.format].has_orientation:  # here, or by the decoder
+        carrier = replace(carrier, metadata=with_sides(carrier.metadata, *size))
 
     dropped = _not_held(row, carrier)
     stated = carrier.metadata.icc
@@ -126,30 +131,22 @@ def create_picture(
         backend = backend_of(row)
 
         def encode(pixels: Pixels) -> None:
-            if turns:
-                pixels = turn_upright(pixels, turn)
-            if row.whole:
-                backend.write(temporary, row.name, pixels, carrier, quality)
-                return
-            height, width, channels = pixels.shape
-            shape = (height, width, channels)
-            writer = backend.writer(temporary, row.name, shape, like.dtype, carrier, quality)
-            try:
-                writer.write(pixels)
-                writer.finish()
-            finally:
-                writer.close()
+            turned = turn_upright(pixels, turn)
+            backend.write(temporary, row.name, turned, carrier, quality)
 
         writer: Writer
-        if row.whole or turns:
+        if row.whole:
             writer = WholeWriter(like.shape, like.dtype, encode)
         else:
-            writer = backend.writer(temporary, row.name, like.shape, like.dtype, carrier, quality)
+            shape = (*size, channels)
+            writer = backend.writer(temporary, row.name, shape, like.dtype, carrier, quality)
+            if turn != 1:
+                writer = TurningWriter(writer, like.shape, like.dtype, turn)
         if gain_map is None:
             return writer
         from drht_plugin.io._ultra_hdr import UltraHdrWriter
 
-        return UltraHdrWriter(temporary, writer, gain_map, turn if turns else 1)
+        return UltraHdrWriter(temporary, writer, gain_map, turn)
 
     with _replacing_file(path, start_writer, folder, group) as target:
         dtype, said = (conversion.given, conversion.said) if conversion else (source.dtype, ())
@@ -317,16 +314,24 @@ def _encoding(transfer: str) -> str:
 
 @contextmanager
 def create_hdr(
-    path: str | PathLike[str], height: int, width: int, *, group: Together | None = None
+    path: str | PathLike[str],
+    height: int,
+    width: int,
+    *,
+    orientation: int = 1,
+    group: Together | None = None,
 ) -> Iterator[PictureSink]:
     """Write scene-linear radiance by rows, as half-float OpenEXR, complete or not at all.
 
-    A comment in the file says that 1.0 is the clip point of the input.
+    A comment in the file says that 1.0 is the clip point of the input. The file is upright, as few
+    readers look for an orientation in OpenEXR.
 
     Args:
         path: target; its suffix must be ``.exr``.
-        height: in pixels.
-        width: in pixels.
+        height: of the rows given, in pixels.
+        width: likewise.
+        orientation: of the rows given, 1 to 8 as in EXIF. Unless it is 1, all rows are held in
+            memory, 6 bytes a pixel.
         group: files that appear together with this one, see `create_together`.
 
     Yields:
@@ -347,7 +352,7 @@ def create_hdr(
     def start_writer(temporary: Path) -> Writer:
         from drht_plugin.io import _oiio_linear
 
-        return _oiio_linear.hdr_writer(temporary, height, width, _HDR_NOTE)
+        return _oiio_linear.hdr_writer(temporary, height, width, _HDR_NOTE, orientation)
 
     with _replacing_file(path, start_writer, None, group) as target:
         sink = _HdrSink(path, target, (height, width, 3), np.dtype(np.float32))

@@ -16,9 +16,11 @@ import pytest
 from io_samples import SAMPLES, Sample
 from PIL import Image
 
+import drht_plugin
 from drht_plugin import io
 from drht_plugin.bridge import jit
 from drht_plugin.cli import main
+from drht_plugin.orientation import to_stored
 
 DISPLAY_METADATA = [s for s in SAMPLES if s.exif and s.suffix not in (".avif",)]
 
@@ -188,9 +190,22 @@ def test_hdr_estimate_is_half_float_and_linear(tmp_path: Path) -> None:
     image = oiio.ImageBuf(str(tmp_path / "a-hdr.exr"))
     assert image.spec().format == oiio.HALF
     pixels = np.asarray(image.get_pixels(oiio.FLOAT))
-    assert pixels.shape == (48, 64, 3)
+    assert pixels.shape == (64, 48, 3)  # upright
     assert np.isfinite(pixels).all()
     assert pixels.min() >= 0
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_hdr_estimate_is_upright(orientation: int, tmp_path: Path) -> None:
+    """Whatever way a picture is stored, its estimate lies as a viewer shows the picture."""
+    source = photograph(tmp_path / "a.png")
+    codes = np.asarray(Image.open(source))
+    stored = Image.fromarray(np.ascontiguousarray(to_stored(codes, orientation)))
+    stored.save(source, exif=made.exif(orientation))
+    assert main(["correct", str(source), "--hdr", "--quiet", "--device", "cpu"]) == 0
+    estimate = io.read_picture(tmp_path / "a-hdr.exr").pixels
+    expected = drht_plugin.estimate_hdr(codes, device="cpu").astype(np.float16)
+    np.testing.assert_array_equal(estimate, expected)
 
 
 def test_unwritable_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -204,6 +219,7 @@ def test_unwritable_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
 FULL_DISK = """
 import resource, signal, sys
 from drht_plugin.cli import main
+from drht_plugin.orientation import to_stored
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
 sys.exit(main(["correct", *sys.argv[1:]]))

@@ -73,11 +73,11 @@ def test_pictures_of_two_sizes(tmp_path: Path) -> None:
 
 
 def test_turned_pictures_are_compared_upright(tmp_path: Path) -> None:
-    """One side may be stored turned; the estimate has the pixels of the picture before."""
+    """One side may be stored turned; the estimate lies upright."""
     codes = np.rint(smooth() * 255).astype(np.uint8)
     Image.fromarray(np.rot90(codes)).save(tmp_path / "a.jpg", quality=98, exif=made.exif(6))
     Image.fromarray(codes).save(tmp_path / "b.png")
-    write_hdr(tmp_path / "e.exr", np.rot90(smooth()).copy())
+    write_hdr(tmp_path / "e.exr", smooth())
     pair = Pair("a", tmp_path / "a.jpg", tmp_path / "b.png", tmp_path / "e.exr")
     write_page([pair], tmp_path / "page")
     for part in ("before", "after"):

@@ -229,6 +229,69 @@ def test_orientation_in_xmp_of_a_picture_that_its_decoder_turns(
     assert io.read_picture(path).carrier.metadata.xmp == packet(*_TURNED[0]).replace(b'"6"', b'"1"')
 
 
+SIDES = {"attributes": "exif:PixelXDimension='{}' exif:PixelYDimension='{}'", "elements": ""}
+SIDES_INSIDE = {
+    "attributes": "",
+    "elements": "<tiff:ImageWidth>{}</tiff:ImageWidth><tiff:ImageLength> {} </tiff:ImageLength>",
+}
+
+
+def stated_sides(exif: bytes) -> tuple[object, ...]:
+    block = Image.Exif()
+    block.load(exif)
+    return tuple(block.get_ifd(0x8769).get(tag) for tag in (0xA002, 0xA003))
+
+
+def with_sides(width: int, height: int, orientation: int) -> bytes:
+    block = Image.Exif()
+    block.load(made.exif(orientation))
+    block.get_ifd(0x8769).update({0xA002: width, 0xA003: height})
+    return block.tobytes()
+
+
+@pytest.mark.parametrize("how", SIDES)
+@pytest.mark.parametrize("suffix", [".avif", ".jxl", ".jpg", ".png"])
+@pytest.mark.parametrize(("stated", "turned"), [((60, 40), (40, 60)), ((6000, 40), (6000, 40))])
+def test_sides_of_a_turned_picture(
+    stated: tuple[int, int],
+    turned: tuple[int, int],
+    suffix: str,
+    how: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Where pixels are turned, width and height in EXIF and XMP are; all other bytes stay."""
+
+    def described(width: int, height: int) -> bytes:
+        spaces = " ".join(
+            f"xmlns:{name}='http://ns.adobe.com/{name}/1.0/'" for name in ("tiff", "exif")
+        )
+        return packet(
+            f"{spaces} {SIDES[how]}".format(width, height), SIDES_INSIDE[how].format(width, height)
+        )
+
+    source, target = tmp_path / "a.jpg", tmp_path / f"b{suffix}"
+    block = with_sides(*stated, 6)
+    made.pillow(source, made.values(3, "uint8", 40, 60), exif=block, xmp=described(*stated))
+    corrected(source, target, capsys)
+    found = io.read_picture(target).carrier.metadata
+    expected = stated if suffix in (".jpg", ".png") else turned
+    assert found.exif is not None
+    assert stated_sides(found.exif) == expected
+    assert found.xmp == described(*expected)
+    assert len(found.exif) == len(io.read_picture(source).carrier.metadata.exif or b"")
+
+
+@pytest.mark.parametrize("cut", range(8, 400, 7))
+def test_sides_in_damaged_exif(cut: int) -> None:
+    """A block that ends early is kept as it is."""
+    block = with_sides(60, 40, 1).removeprefix(b"Exif\0\0")
+    assert cut < len(block)
+    changed = exif_edit.with_sides(block[:cut], 60, 40)
+    assert len(changed) == cut
+    assert stated_sides(exif_edit.with_sides(block, 60, 40)) == (40, 60)
+
+
 def test_untouched_xmp_keeps_its_bytes() -> None:
     """A packet without claims comes back as it is, padding included."""
     whole = made.XMP + b" " * 100 + b"\0"

@@ -11,6 +11,7 @@ _SCAN, _END = 0xDA, b"\xff\xd9"
 _SUB_DIRECTORIES, _PREVIEW, _PREVIEW_BYTES, _LAYERS = 330, 513, 514, 37724
 _STRIPS, _STRIP_BYTES = 273, 279
 _COLOUR_SPACE, _SRGB, _INTEROP_INDEX = 0xA001, 1, 1
+_SIDES = 0xA002, 0xA003  # PixelXDimension, PixelYDimension
 MAKER_NOTE = 37500
 APPLE = b"Apple iOS\0"
 APPLE_DIRECTORY = 14
@@ -50,6 +51,41 @@ def state_srgb(exif: bytes) -> bytes:
                 if inner == _INTEROP_INDEX and exif[place + 8 : place + 12] == b"R03\0":
                     patched[place + 8 : place + 12] = b"R98\0"
     return bytes(patched)
+
+
+def with_sides(exif: bytes, height: int, width: int) -> bytes:
+    """Exchange the width and height that an EXIF block states, where they are a turned picture's.
+
+    Args:
+        exif: an EXIF block.
+        height: of the picture that the block belongs to (pixels).
+        width: likewise.
+
+    Returns:
+        The block, of the same length. Sides other than `height` across and `width` down stay, and
+        so do those of a damaged directory.
+    """
+    try:
+        start, count, header = _entries(exif)
+        found = dict(_inner_entries(exif, start, count, header, ifd.EXIF_POINTER))
+    except ValueError:
+        return exif
+    if not {*_SIDES} <= found.keys():
+        return exif
+    across, down = (exif[found[tag] + 2 : found[tag] + 12] for tag in _SIDES)
+    if (_short_or_long(across, header), _short_or_long(down, header)) != (height, width):
+        return exif
+    patched = bytearray(exif)
+    for tag, entry in zip(_SIDES, (down, across), strict=True):
+        patched[found[tag] + 2 : found[tag] + 12] = entry
+    return bytes(patched)
+
+
+def _short_or_long(entry: bytes, header: ifd.Header) -> int | None:
+    """Return the only number of a field, from its type on; None for fields of other kinds."""
+    kind, count = header.number(entry, 0, 2), header.number(entry, 2, 4)
+    size = {3: 2, 4: 4}.get(kind)
+    return header.number(entry, 6, size) if size and count == 1 else None
 
 
 def _inner_entries(

@@ -103,6 +103,13 @@ def turn_upright(metadata: Metadata) -> Metadata:
     return replace(metadata, exif=exif, xmp=packet, turned=1, density=density, aspect=aspect)
 
 
+def with_sides(metadata: Metadata, height: int, width: int) -> Metadata:
+    """Return metadata that state the sides of a picture whose pixels have been turned (pixels)."""
+    exif = metadata.exif and exif_edit.with_sides(metadata.exif, height, width)
+    packet = metadata.xmp and xmp.with_sides(metadata.xmp, height, width)
+    return replace(metadata, exif=exif, xmp=packet)
+
+
 def whole_ratio(pair: tuple[float, float], most: int) -> tuple[int, int]:
     """Return two whole numbers up to `most` of the ratio of a pair; the pair itself if it is."""
     if all(value == int(value) and 0 < value <= most for value in pair):

@@ -41,7 +41,8 @@ _ATTRIBUTE = re.compile(rb"""\s+([^\s=<>"'/]+)\s*=\s*("[^"]*"|'[^']*')""")
 _EMPTY_END = re.compile(rb"\s*/>")
 _NAME_END = re.compile(rb"[\s/>]")
 _EXTENSION_NAME = re.compile(rb"""HasExtendedXMP\s*(?:=\s*["']|>)\s*([0-9A-Fa-f]{32})""")
-_TIFF_PREFIX = re.compile(rb"""xmlns:([\w.-]+)\s*=\s*["']http://ns\.adobe\.com/tiff/1\.0/["']""")
+_TIFF, _EXIF = b"http://ns.adobe.com/tiff/1.0/", b"http://ns.adobe.com/exif/1.0/"
+_SIDES = {_TIFF: (b"ImageWidth", b"ImageLength"), _EXIF: (b"PixelXDimension", b"PixelYDimension")}
 _MAX_DEPTH = 200
 
 
@@ -176,10 +177,46 @@ def reset_orientation(packet: bytes) -> bytes:
         text = changed = as_utf8(packet)
     except ValueError:  # it is damaged, which `without_claims` finds
         return packet
-    for prefix in {found[1] for found in _TIFF_PREFIX.finditer(text)}:
-        field = rb"(%s:Orientation\s*(?:=\s*[\"']|>)\s*)[2-8](?=\s*[\"'<])" % re.escape(prefix)
-        changed = re.sub(field, rb"\g<1>1", changed)
+    for prefix in _prefixes(text, _TIFF):
+        changed = _number(prefix, b"Orientation", b"[2-8]").sub(rb"\g<1>1", changed)
     return packet if changed == text else changed
+
+
+def with_sides(packet: bytes, height: int, width: int) -> bytes:
+    """Exchange the width and height that a packet states, where they are a turned picture's.
+
+    Args:
+        packet: XMP.
+        height: of the picture that the packet belongs to (pixels).
+        width: likewise.
+    """
+    try:
+        text = changed = as_utf8(packet)
+    except ValueError:  # see `reset_orientation`
+        return packet
+    across, down = b"%d" % height, b"%d" % width
+    for namespace, names in _SIDES.items():
+        for prefix in _prefixes(text, namespace):
+            fields = [
+                _number(prefix, name, value)
+                for name, value in zip(names, (across, down), strict=True)
+            ]
+            if all(field.search(changed) for field in fields):
+                for field, value in zip(fields, (down, across), strict=True):
+                    changed = field.sub(rb"\g<1>%s" % value, changed)
+    return packet if changed == text else changed
+
+
+def _prefixes(packet: bytes, namespace: bytes) -> set[bytes]:
+    """Return the prefixes that a packet declares for a namespace."""
+    declared = rb"""xmlns:([\w.-]+)\s*=\s*["']%s["']""" % re.escape(namespace)
+    return set(re.findall(declared, packet))
+
+
+def _number(prefix: bytes, name: bytes, value: bytes) -> re.Pattern[bytes]:
+    """Return the pattern of a property, attribute or element, up to a number and over it."""
+    key = re.escape(prefix + b":" + name)
+    return re.compile(rb"""(%s\s*(?:=\s*["']|>)\s*)(?:%s)(?=\s*["'<])""" % (key, value))
 
 
 def as_utf8(packet: bytes) -> bytes:

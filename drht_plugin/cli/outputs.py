@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from drht_plugin.cli.inputs import Input
@@ -13,6 +13,8 @@ from drht_plugin.cli.targets import Naming
 from drht_plugin.errors import FileError, InputError
 
 Identity = tuple[int, int]
+ESTIMATE = "-hdr.exr"
+"""What the name of an HDR estimate's file ends in."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ def plan_jobs(sources: Sequence[Input], naming: Naming, *, hdr: bool, overwrite:
         overwrite: whether existing files are replaced.
 
     Returns:
-        A job for each source.
+        A job for each source. Names that several pictures would have get the picture's suffix, too.
 
     Raises:
         InputError: two outputs are one file, or an output is another picture of the batch.
@@ -60,8 +62,12 @@ def plan_jobs(sources: Sequence[Input], naming: Naming, *, hdr: bool, overwrite:
         if taken[target] > 1 and target.suffix != source.place.suffix:
             target = target.with_name(f"{source.place.stem}{source.place.suffix}{target.suffix}")
         stem = target.stem if alone else source.place.stem
-        estimate = target.with_name(f"{stem}-hdr.exr") if hdr else None
+        estimate = target.with_name(f"{stem}{ESTIMATE}") if hdr else None
         jobs.append(Job(source.source, source.path, target, estimate))
+    shared = Counter(job.hdr for job in jobs)
+    for index, (source, job) in enumerate(zip(sources, jobs, strict=True)):
+        if job.hdr is not None and shared[job.hdr] > 1:
+            jobs[index] = replace(job, hdr=job.hdr.with_name(f"{source.place.name}{ESTIMATE}"))
     counts = Counter(os.path.realpath(path) for job in jobs for path in job.outputs)
     doubles = sorted(path for path, count in counts.items() if count > 1)
     if doubles:

@@ -23,7 +23,7 @@ class Pair:
         name: what the page calls it.
         before: file of the picture.
         after: file of the corrected picture, of the same size.
-        hdr: file of the HDR estimate, stored as `before` is; None where there is none.
+        hdr: file of the HDR estimate; None where there is none.
     """
 
     name: str
@@ -38,10 +38,11 @@ def find_pairs(
     """Pair the pictures of two folders by their names, or take two files as a pair.
 
     In folders, subfolders included, a picture belongs to the one of the same name, or else to the
-    only one that has its name and another suffix, in addition or in its place, or
+    only other one that has its name and another suffix, in addition or in its place, or
     ``NAME-corrected``. Both may be one folder, with results beside their pictures.
     ``NAME-hdr.exr`` beside the picture after is the HDR estimate, in folders and of two files; NAME
-    is that of the picture after, or else of the one before.
+    is that of the picture before with its suffix, or else, without one, that of the picture after
+    or before.
 
     Args:
         before: a file, or a folder.
@@ -66,7 +67,7 @@ def find_pairs(
         firsts = {name: path for name, path in firsts.items() if name not in results}
         seconds = {name: path for name, path in seconds.items() if name in results}
     by_stem = defaultdict(list)
-    for name in seconds:
+    for name in (name for name in seconds if name not in firsts):
         by_stem[_stem(name, _CORRECTED)].append(name)
     pairs, left_out = [], {}
     for name, path in firsts.items():
@@ -106,5 +107,6 @@ def _stem(name: str, ending: str = "") -> str:
 
 
 def _estimate_of(before: Path, after: Path, folder: Path) -> Path | None:
-    paths = (folder / f"{named.stem}{_ESTIMATE}.exr" for named in (after, before))
+    names = (before.name, after.stem, before.stem)  # `drht correct` adds the suffix at need
+    paths = (folder / f"{name}{_ESTIMATE}.exr" for name in names)
     return next((path for path in paths if path.is_file()), None)

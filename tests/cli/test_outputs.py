@@ -13,6 +13,7 @@ from strategies import corrector
 from drht_plugin import InputError, WriteError, correct_file, io
 from drht_plugin.cli import main
 from drht_plugin.cli.outputs import Job, Results
+from drht_plugin.compare.pairs import find_pairs
 from drht_plugin.errors import FileError
 
 STUB = corrector()
@@ -37,7 +38,7 @@ def test_an_existing_estimate_stays(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert (tmp_path / "a-hdr.exr").read_bytes() == b"mine"
     assert not (tmp_path / "a-corrected.png").exists()
     assert main(["correct", str(source), "--hdr", "--overwrite", "--quiet"]) == 0
-    assert io.read_picture(tmp_path / "a-hdr.exr").shape == (48, 64, 3)
+    assert io.read_picture(tmp_path / "a-hdr.exr").shape == (64, 48, 3)
 
 
 def test_an_estimate_is_named_as_its_result(tmp_path: Path) -> None:
@@ -50,12 +51,19 @@ def test_an_estimate_is_named_as_its_result(tmp_path: Path) -> None:
     assert found == {"first-hdr.exr", "second-hdr.exr", "folder/a-hdr.exr"}
 
 
-def test_estimates_of_one_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Two pictures whose estimates would be one file stop the command before any work."""
-    sources = [str(picture(tmp_path / name)) for name in ("a.png", "a.jpg")]
-    assert main(["correct", *sources, "--hdr"]) == 2
-    assert "a-hdr.exr" in capsys.readouterr().err
-    assert len(list(tmp_path.iterdir())) == 2
+def test_estimates_of_one_name(tmp_path: Path) -> None:
+    """Estimates that would be one file have their pictures' suffixes; the page finds them."""
+    names = ("a.png", "a.jpg", "b.jpg")
+    (tmp_path / "in").mkdir()
+    sources = [str(picture(tmp_path / "in" / name)) for name in names]
+    out, page = tmp_path / "out", tmp_path / "page"
+    command = ["correct", *sources, "--hdr", "-o", str(out), "--quiet"]
+    assert main([*command, "--compare", str(page)]) == 0
+    estimates = {"a.png-hdr.exr", "a.jpg-hdr.exr", "b-hdr.exr"}
+    assert {path.name for path in out.iterdir()} == {*names, *estimates}
+    pairs, _ = find_pairs(tmp_path / "in", out)
+    assert {pair.hdr.name for pair in pairs if pair.hdr} == estimates
+    assert main([*command, "--skip-existing"]) == 0
 
 
 def test_a_result_and_an_estimate_of_one_name(tmp_path: Path) -> None:

@@ -47,6 +47,18 @@ def test_suffixes_that_tell_results_apart(tmp_path: Path) -> None:
     assert left_out == {}
 
 
+def test_a_raw_file_beside_its_jpeg(tmp_path: Path) -> None:
+    """A result that has the name of one picture is not another's."""
+    before = touch(tmp_path / "b", "a.dng", "a.jpg")
+    after = touch(tmp_path / "a", "a.tif", "a.jpg", "a.dng-hdr.exr", "a.jpg-hdr.exr")
+    pairs, left_out = find_pairs(before, after)
+    assert pairs == [
+        Pair("a.dng", before / "a.dng", after / "a.tif", after / "a.dng-hdr.exr"),
+        Pair("a.jpg", before / "a.jpg", after / "a.jpg", after / "a.jpg-hdr.exr"),
+    ]
+    assert left_out == {}
+
+
 def test_pictures_without_a_counterpart_are_named(tmp_path: Path) -> None:
     """What is in one folder only, or fits several pictures, is left out with the reason."""
     before = touch(tmp_path / "b", "a.jpg", "both.tif", "gone.jpg")

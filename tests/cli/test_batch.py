@@ -72,7 +72,7 @@ def test_whatever_is_raised_is_the_files_own_error(
             raise error
         return io.open_picture(path, **how)
 
-    monkeypatch.setattr("drht_plugin.file_correction.open_picture", fail)
+    monkeypatch.setattr("drht_plugin.file_correction.correct.open_picture", fail)
     monkeypatch.chdir(tmp_path)
     assert main(["correct", "a.png", "./b.png", "c.png", "--json"]) == 1
     out, err = capsys.readouterr()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -22,6 +21,7 @@ from drht_plugin.cli import (
     worker,
 )
 from drht_plugin.cli.exits import FAILED, INTERRUPTED, OK, USAGE, print_error, print_note
+from drht_plugin.cli.parser import Parser
 from drht_plugin.cli.signals import Stopped, stopping
 from drht_plugin.cli.streams import flush_output, leave, prepare_streams
 from drht_plugin.cli.targets import with_endings
@@ -78,8 +78,8 @@ def _warn(
         usual(message, category, *place)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="drht",
         description="Recover detail in over- and under-exposed pictures.",
         epilog="`drht COMMAND --help` explains a command and its options.",

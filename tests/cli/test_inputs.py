@@ -118,6 +118,21 @@ def test_patterns(photos: Path, tmp_path: Path) -> None:
         assert [each.path for each in found] == [str(odd)]
 
 
+def test_options_between_pictures(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pictures may be named before, between and after options, and after `--` with a dash."""
+    other, out = picture(tmp_path / "other.png"), tmp_path / "out"
+    command = ["correct", str(photos / "a.jpg"), *FAST, str(other), "-o", str(out), "-r"]
+    assert main([*command, str(photos / "B.PNG")]) == 0
+    assert under(out) == {"a.jpg", "other.png", "B.PNG"}
+    picture(tmp_path / "-x.png")
+    monkeypatch.chdir(tmp_path)
+    for end in (["--", "-x.png"], ["other.png", "--", "-x.png"], ["--", "-x.png", "other.png"]):
+        assert main(["correct", *FAST, "-o", f"{len(os.listdir())}{os.sep}", *end]) == 0
+    assert len(list(tmp_path.glob("*/-x.png"))) == 3
+
+
 def test_a_pattern_without_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A pattern that nothing fits is a missing file."""
     assert main(["correct", str(tmp_path / "*.jpg"), *FAST]) == 1

@@ -222,7 +222,15 @@ FORMATS = {
             lossless=True,
             read_only=(".pbm",),
         ),
-        Format("bmp", "BMP", (".bmp", ".dib"), "oiio", alpha="straight", successor="png"),
+        Format(
+            "bmp",
+            "BMP",
+            (".bmp", ".dib"),
+            "oiio",
+            alpha="straight",
+            colours=("profile",),
+            successor="png",
+        ),
         Format("gif", "GIF", (".gif",), "vips", alpha="straight", whole=True, successor="png"),
         Format("raw", "camera raw", RAW_SUFFIXES, "raw", whole=True, successor="tiff"),
         Format(

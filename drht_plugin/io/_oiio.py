@@ -10,7 +10,7 @@ import numpy as np
 from drht_plugin.colour import icc
 from drht_plugin.colour.curves import SRGB_PARAMETERS
 from drht_plugin.errors import first_line
-from drht_plugin.io import _bit_digits, _deflate_tiles, _oiio_linear, _plain_tiff, _psd
+from drht_plugin.io import _bit_digits, _bmp, _deflate_tiles, _oiio_linear, _plain_tiff, _psd
 from drht_plugin.io._decoders import require_room
 from drht_plugin.io._errors import CodecError, UnsupportedError
 from drht_plugin.io._meaning import Meaning, MeantReader, with_meaning
@@ -26,7 +26,7 @@ from drht_plugin.io._pixels import Pixels, premultiply
 from drht_plugin.io._plausible import require_tiff_bytes
 from drht_plugin.io._pyramid import Pyramid
 from drht_plugin.io._rows import Reader, Shape, Writer
-from drht_plugin.io.metadata import boxes, exif_edit, ifd, jp2, jxl, tiff, xmp
+from drht_plugin.io.metadata import bmp, boxes, exif_edit, ifd, jp2, jxl, tiff, xmp
 from drht_plugin.io.metadata.tiff_layout import written_tile
 from drht_plugin.io.metadata.types import Carrier
 
@@ -57,6 +57,8 @@ def reader(path: Path, name: str, buffer: ifd.Buffer) -> tuple[Reader, Carrier]:
         return _tiff_reader(path, contents, buffer), carrier
     if name == "psd":
         return _psd.reader(path, buffer)
+    if name == "bmp":
+        return _bmp_reader(path, buffer)
     if name == "pnm" and bytes(buffer[:2]) == _bit_digits.MAGIC:
         return _bit_digits.DigitReader(path), Carrier(name)
     if stated := stated_size(name, buffer):
@@ -83,6 +85,16 @@ def reader(path: Path, name: str, buffer: ifd.Buffer) -> tuple[Reader, Carrier]:
         premultiplied = found.premultiplied
     carrier = Carrier(name, metadata, lossless=not lossy)
     return with_meaning(source, Meaning(premultiplied=premultiplied)), carrier
+
+
+def _bmp_reader(path: Path, buffer: ifd.Buffer) -> tuple[Reader, Carrier]:
+    contents = bmp.parse(buffer)
+    if contents is None:
+        return OiioReader(path, "bmp"), Carrier("bmp")
+    carrier = Carrier("bmp", contents.metadata)
+    if contents.masks:
+        return _bmp.MaskedReader(path, contents, buffer), carrier
+    return OiioReader(path, "bmp"), carrier
 
 
 def stated_size(name: str, buffer: ifd.Buffer) -> tuple[Shape, int] | None:

@@ -11,6 +11,9 @@ from drht_plugin.io._errors import UnsupportedError
 
 _KINDS = (("Y",), ("Y", "A"), ("R", "G", "B"), ("R", "G", "B", "A"))
 _COLOURS = frozenset("YRGBA")
+_NO_GRAY = frozenset({"X", "RY", "BY"})
+"""Channels beside which Y is no picture of its own: a coordinate, or luminance without chroma."""
+
 _MOST_PARTS = 256
 
 
@@ -44,7 +47,8 @@ class Layer:
             return whole
         alone = oiio.ImageSpec(whole)
         if whole.channelformats:
-            alone.format = oiio.TypeDesc(str(whole.channelformats[self.channels[0]]))
+            kinds = [oiio.TypeDesc(str(whole.channelformats[at])) for at in self.channels]
+            alone.format = max(kinds, key=lambda kind: int(kind.size()))
             alone.channelformats = ()
         alone.nchannels, alone.channelnames = len(names), names
         alone.alpha_channel = len(names) - 1 if "A" in names else -1
@@ -90,6 +94,7 @@ def _layers_of(source: Any) -> tuple[list[Layer], list[str]]:
     groups: dict[tuple[int, str], dict[str, int]] = {}
     parts: dict[int, str] = {}
     others: list[str] = []
+    no_gray: set[tuple[int, str]] = set()
     for part in range(_MOST_PARTS):
         if not source.seek_subimage(part, 0):
             break
@@ -101,11 +106,13 @@ def _layers_of(source: Any) -> tuple[list[Layer], list[str]]:
                 groups.setdefault((part, prefix), {})[letter] = number
             else:
                 others.append(channel)
+                if letter in _NO_GRAY:
+                    no_gray.add((part, prefix))
     source.seek_subimage(0, 0)
     layers = []
     for (part, prefix), found in groups.items():
         kind = next((kind for kind in _KINDS if set(kind) == set(found)), None)
-        if kind is None:
+        if kind is None or ("Y" in kind and (part, prefix) in no_gray):
             others.extend(f"{prefix}.{letter}" if prefix else letter for letter in found)
             continue
         name = prefix

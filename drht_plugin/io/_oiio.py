@@ -61,6 +61,10 @@ def reader(path: Path, name: str, buffer: ifd.Buffer) -> tuple[Reader, Carrier]:
         return _bmp_reader(path, buffer)
     if name == "pnm" and bytes(buffer[:2]) == _bit_digits.MAGIC:
         return _bit_digits.DigitReader(path), Carrier(name)
+    if name == "jxl" and jxl.read_header(buffer).animated:
+        raise UnsupportedError("is an animation; only single pictures are read")
+    if name == "jp2":
+        _require_plain_samples(buffer)
     if stated := stated_size(name, buffer):
         require_room(name, *stated)
     source = OiioReader(path, name)
@@ -97,6 +101,19 @@ def _bmp_reader(path: Path, buffer: ifd.Buffer) -> tuple[Reader, Carrier]:
     return OiioReader(path, "bmp"), carrier
 
 
+def _require_plain_samples(buffer: ifd.Buffer) -> None:
+    """Refuse JPEG 2000 samples that OpenImageIO reads wrong, or calls damaged."""
+    samples = jp2.read_samples(buffer)
+    if samples is None:
+        return
+    if samples.signed:
+        raise UnsupportedError("has signed integer samples, which are not read")
+    if samples.deepest > 16:
+        raise UnsupportedError(f"has {samples.deepest}-bit samples; at most 16 bits are read")
+    if samples.shape[2] not in (1, 3, 4):
+        raise UnsupportedError(f"has {samples.shape[2]} channels; 1, 3 and 4 are read")
+
+
 def stated_size(name: str, buffer: ifd.Buffer) -> tuple[Shape, int] | None:
     """Return H×W×C of a picture that is decoded when it is opened, and the bytes of a sample.
 
@@ -109,7 +126,8 @@ def stated_size(name: str, buffer: ifd.Buffer) -> tuple[Shape, int] | None:
     if name == "jxl":
         header = jxl.read_header(buffer)
         return header.shape, header.itemsize
-    return jp2.read_size(buffer) if name == "jp2" else None
+    samples = jp2.read_samples(buffer) if name == "jp2" else None
+    return samples and (samples.shape, samples.itemsize)
 
 
 def _inks_reader(

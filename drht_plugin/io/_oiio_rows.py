@@ -161,7 +161,10 @@ def open_file(path: Path) -> Any:
     config.attribute("oiio:UnassociatedAlpha", 1)  # do not premultiply on reading
     source = oiio.ImageInput.open(str(path), config)
     if source is None:
-        raise CodecError(first_line(oiio.geterror()))
+        said = first_line(oiio.geterror())
+        if "supported" in said:  # "not supported", "unsupported", "only … are supported"
+            raise UnsupportedError(f"is of a kind that is not read ({said})")
+        raise CodecError(said)
     return source
 
 

@@ -1,3 +1,4 @@
+import base64
 import os
 import subprocess
 import sys
@@ -142,6 +143,43 @@ def several_pages(path: Path) -> None:
     image.copy(interpretation="srgb").write_to_file(str(path), page_height=16)
 
 
+def animated_jxl(path: Path) -> None:
+    """Two frames of 8×8 pixels, by libjxl."""
+    path.write_bytes(
+        base64.b85decode(
+            "{|Z3_O#mP!2m}ED=m1M7CDwt0f`Acc#xTYh#$eG41Q756{~z=J|NsC0|NsC0|Njr{@9Lim4mk%#y2O>k2tEWkxd0{s"
+            "2m}QHr~peiK=pDRK0RSO1qB5q0Scguh(e4~WiAjvKn58J0)ZP@|4O|7fz|#4"
+        )
+    )
+
+
+def jp2_samples(depth: int) -> Callable[[Path], None]:
+    """Makes a JPEG 2000 file whose codestream states another depth of its components."""
+
+    def make(path: Path) -> None:
+        Image.fromarray(made.values(3, "uint8", 40, 50)).save(path)
+        data = bytearray(path.read_bytes())
+        at = data.index(bytes.fromhex("ff4fff51")) + 42
+        data[at : at + 9 : 3] = bytes([depth] * 3)
+        path.write_bytes(data)
+
+    return make
+
+
+def luminance_chroma(path: Path) -> None:
+    """An OpenEXR header with chroma at half the resolution."""
+    made.openimageio(path, made.values(3, "float16"), names=("BY", "RY", "Y"))
+    data = bytearray(path.read_bytes())
+    for name in (b"BY\0", b"RY\0"):
+        at = data.index(name) + len(name) + 8
+        data[at : at + 8] = (2).to_bytes(4, "little") * 2
+    path.write_bytes(data)
+
+
+def two_channels(path: Path) -> None:
+    Image.fromarray(made.values(2, "uint8", 40, 50), "LA").save(path)
+
+
 def oddly(**options: Any) -> Callable[[Path], None]:
     def make(path: Path) -> None:
         pixels = options.pop("pixels")
@@ -182,6 +220,10 @@ def several_parts(path: Path) -> None:
         ("a.png", animated, "is an animation"),
         ("a.webp", animated, "is an animation"),
         ("a.avif", animated, "is an animation"),
+        ("a.jxl", animated_jxl, "is an animation"),
+        ("a.jp2", jp2_samples(0x87), "has signed integer samples"),
+        ("a.jp2", jp2_samples(23), "has 24-bit samples; at most 16 bits are read"),
+        ("a.jp2", two_channels, "has 2 channels; 1, 3 and 4 are read"),
         ("a.avif", several_pages, "has 2 pages"),
         ("a.tif", animated, "has 2 pages"),
         (
@@ -233,6 +275,14 @@ def several_parts(path: Path) -> None:
             ),
             "has the channels G, R, depth.Z; only Y, RGB and A are read",
         ),
+        (
+            "a.exr",
+            lambda path: made.openimageio(
+                path, made.values(3, "float16"), names=("N.X", "N.Y", "N.Z")
+            ),
+            "has the channels N.X, N.Y, N.Z; only Y, RGB and A are read",
+        ),
+        ("a.exr", luminance_chroma, "is of a kind that is not read (Subsampled channels"),
         ("a.exr", several_parts, "has the layers "),
     ],
 )

@@ -121,3 +121,18 @@ def test_the_result_has_the_layer_alone(tmp_path: Path) -> None:
         assert tuple(source.spec().channelnames) == ("R", "G", "B")
         wanted = np.stack([stored[name] for name in DIFFUSE], -1)
         np.testing.assert_array_equal(source.read_image("float"), wanted)
+
+
+def test_channels_of_several_types(tmp_path: Path) -> None:
+    """A layer has the widest type of its channels, whichever is first."""
+    spec = oiio.ImageSpec(48, 40, 4, "half")
+    spec.channelnames = ("a.B", "a.G", "a.R", "Z")
+    spec.channelformats = tuple(oiio.TypeDesc(kind) for kind in ("half", "float", "half", "half"))
+    pixels = np.full((40, 48, 4), 0.5, np.float32)
+    pixels[..., 1] = 1e6  # which a half does not hold
+    target: Any = oiio.ImageOutput.create("a.exr")
+    assert target.open(str(tmp_path / "a.exr"), spec), target.geterror()
+    assert target.write_image(pixels)
+    assert target.close()
+    found = io.read_picture(tmp_path / "a.exr").pixels
+    np.testing.assert_array_equal(found[0, 0], np.float32([0.5, 1e6, 0.5]))

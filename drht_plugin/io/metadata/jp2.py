@@ -15,6 +15,7 @@ _SIZE = struct.Struct(">4s2H8IHB")
 """Start of a codestream: two marks, length, profile, far corner, near corner, of tiles, the
 number of components, and the depth less one of the first."""
 
+_MOST_COMPONENTS = 16384
 _METRE = 0.0254
 _ENUMERATED, _PREMULTIPLIED_OPACITY, _WHOLE_PICTURE = 1, 2, 0
 _UNREAD = {12: "CMYK", 13: "YCCK", 14: "CIE Lab", 19: "CIE Jab", 20: "e-sRGB", 24: "e-sYCC"}
@@ -35,8 +36,25 @@ class Jp2Header:
     density: tuple[float, float] | None = None
 
 
-def read_size(buffer: Buffer) -> tuple[tuple[int, int, int], int] | None:
-    """Return H×W×C of a JPEG 2000 picture, and the bytes of a sample, as its codestream states.
+@dataclass(frozen=True)
+class Jp2Samples:
+    """What a JPEG 2000 codestream states of its samples.
+
+    Attributes:
+        shape: H×W×C, palettes applied.
+        deepest: bits of the deepest component.
+        itemsize: bytes of a sample as it is read.
+        signed: whether a component has samples below 0.
+    """
+
+    shape: tuple[int, int, int]
+    deepest: int
+    itemsize: int
+    signed: bool
+
+
+def read_samples(buffer: Buffer) -> Jp2Samples | None:
+    """Return what the codestream of a JPEG 2000 picture states of its samples.
 
     Args:
         buffer: the file's bytes.
@@ -60,8 +78,15 @@ def read_size(buffer: Buffer) -> tuple[tuple[int, int, int], int] | None:
     mark, _, _, right, bottom, left, top, _, _, _, _, count, depth = _SIZE.unpack(data)
     if mark != _CODESTREAM:
         return None
-    shape = max(bottom - top, 0), max(right - left, 0), max(count, channels)
-    return shape, 1 if depth & 0x7F < 8 else 2
+    first = start + _SIZE.size - 1
+    stated = bytes(buffer[first : first + 3 * min(count, _MOST_COMPONENTS)])
+    depths = [(each & 0x7F) + 1 for each in stated[::3]]
+    return Jp2Samples(
+        (max(bottom - top, 0), max(right - left, 0), max(count, channels)),
+        max(depths),
+        1 if depth & 0x7F < 8 else 2,
+        any(each & 0x80 for each in stated[::3]),
+    )
 
 
 def read_header(buffer: Buffer) -> Jp2Header:

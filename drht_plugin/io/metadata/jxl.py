@@ -73,12 +73,14 @@ class JxlHeader:
         lossy: whether pixels are coded in XYB, which no encoder does without loss, or are a JPEG's.
         shape: H×W×C, as stored. All extra channels count.
         itemsize: bytes of a sample as it is read: 1, 2 or 4.
+        animated: whether its frames are shown one after the other.
     """
 
     premultiplied: bool
     lossy: bool
     shape: tuple[int, int, int]
     itemsize: int
+    animated: bool = False
 
 
 def read_header(buffer: Buffer) -> JxlHeader:
@@ -94,8 +96,7 @@ def read_header(buffer: Buffer) -> JxlHeader:
     height, width = _read_size(bits)
     if bits.take(1):  # all by default: no extra channels, and XYB
         return JxlHeader(premultiplied=False, lossy=True, shape=(height, width, 3), itemsize=1)
-    if bits.take(1):
-        _skip_extra_fields(bits)
+    animated = bool(bits.take(1)) and _read_extra_fields(bits)
     itemsize = _read_depth(bits)
     bits.take(1)
     premultiplied: bool | None = None
@@ -117,7 +118,7 @@ def read_header(buffer: Buffer) -> JxlHeader:
             bits.choose(_CFA_CHANNEL)
     lossy = bool(bits.take(1)) or any(kind == b"jbrd" for _, kind, *_ in boxes(buffer))
     shape = height, width, _read_colours(bits) + extra
-    return JxlHeader(bool(premultiplied), lossy, shape, itemsize)
+    return JxlHeader(bool(premultiplied), lossy, shape, itemsize, animated)
 
 
 def _codestream(buffer: Buffer) -> bytes:
@@ -143,7 +144,8 @@ def _read_size(bits: _Bits) -> tuple[int, int]:
     return height, height * across // down
 
 
-def _skip_extra_fields(bits: _Bits) -> None:
+def _read_extra_fields(bits: _Bits) -> bool:
+    """Return whether the picture is an animation."""
     bits.take(3)  # the orientation, which the decoder obeys
     if bits.take(1):
         _read_size(bits)
@@ -152,10 +154,12 @@ def _skip_extra_fields(bits: _Bits) -> None:
         bits.choose(choices)
         if not bits.take(3):
             bits.choose(choices)
-    if bits.take(1):
+    animated = bool(bits.take(1))
+    if animated:
         for choices in _ANIMATION:
             bits.choose(choices)
         bits.take(1)
+    return animated
 
 
 def _read_depth(bits: _Bits) -> int:

@@ -127,7 +127,7 @@ def stated_size(name: str, buffer: ifd.Buffer) -> tuple[Shape, int] | None:
         header = jxl.read_header(buffer)
         return header.shape, header.itemsize
     samples = jp2.read_samples(buffer) if name == "jp2" else None
-    return samples and (samples.shape, samples.itemsize)
+    return (samples.shape, samples.itemsize) if samples else None
 
 
 def _inks_reader(

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -10,14 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drht_plugin.colour.icc import is_for
 from drht_plugin.errors import InputError, WriteError
+from drht_plugin.io._carrying import carry
 from drht_plugin.io._conversion import Conversion
 from drht_plugin.io._convert_rows import Clipped, StepsWriter
 from drht_plugin.io._errors import CodecError
 from drht_plugin.io._formats import (
-    FORMATS,
-    Beside,
     Format,
     can_hold,
     suffixes_for,
@@ -26,13 +23,7 @@ from drht_plugin.io._lossy import holds_lossy, size_keeping_quality
 from drht_plugin.io._picture import Picture, PictureLike, backend_of, name_of, written_format
 from drht_plugin.io._pixels import Pixels, turn_upright
 from drht_plugin.io._rows import Shape, TurningWriter, WholeWriter, Writer
-from drht_plugin.io.metadata import ultra_hdr
-from drht_plugin.io.metadata.claims import without_extension
-from drht_plugin.io.metadata.colour import with_profile
 from drht_plugin.io.metadata.gain_map import MapMaker
-from drht_plugin.io.metadata.types import Carrier, orientation, with_sides
-from drht_plugin.io.metadata.types import turn_upright as upright
-from drht_plugin.orientation import upright_size
 from drht_plugin.storage import Together, replacing
 
 _HDR_NOTE = "Scene-linear radiance; 1.0 is the clip point of the input picture."
@@ -85,45 +76,15 @@ def create_picture(
     row = _target_format(path, like)
     if quality is not None and not 1 <= quality <= 100:
         raise InputError(f"quality is {quality}; it goes from 1 to 100")
-    carrier = like.carrier
-    stated_turn = orientation(carrier.metadata)
-    # Radiance states it by itself, where others do not look; and few readers obey it there.
-    foreign = carrier.format != row.name and "hdr" in (carrier.format, row.name)
-    turn = stated_turn if foreign or not row.has_orientation else 1
-    # Chunks of PNG and fields of TIFF that state colours are kept.
-    kept_as_is = carrier.format == row.name and row.name in ("png", "tiff")
-    if not kept_as_is and row.transfer == "srgb":
-        colours = 3 if like.shape[2] > 2 else 1
-        metadata = with_profile(
-            carrier.metadata, colours=colours, keeps_points="code points" in row.colours
-        )
-        carrier = replace(carrier, metadata=metadata)
-    if turn != 1:
-        carrier = replace(carrier, metadata=upright(carrier.metadata))
-    height, width, channels = like.shape
-    size = upright_size(height, width, turn)
-    if turn != 1 or not FORMATS[carrier.format].has_orientation:  # here, or by the decoder
-        carrier = replace(carrier, metadata=with_sides(carrier.metadata, *size))
-
-    dropped = _not_held(row, carrier)
-    stated = carrier.metadata.icc
-    if row.name == "jxl" and stated and not is_for(stated, gray=like.shape[2] <= 2):
-        # Its encoder refuses the picture; others store what no reader uses.
-        carrier = replace(carrier, metadata=replace(carrier.metadata, icc=None))
-        dropped += ("ICC profile (for pictures of another kind)",)
     if gain_map is not None:
         _require_ultra_hdr(path, row)
-        carrier, unfit = ultra_hdr.reserve(carrier)
-        dropped += unfit
-    if row.name != "jpeg":
-        metadata, extension = without_extension(carrier.metadata)
-        carrier = replace(carrier, metadata=metadata)
-        dropped += extension
-
+    carried = carry(row, like, shines=gain_map is not None)
+    carrier, turn, size = carried.carrier, carried.turn, carried.size
     if quality is None:
         quality = size_keeping_quality(source, row, conversion)
     if row.name == "jxl" and not holds_lossy(carrier.metadata.icc):
         quality = None
+    dropped = carried.dropped
     if row.name == "jxl" and quality is not None and carrier.metadata.icc:
         dropped += ("bytes of the ICC profile (one of the same colours takes its place)",)
 
@@ -138,7 +99,7 @@ def create_picture(
         if row.whole:
             writer = WholeWriter(like.shape, like.dtype, encode)
         else:
-            shape = (*size, channels)
+            shape = (*size, like.shape[2])
             writer = backend.writer(temporary, row.name, shape, like.dtype, carrier, quality)
             if turn != 1:
                 writer = TurningWriter(writer, like.shape, like.dtype, turn)
@@ -163,25 +124,6 @@ def _require_ultra_hdr(path: Path, row: Format) -> None:
         raise InputError(
             f"{name_of(path)}: {row.label} files get no gain map; an Ultra HDR picture is a .jpg"
         )
-
-
-def _not_held(row: Format, carrier: Carrier) -> tuple[str, ...]:
-    """Name what a format cannot hold of what a source has beside its pixels."""
-    metadata = carrier.metadata
-    beside: dict[Beside, object] = {
-        "EXIF": metadata.exif,
-        "XMP": metadata.xmp,
-        "resolution": metadata.density,
-        "IPTC": metadata.photoshop,
-    }
-    parts: list[str] = [name for name, found in beside.items() if found and name not in row.beside]
-    if carrier.format != row.name and (metadata.private or getattr(carrier.coding, "fields", ())):
-        parts.append(f"what only {FORMATS[carrier.format].label} files hold")
-    if metadata.icc and row.transfer == "srgb" and "profile" not in row.colours:
-        parts.append("ICC profile")
-    if metadata.aspect and not row.pixel_shape:
-        parts.append("shape of pixels")
-    return tuple(parts)
 
 
 class PictureSink:

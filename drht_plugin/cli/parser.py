@@ -18,6 +18,8 @@ class Parser(argparse.ArgumentParser):
         self, args: Sequence[str] | None = None, namespace: Any = None
     ) -> tuple[argparse.Namespace, list[str]]:
         """Parse what is known; see `argparse.ArgumentParser`."""
+        if args is not None:
+            self._require_values(args)
         files = [action.dest for action in self._get_positional_actions() if action.nargs == "*"]
         if args is None or not files or self._intermixed:
             return super().parse_known_args(args, namespace)
@@ -31,3 +33,15 @@ class Parser(argparse.ArgumentParser):
             self._intermixed = False
         setattr(namespace, files[0], [*getattr(namespace, files[0]), *args[end + 1 :]])
         return namespace, unknown
+
+    def _require_values(self, args: Sequence[str]) -> None:
+        """Refuse arguments without text, as of a variable that is not set.
+
+        An empty path would be the folder that the command runs in.
+        """
+        end = args.index(_END) if _END in args else len(args)
+        for number, argument in enumerate(args):
+            bare = number < end and argument.startswith("--") and argument.endswith("=")
+            if not argument or bare:
+                before = f" after {args[number - 1]}" if number and not argument else ""
+                self.error(f"argument {argument or repr(argument)}{before} is empty")

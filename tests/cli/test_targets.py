@@ -92,18 +92,23 @@ def test_one_file_for_several_pictures(
         ["--jobs", "65"],
         ["-o", "-", "--hdr"],
         ["-o", "-", "--resume"],
+        ["-o", "", "--overwrite"],
+        ["--output=", "--overwrite"],
+        ["--compare", "", "--overwrite"],
+        ["", "--overwrite"],
     ],
     ids=" ".join,
 )
 def test_arguments_that_contradict(arguments: list[str], tmp_path: Path) -> None:
     """They are exit code 2, before any picture is touched."""
-    picture(tmp_path / "a.png")
+    before = picture(tmp_path / "a.png").read_bytes()
     done = subprocess.run(
         [*DRHT, "a.png", *arguments], cwd=tmp_path, capture_output=True, timeout=120, check=False
     )
     assert done.returncode == 2
     assert b"Traceback" not in done.stderr
     assert names(tmp_path) == {"a.png"}
+    assert (tmp_path / "a.png").read_bytes() == before
 
 
 def test_bits_that_a_format_lacks_are_the_pictures_own_error(

@@ -247,6 +247,10 @@ def _require_supported(image: pyvips.Image, *, whole: bool) -> None:
 def _carrier_of(name: str, buffer: ifd.Buffer) -> Carrier | None:
     if name == "jpeg":
         metadata, coding = jpeg.parse(buffer)
+        if coding.bits != 8:
+            raise UnsupportedError(f"has {coding.bits}-bit samples; only 8 bits are read in JPEG")
+        if coding.predicted:
+            raise UnsupportedError("is a JPEG-LS picture, which is not read")
         return Carrier(name, metadata, coding, lossless=False)
     if name == "png":
         metadata, animated = png.parse(buffer)

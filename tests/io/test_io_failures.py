@@ -143,6 +143,19 @@ def several_pages(path: Path) -> None:
     image.copy(interpretation="srgb").write_to_file(str(path), page_height=16)
 
 
+def jpeg_frame(marker: int = 0xC0, depth: int = 8) -> Callable[[Path], None]:
+    """Makes a JPEG whose frame states another coding or depth."""
+
+    def make(path: Path) -> None:
+        made.pillow(path, made.values(3, "uint8"))
+        data = bytearray(path.read_bytes())
+        at = data.index(b"\xff\xc0")
+        data[at + 1], data[at + 4] = marker, depth
+        path.write_bytes(data)
+
+    return make
+
+
 def animated_jxl(path: Path) -> None:
     """Two frames of 8×8 pixels, by libjxl."""
     path.write_bytes(
@@ -221,6 +234,8 @@ def several_parts(path: Path) -> None:
         ("a.webp", animated, "is an animation"),
         ("a.avif", animated, "is an animation"),
         ("a.jxl", animated_jxl, "is an animation"),
+        ("a.jpg", jpeg_frame(depth=12), "has 12-bit samples; only 8 bits are read in JPEG"),
+        ("a.jpg", jpeg_frame(marker=0xF7), "is a JPEG-LS picture"),
         ("a.jp2", jp2_samples(0x87), "has signed integer samples"),
         ("a.jp2", jp2_samples(23), "has 24-bit samples; at most 16 bits are read"),
         ("a.jp2", two_channels, "has 2 channels; 1, 3 and 4 are read"),

@@ -18,6 +18,7 @@ _ICC = b"ICC_PROFILE\0"
 _PHOTOSHOP = b"Photoshop 3.0\0"
 APP0, APP1, APP2, _APP13, APP15, ADOBE = 0xE0, 0xE1, 0xE2, 0xED, 0xEF, 0xEE
 COMMENT, _SCAN, _END = 0xFE, 0xDA, 0xD9
+_JPEG_LS = 0xF7
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _PAYLOAD = 0xFFFF - 2
 _LONG_HEAD = 32 + 4 + 4  # name, full length, offset
@@ -53,12 +54,16 @@ class JpegCoding:
         halved: whether chroma is subsampled by two in both directions (4:2:0).
         progressive: whether it is stored in several scans.
         arithmetic: whether it is coded arithmetically, rather than by Huffman's codes.
+        bits: of a sample.
+        predicted: whether it is JPEG-LS, which codes pixels from those before.
     """
 
     quality: int = 95
     halved: bool = False
     progressive: bool = False
     arithmetic: bool = False
+    bits: int = 8
+    predicted: bool = False
 
 
 def segments(buffer: Buffer) -> Iterator[tuple[int, int, int, bytes]]:
@@ -145,6 +150,9 @@ def parse(buffer: Buffer) -> tuple[Metadata, JpegCoding]:
             coding["halved"] = len(data) > 7 and data[5] == 3 and data[7] == 0x22
             coding["progressive"] = marker in (0xC2, 0xCA)
             coding["arithmetic"] = marker > 0xC8
+            coding["bits"] = data[0] if data else 8
+        elif marker == _JPEG_LS:
+            coding["predicted"] = True
         elif label := _other(marker, data):
             dropped[label] = None
     if buffer[max(len(buffer) - 4, 0) : len(buffer)] == _SAMSUNG_END:
@@ -175,6 +183,8 @@ def parse(buffer: Buffer) -> tuple[Metadata, JpegCoding]:
             bool(coding.get("halved")),
             bool(coding.get("progressive")),
             bool(coding.get("arithmetic")),
+            coding.get("bits", JpegCoding.bits),
+            bool(coding.get("predicted")),
         ),
     )
 

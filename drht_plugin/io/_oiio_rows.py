@@ -4,7 +4,8 @@ OpenImageIO does not notice a disk that fills up while a file is closed (measure
 formats). So every file is read back after it is written.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,14 @@ from drht_plugin.io._exr_layers import Layer, choose_layer
 from drht_plugin.io._formats import FORMATS
 from drht_plugin.io._pixels import Pixels
 from drht_plugin.io._rows import BlockReader, BlockWriter, Shape, Writer
+from drht_plugin.storage import scratch_folder, temporary_folder
 
 OIIO_NAMES = {"uint8": "uint8", "uint16": "uint16", "float16": "half", "float32": "float"}
 """OpenImageIO's names of pixel types."""
 
 _DTYPES = {name: dtype for dtype, name in OIIO_NAMES.items()}
 _READ_ROWS = 32
+_LEAST_BYTES = 128
 _LARGEST_STRIP = 16 << 20
 """Larger strips are decoded in pieces (bytes of pixels)."""
 _PIECE_BYTES = 4 << 20
@@ -159,13 +162,30 @@ def open_file(path: Path) -> Any:
     require_own_process("OpenImageIO")
     config = oiio.ImageSpec()
     config.attribute("oiio:UnassociatedAlpha", 1)  # do not premultiply on reading
-    source = oiio.ImageInput.open(str(path), config)
+    with _filled_up(path) as readable:
+        source = oiio.ImageInput.open(str(readable), config)
     if source is None:
         said = first_line(oiio.geterror())
         if "supported" in said:  # "not supported", "unsupported", "only … are supported"
             raise UnsupportedError(f"is of a kind that is not read ({said})")
         raise CodecError(said)
     return source
+
+
+@contextmanager
+def _filled_up(path: Path) -> Iterator[Path]:
+    """Give the path of a file that is long enough for OpenImageIO to recognise it.
+
+    It takes JPEG XL files of less than 128 bytes, as of flat pictures, for damaged. It reads the
+    whole file when it opens it, so that a copy may go then.
+    """
+    if path.suffix.lower() not in FORMATS["jxl"].suffixes or path.stat().st_size >= _LEAST_BYTES:
+        yield path
+        return
+    with scratch_folder(temporary_folder()) as folder:
+        copy = folder / "file.jxl"
+        copy.write_bytes(path.read_bytes().ljust(_LEAST_BYTES, b"\0"))
+        yield copy
 
 
 def _require_supported(source: Any, name: str, spec: Any, dtype: str) -> None:

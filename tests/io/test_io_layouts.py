@@ -12,6 +12,7 @@ import tifffile
 from faults import fault
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from drht_plugin import io
 from drht_plugin.cli import main
@@ -204,3 +205,16 @@ def test_small_jpeg_2000_is_refused_before_the_work(tmp_path: Path) -> None:
         io.create_picture(tmp_path / "a.jp2", picture),
     ):
         raise AssertionError("work began")
+
+
+@pytest.mark.parametrize("kind", ["L", "RGB", "RGBA"])
+def test_flat_pictures_in_jpeg_xl(kind: str, tmp_path: Path) -> None:
+    """Flat pictures, whose files have less than 128 bytes, are written and read."""
+    image = Image.new(kind, (40, 30), "black")
+    image.save(tmp_path / "a.png")
+    pixels = np.asarray(image).reshape(30, 40, -1)
+    for source, target in (("a.png", "b.jxl"), ("b.jxl", "c.jxl")):
+        command = ["correct", str(tmp_path / source), "-o", str(tmp_path / target), "--quiet"]
+        assert main([*command, "--strength", "0"]) == 0
+        assert (tmp_path / target).stat().st_size < 128
+        np.testing.assert_array_equal(io.read_picture(tmp_path / target).pixels, pixels)

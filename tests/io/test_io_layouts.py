@@ -216,5 +216,5 @@ def test_flat_pictures_in_jpeg_xl(kind: str, tmp_path: Path) -> None:
     for source, target in (("a.png", "b.jxl"), ("b.jxl", "c.jxl")):
         command = ["correct", str(tmp_path / source), "-o", str(tmp_path / target), "--quiet"]
         assert main([*command, "--strength", "0"]) == 0
-        assert (tmp_path / target).stat().st_size < 128
         np.testing.assert_array_equal(io.read_picture(tmp_path / target).pixels, pixels)
+    assert (tmp_path / "b.jxl").stat().st_size < 128

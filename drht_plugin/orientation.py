@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
+from drht_plugin.arguments import require_flag, whole_number
 from drht_plugin.errors import InputError
 
 Pixels = npt.NDArray[Any]
@@ -26,17 +26,18 @@ def require_orientation(orientation: Any, *, wrap: bool = False) -> int:
             picture's rows, which do not wrap.
 
     Raises:
-        InputError: no such orientation, or one above 4 together with `wrap`.
+        InputError: no such orientation, or one above 4 together with `wrap`; a `wrap` that is
+            neither True nor False.
     """
-    whole = isinstance(orientation, (int, np.integer)) and not isinstance(orientation, bool)
-    if not whole or not 1 <= orientation <= 8:
+    whole = whole_number(orientation)
+    if whole is None or not 1 <= whole <= 8:
         raise InputError(f"orientation is {orientation!r}; expected a whole number from 1 to 8")
-    if wrap and transposes(orientation):
+    if require_flag("wrap", wrap) and transposes(whole):
         raise InputError(
-            f"orientation is {orientation} and wrap is set; expected 1 to 4 for a panorama: "
+            f"orientation is {whole} and wrap is set; expected 1 to 4 for a panorama: "
             "its rows must be stored as rows"
         )
-    return int(orientation)
+    return whole
 
 
 def transposes(orientation: int) -> bool:

@@ -22,6 +22,7 @@ from drht_plugin import Corrector, InputError, Strength
 da = pytest.importorskip("dask.array", reason="dask is not installed")
 
 import dask.base  # noqa: E402
+from dask.delayed import delayed  # noqa: E402
 
 import drht_plugin.dask as lazy  # noqa: E402
 
@@ -229,6 +230,74 @@ def test_what_is_refused() -> None:
     wrong[7, 9] = np.nan
     with pytest.raises(InputError, match="row 7"):
         lazy.correct(chunked(wrong, 20, 20)).compute()
+
+
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    *(({"wrap": value}, "wrap is .*; expected True or False") for value in ("yes", 2, None)),
+    *(({"tile": value}, "tile is .*; expected") for value in (64.0, True, "64")),
+    ({"tile": 9, "detail": "network"}, "tile is 9; expected at least"),
+    ({"model": "none-such"}, "model 'none-such' is neither shipped"),
+    ({"model": b"default"}, "model is .*; expected the name"),
+    ({"device": "abacus"}, "device 'abacus' is unknown"),
+    ({"backend": "x"}, "backend is 'x'; expected one of auto, numba, torch"),
+]
+
+
+@pytest.mark.parametrize(("asked", "words"), REFUSED, ids=str)
+def test_arguments_are_checked_before_the_work(asked: dict[str, Any], words: str) -> None:
+    """What is wrong on any machine is refused when the call is made, not by a worker."""
+    array = chunked(picture(40, 50, 3, "uint8"), 20, 20)
+    with pytest.raises(InputError, match=words):
+        lazy.correct(array, **asked)
+    with pytest.raises(InputError, match=words):
+        drht_plugin.correct(array, **asked)
+    if not {"tile", "detail"} & asked.keys():
+        for call in (lazy.survey, lazy.estimate_hdr):
+            with pytest.raises(InputError, match=words):
+                call(array, **asked)
+
+
+def test_a_scene_renders_its_own_image_alone() -> None:
+    """An image of another size or kind is refused at once, or by the tasks of a lazy scene."""
+    image = picture(60, 50, 3, "uint8")
+    array = chunked(image, 20, 20)
+    scene, later = drht_plugin.survey(image), lazy.survey(array)
+    for detail in ("guided", "network"):
+        with pytest.raises(InputError, match="40×50 pixels; the surveyed image has 60×50"):
+            lazy.render(scene, array[:40], detail=detail)
+        with pytest.raises(InputError, match="40×50 pixels; the surveyed image has 60×50"):
+            lazy.render(later, array[:40], detail=detail).compute()
+    with pytest.raises(InputError, match="the surveyed image is"):
+        lazy.render(scene, array.astype("uint16"))
+    with pytest.raises(InputError, match="the scene is a NoneType; expected a Scene"):
+        lazy.render(cast(Any, None), array)
+
+
+@pytest.mark.parametrize("strength", [0, 0.0, 0.5, True])
+def test_a_number_is_no_strength_of_a_scene(strength: Any) -> None:
+    """A number is refused: 0 would be taken for none given, which is the whole correction."""
+    image = picture(40, 50, 3, "uint8")
+    with pytest.raises(InputError, match=r"strength is .*; expected a Strength"):
+        lazy.render(drht_plugin.survey(image), chunked(image, 20, 20), strength=strength)
+
+
+@pytest.mark.parametrize("call", [lazy.correct, lazy.estimate_hdr])
+def test_chunks_of_another_size_than_stated(call: Any) -> None:
+    """A task that gives fewer rows than the dask array says is refused."""
+    image = picture(40, 50, 3, "uint8")
+    task = delayed(lambda: image[:30])()
+    array = da.from_delayed(task, image.shape, image.dtype)
+    with pytest.raises(InputError, match="expected 40×50, as the dask array says"):
+        call(array).compute()
+
+
+def test_empty_chunks() -> None:
+    """Chunks without rows or columns, as slicing leaves them, change nothing."""
+    image = picture(60, 50, 3, "uint8")
+    array = chunked(image, 20, 20)
+    rows = da.concatenate([array[:0], array[:20], array[:0], array[20:], array[:0]])
+    both = da.concatenate([rows[:, :0], rows, rows[:, :0]], axis=1)
+    assert np.array_equal(lazy.correct(both, device="cpu").compute(), drht_plugin.correct(image))
 
 
 def test_a_worker_that_dies_costs_nothing() -> None:

@@ -388,6 +388,10 @@ def test_what_is_refused(tmp_path: Path) -> None:
     refused(InputError, "int32", tmp_path / "int.zarr")
     refused(InputError, "block is 100", block=100)
     refused(InputError, "strength", strength=7)
+    for name in ("wrap", "pyramid", "resume", "overwrite"):
+        refused(InputError, f"{name} is 'no'; expected True or False", **{name: "no"})
+    refused(InputError, "tile is 64.0; expected a whole number", tile=64.0)
+    refused(InputError, "device 'abacus' is unknown", device="abacus")
     refused(InputError, "detail is 'fine'", detail="fine")
     refused(InputError, "orientation", wrap=True, orientation=6)
     refused(InputError, "noname", "noname://a/b.zarr")

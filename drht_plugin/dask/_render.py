@@ -14,11 +14,13 @@ from drht_plugin.dask._arrays import at_least, checked, import_dask, with_channe
 from drht_plugin.dask._settings import Settings, shared_renderer
 from drht_plugin.dask._survey import survey
 from drht_plugin.engine.plan import resolve_detail
-from drht_plugin.engine.render.network.windows import TILE, NetworkRenderer
-from drht_plugin.engine.scene import Scene
-from drht_plugin.engine.strength import Controls, Strength
+from drht_plugin.engine.render.network.network_bands import tile_step
+from drht_plugin.engine.render.network.windows import TILE, NetworkRenderer, require_tile
+from drht_plugin.engine.scene import Scene, require_scene, require_surveyed
+from drht_plugin.engine.strength import FULL, Controls, Strength, require_strength
 from drht_plugin.engine.survey.fit_grid import radiance_grid
 from drht_plugin.engine.tone_grid import ToneGrid
+from drht_plugin.errors import InputError
 from drht_plugin.geometry import Region, Window
 
 if TYPE_CHECKING:
@@ -125,7 +127,7 @@ def estimate_hdr(
         device=device,
         backend=backend,
     )
-    how = Settings(str(model), device, backend)
+    how = Settings(model, device, backend)
     grid = dask.delayed(_fit_radiance, pure=True)(scene, how)
     array, scene = _after(scene, image)
     chunks = (*array.chunks[:2], (spec.colours,))
@@ -178,7 +180,18 @@ def render(
     """
     dask = import_dask()
     detail = resolve_detail(detail)
-    wrap = scene.wrap if isinstance(scene, Scene) else wrap
+    strength = FULL if strength is None else strength
+    require_strength(strength)
+    if tile is not None:
+        tile = require_tile(tile)
+        if detail == "network":
+            tile_step(tile)  # refuses an impossible one
+    if isinstance(scene, Scene):
+        wrap = scene.wrap
+        require_surveyed(scene, checked(image)[0])
+    elif not dask.base.is_dask_collection(scene):
+        require_scene(scene)
+    how = Settings(model, device, backend, wrap=wrap)
     array, scene = _after(scene, image)
     halo = 0
     if detail == "network":
@@ -187,17 +200,18 @@ def render(
     blocks = with_channels(array)
     if halo:
         depth = {0: halo, 1: halo, 2: 0}
-        edges = {0: "none", 1: "periodic" if wrap else "none", 2: "none"}
+        edges = {0: "none", 1: "periodic" if how.wrap else "none", 2: "none"}
         blocks = dask.array.overlap.overlap(blocks, depth, edges, allow_rechunk=False)
     made = dask.array.map_blocks(
         _render_block,
         blocks,
         scene=scene,
-        strength=strength or Strength(),
+        strength=strength,
         detail=detail,
         halo=halo,
         tile=TILE if tile is None else tile,
-        how=Settings(str(model), device, backend, wrap=wrap),
+        size=array.shape[:2],
+        how=how,
         dtype=array.dtype,
         chunks=with_channels(array).chunks,
         meta=np.empty((0, 0, 0), array.dtype),
@@ -251,24 +265,40 @@ def _render_block(
     detail: str,
     halo: int,
     tile: int,
+    size: tuple[int, int],
     how: Settings,
     block_info: Any = None,
 ) -> Image:
     """Render a block of the result from its pixels and their halo."""
     window = _place(block_info)
-    top = max(window.top - halo, 0)
-    left = window.left - halo if how.wrap else max(window.left - halo, 0)
-    given = Region(top, left, *pixels.shape[:2])
+    given = window.dilated(halo, *size, wrap=how.wrap)
+    surveyed = (scene.spec.height, scene.spec.width)
+    if surveyed != size:
+        raise InputError(
+            f"the image has {size[0]}×{size[1]} pixels; the surveyed image has "
+            f"{surveyed[0]}×{surveyed[1]}"
+        )
+    _require_size(pixels, given)
     corrector = how.corrector(window.height * window.width, detail)
     renderer = shared_renderer(corrector, detail, tile)
     with limit_threads(1):
         return renderer.render(scene, np.asarray(pixels), window, given=given, strength=strength)
 
 
+def _require_size(pixels: Image, given: Region) -> None:
+    """Refuse what a task gave for a region if it is not what the dask array says."""
+    if pixels.shape[:2] != (given.height, given.width):
+        raise InputError(
+            f"the chunks of {given} hold {pixels.shape[0]}×{pixels.shape[1]} pixels; expected "
+            f"{given.height}×{given.width}, as the dask array says"
+        )
+
+
 def _render_radiance(
     pixels: Image, *, scene: Scene, grid: ToneGrid, how: Settings, block_info: Any = None
 ) -> Image:
     place = _place(block_info)
+    _require_size(pixels, place)
     corrector = how.corrector(place.height * place.width)
     with limit_threads(1):
         return corrector.backend.radiance_window(

@@ -21,7 +21,7 @@ from drht_plugin.engine.survey.make import column_sums, finish_survey, origin_of
 from drht_plugin.engine.survey.noise import OVERLAP, NoiseMeter
 from drht_plugin.engine.survey.overview import LightMeter, measure, survey_rows
 from drht_plugin.engine.survey.sampling import stored_rows
-from drht_plugin.orientation import require_orientation, transposes
+from drht_plugin.orientation import transposes
 
 if TYPE_CHECKING:
     from dask.array import Array
@@ -68,9 +68,9 @@ def survey(
     """
     dask = import_dask()
     array, spec = checked(image, transfer)
-    orientation = require_orientation(orientation, wrap=wrap)
+    how = Settings(model, device, backend, transfer, orientation, profile, wrap)
+    wrap, orientation = how.wrap, how.orientation
     space_of(profile, colours=spec.colours, linear=spec.linear)
-    how = Settings(str(model), device, backend, transfer, orientation, profile, wrap)
     part, add, finish, origin_part, find_origin = (
         dask.delayed(each, pure=True)
         for each in (_survey_part, _add, _finish, _origin_part, _find_origin)

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from drht_plugin.arguments import whole_number
 from drht_plugin.engine.memory import format_bytes, parse_memory
 from drht_plugin.engine.pixels import ImageSpec
 from drht_plugin.engine.scene import Scene
@@ -202,8 +203,9 @@ def plan_bands(
 
 def _require_tile(tile: Any, stride: int) -> int:
     """Refuse a tile that is not a whole number of strides."""
-    if not isinstance(tile, int) or isinstance(tile, bool) or tile < 1:
+    rows = whole_number(tile)
+    if rows is None or rows < 1:
         raise InputError(f"tile is {tile!r}; expected a whole number of rows from 1")
-    if tile < stride or tile % stride:
-        raise InputError(f"tile is {tile}; expected a multiple of {stride}")
-    return tile
+    if rows < stride or rows % stride:
+        raise InputError(f"tile is {rows}; expected a multiple of {stride}")
+    return rows

@@ -12,6 +12,7 @@ from typing import Any, Unpack
 import numpy as np
 import numpy.typing as npt
 
+from drht_plugin.arguments import require_choice, require_whole
 from drht_plugin.bridge.sharing import limit_threads
 from drht_plugin.colour.spaces import Profile
 from drht_plugin.engine.backends import BACKENDS, Backend, choose_backend
@@ -34,7 +35,6 @@ from drht_plugin.engine.source import Sink, Source, require_sink
 from drht_plugin.engine.stream import run, run_array
 from drht_plugin.engine.strength import FULL, Controls, Strength
 from drht_plugin.engine.survey.make import survey
-from drht_plugin.errors import InputError
 from drht_plugin.orientation import require_orientation
 
 Image = npt.NDArray[Any]
@@ -64,12 +64,10 @@ class Corrector(LoadedNetworks):
         threads: int | None = None,
         backend: str = "auto",
     ) -> None:
-        if threads is not None and (not isinstance(threads, int) or threads < 1):
-            raise InputError(f"threads is {threads!r}; expected a whole number from 1, or None")
-        if backend not in BACKENDS:
-            raise InputError(f"backend is {backend!r}; expected one of {', '.join(BACKENDS)}")
+        require_choice("backend", backend, BACKENDS)
         super().__init__(model, device)
-        self.threads, self._backend_name = threads, backend
+        self.threads = None if threads is None else require_whole("threads", threads, 1)
+        self._backend_name = backend
 
     @cached_property
     def backend(self) -> Backend:
@@ -131,7 +129,7 @@ class Corrector(LoadedNetworks):
             tile: as in `drht_plugin.correct`.
 
         Raises:
-            InputError: an unknown detail.
+            InputError: an unknown detail, or no `Strength`.
         """
         affordable = detail == "auto" and tile is None and self.on_accelerator and self.has_detail
         return resolve_detail(detail, scene if affordable else None, strength)

@@ -7,6 +7,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from drht_plugin.model.device_names import require_device
+from drht_plugin.model.locate import require_model
+
 if TYPE_CHECKING:
     from drht_plugin.model.detail_network import DetailRunner
     from drht_plugin.model.runner import Runner
@@ -18,9 +21,14 @@ class LoadedNetworks:
     Args:
         model: "default", or a .safetensors file with its .json beside it.
         device: as in `model.device.choose_devices`.
+
+    Raises:
+        InputError: a model or device that is no name of one.
     """
 
     def __init__(self, model: str | Path = "default", device: str = "auto") -> None:
+        require_model(model)
+        require_device(device)
         self._model, self._device = model, device
 
     @cached_property

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from drht_plugin.arguments import require_choice
 from drht_plugin.bridge.transfer import LUMA_WEIGHTS
 from drht_plugin.engine.kernels import SurveyKernels, numba_kernels
 from drht_plugin.errors import InputError
@@ -100,8 +101,7 @@ def spec_of(image: Any, transfer: str = "srgb") -> ImageSpec:
     Raises:
         InputError: an image or transfer that is not accepted.
     """
-    if transfer not in TRANSFERS:
-        raise InputError(f"transfer is {transfer!r}; expected one of {', '.join(TRANSFERS)}")
+    require_choice("transfer", transfer, TRANSFERS)
     if not hasattr(image, "shape") or not hasattr(image, "dtype"):
         raise InputError(f"the image is a {type(image).__name__}; {_ACCEPTED}")
     try:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from drht_plugin.arguments import require_choice
 from drht_plugin.engine.bands import BandPlan, plan_bands
 from drht_plugin.engine.pixels import ImageSpec
 from drht_plugin.engine.render.guided_bands import guided_demand, radiance_demand
 from drht_plugin.engine.render.network.network_bands import fitting_tile, network_demand
-from drht_plugin.engine.render.network.windows import TILE
+from drht_plugin.engine.render.network.windows import TILE, require_tile
 from drht_plugin.engine.scene import Scene
-from drht_plugin.engine.strength import FULL, Strength
-from drht_plugin.errors import InputError
+from drht_plugin.engine.strength import FULL, Strength, require_strength
 
 DETAILS = ("auto", "guided", "network")
 """Accepted values of `detail`."""
@@ -62,8 +62,7 @@ def require_detail(detail: str) -> None:
     Raises:
         InputError: lists the accepted values.
     """
-    if detail not in DETAILS:
-        raise InputError(f"detail is {detail!r}; expected one of {', '.join(DETAILS)}")
+    require_choice("detail", detail, DETAILS)
 
 
 def resolve_detail(detail: str, scene: Scene | None = None, strength: Strength = FULL) -> str:
@@ -76,9 +75,10 @@ def resolve_detail(detail: str, scene: Scene | None = None, strength: Strength =
         strength: how much of the correction is applied.
 
     Raises:
-        InputError: an unknown detail.
+        InputError: an unknown detail, or no `Strength`.
     """
     require_detail(detail)
+    require_strength(strength)
     if detail != "auto":
         return detail
     return "network" if scene is not None and lifts_noise(scene, strength) else AUTO
@@ -125,7 +125,7 @@ def plan_stream(
     if resolve_detail(detail) == "guided":
         bands = plan_bands(spec, guided_demand(spec), memory=memory, tile=tile)
         return RenderPlan("guided", None, bands)
-    side = fitting_tile(spec, memory, largest) if tile is None else tile
+    side = fitting_tile(spec, memory, largest) if tile is None else require_tile(tile)
     demand = network_demand(spec, side, orientation)
     bands = plan_bands(spec, demand, memory=memory, tile=demand.stride)
     return RenderPlan("network", side, bands)

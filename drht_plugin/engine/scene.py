@@ -245,6 +245,19 @@ def _profile_of(facts: dict[str, Any]) -> Profile | None:
     return base64.b64decode(facts["profile"], validate=True) if "profile" in facts else None
 
 
+def require_scene(scene: Any) -> None:
+    """Refuse what is no `Scene`.
+
+    Args:
+        scene: any value.
+
+    Raises:
+        InputError: says what was given and what is accepted.
+    """
+    if not isinstance(scene, Scene):
+        raise InputError(f"the scene is a {type(scene).__name__}; expected a Scene, of a survey")
+
+
 def require_surveyed(scene: Scene, image: Any) -> None:
     """Refuse an image of another size or kind than the surveyed one.
 
@@ -253,8 +266,9 @@ def require_surveyed(scene: Scene, image: Any) -> None:
         image: array-like with shape and dtype.
 
     Raises:
-        InputError: says what both are.
+        InputError: says what both are, or that there is no scene.
     """
+    require_scene(scene)
     given, spec = spec_of(image), scene.spec
     kinds = [(each.dtype, each.colours, each.alpha) for each in (given, spec)]
     if kinds[0] != kinds[1]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from numbers import Real
 from types import MappingProxyType
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from drht_plugin.errors import InputError
 
@@ -81,10 +81,13 @@ class Strength:
     def __post_init__(self) -> None:
         for each in fields(self):
             value, (least, most) = getattr(self, each.name), RANGES[each.name]
-            if not isinstance(value, Real) or not least <= float(value) <= most:
+            number = isinstance(value, Real) and not isinstance(value, bool)
+            if not number or not least <= value <= most:
                 raise InputError(
                     f"{each.name} is {value!r}; expected a number from {least} to {most}"
                 )
+            # Numpy's short floats would make what is computed with them short, too.
+            object.__setattr__(self, each.name, float(value))
 
     @classmethod
     def of(cls, preset: str | None = None, **values: float | None) -> Strength:
@@ -112,6 +115,19 @@ class Strength:
     def keeps_all(self) -> bool:
         """Whether every picture stays as it is, bit for bit."""
         return self.strength == 0 and not self.touches
+
+
+def require_strength(strength: Any) -> None:
+    """Refuse what is no `Strength`: a number would be taken for all of its values, or for none.
+
+    Args:
+        strength: any value.
+
+    Raises:
+        InputError: says what was given and what is accepted.
+    """
+    if not isinstance(strength, Strength):
+        raise InputError(f"strength is {strength!r}; expected a Strength, as Strength(0.5)")
 
 
 FULL = Strength()

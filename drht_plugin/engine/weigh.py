@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Hashable
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,6 @@ class Correctors:
         return self._device == "auto" and has_accelerator()
 
 
-@lru_cache(maxsize=2)
 def shared_correctors(
     model: str | Path, device: str, threads: int | None, backend: str = "auto"
 ) -> Correctors:
@@ -87,8 +87,17 @@ def shared_correctors(
         device: see `Corrector`.
         threads: see `Corrector`.
         backend: see `Corrector`.
+
+    Raises:
+        InputError: see `Corrector`.
     """
-    return Correctors(model, device, threads, backend)
+    settings = (model, device, threads, backend)
+    if not all(isinstance(each, Hashable) for each in settings):
+        return Correctors(*settings)  # which says what is wrong with them
+    return _cached(*settings)
+
+
+_cached = lru_cache(maxsize=2, typed=True)(Correctors)
 
 
 def has_accelerator() -> bool:

@@ -7,6 +7,7 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
+from drht_plugin.arguments import require_flag, whole_number
 from drht_plugin.engine.strength import Strength
 from drht_plugin.errors import InputError
 from drht_plugin.io import Bits, Damaged
@@ -17,7 +18,8 @@ class FileSettings:
     """Arguments of `correct_file`; see there.
 
     Raises:
-        InputError: `hdr` is no .exr, or another file of the call.
+        InputError: a switch, quality or background of another type; `hdr` is no .exr, or another
+            file of the call.
     """
 
     source: Path
@@ -37,7 +39,14 @@ class FileSettings:
     strength: Strength
 
     def __post_init__(self) -> None:
-        """Check the estimate's name."""
+        """Check switches and other types, and the estimate's name."""
+        for name in ("wrap", "resume", "ultra_hdr"):
+            if name != "ultra_hdr" or self.ultra_hdr is not None:
+                object.__setattr__(self, name, require_flag(name, getattr(self, name)))
+        if self.quality is not None and whole_number(self.quality) is None:
+            raise InputError(f"quality is {self.quality!r}; expected a whole number, 1 to 100")
+        if self.background is not None and not isinstance(self.background, str):
+            raise InputError(f"background is {self.background!r}; expected a colour in words")
         hdr = self.hdr
         if hdr is None:
             return

@@ -11,9 +11,8 @@ from contextlib import contextmanager, suppress
 import torch
 
 from drht_plugin.errors import DeviceError, InputError, first_line
+from drht_plugin.model.device_names import DEVICES
 from drht_plugin.model.threads import require_device_after_fork
-
-_ACCEPTED = "auto, cpu, cuda, cuda:N or mps, or several with commas between them"
 
 _LOST = ("CUDA error", "CUDA driver error", "HIP error", "cuDNN error", "CUBLAS", "MPS backend")
 """How messages of a failed accelerator begin that PyTorch raises as a plain RuntimeError."""
@@ -49,14 +48,14 @@ def _find_device(device: str) -> torch.device:
     try:
         chosen = torch.device(device)
     except RuntimeError as error:
-        raise InputError(f"device {device!r} is unknown; expected {_ACCEPTED}") from error
+        raise InputError(f"device {device!r} is unknown; expected {DEVICES}") from error
     there = {
         "cpu": True,
         "cuda": torch.cuda.is_available() and (chosen.index or 0) < torch.cuda.device_count(),
         "mps": torch.backends.mps.is_available(),
     }
     if not there.get(chosen.type, False):
-        raise InputError(f"device {device!r} is not on this machine; expected {_ACCEPTED}")
+        raise InputError(f"device {device!r} is not on this machine; expected {DEVICES}")
     return chosen
 
 

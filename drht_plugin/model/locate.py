@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import Any
 
 from drht_plugin.errors import InputError
 
@@ -11,7 +13,25 @@ _DETAIL = "-detail"
 _SHIPPED = Path(__file__).parent / "weights"
 
 
-def locate(model: str | Path) -> Path:
+def require_model(model: Any) -> None:
+    """Refuse what is neither a shipped model nor a path of weights, which need not be there yet.
+
+    Args:
+        model: as in `locate`.
+
+    Raises:
+        InputError: says what was given and what is accepted.
+    """
+    if not isinstance(model, (str, os.PathLike)) or not isinstance(os.fspath(model), str):
+        raise InputError(
+            f"model is {model!r}; expected the name of a shipped model, or the path of a "
+            ".safetensors file"
+        )
+    if Path(model).suffix != ".safetensors":
+        locate(model)
+
+
+def locate(model: str | os.PathLike[str]) -> Path:
     """Return the .safetensors file of a model.
 
     Args:

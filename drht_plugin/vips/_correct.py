@@ -7,9 +7,10 @@ from typing import Any, Unpack
 
 import pyvips
 
+from drht_plugin.engine.corrector import Corrector
 from drht_plugin.engine.pixels import spec_of
 from drht_plugin.engine.plan import require_detail, resolve_detail
-from drht_plugin.engine.scene import Scene
+from drht_plugin.engine.scene import Scene, require_scene
 from drht_plugin.engine.strength import RANGES, Controls, Strength
 from drht_plugin.engine.weigh import shared_correctors
 from drht_plugin.errors import InputError
@@ -85,6 +86,8 @@ def correct(
     """
     applied = Strength.of(**controls)
     detail = resolve_detail(detail)
+    if scene is not None:
+        require_scene(scene)
     rgb, back = as_rgb(_require_image(image))
     coding = coding_of(rgb, _transfer_of(scene, transfer))
     correctors = shared_correctors(model, device, None, backend)
@@ -172,6 +175,10 @@ def require_settings(
     preset: str | None = None,
     detail: str = "auto",
     transfer: str | None = None,
+    wrap: bool = False,
+    model: str | Path = "default",
+    device: str = "auto",
+    backend: str = "auto",
     **others: Any,
 ) -> None:
     """Check an image and settings as `correct` does, without making an image.
@@ -181,6 +188,10 @@ def require_settings(
         preset: see `correct`.
         detail: see `correct`.
         transfer: see `correct`.
+        wrap: see `correct`.
+        model: see `correct`.
+        device: see `correct`.
+        backend: see `correct`.
         others: further arguments of `correct`, of which the controls of `Strength` are checked.
 
     Raises:
@@ -188,7 +199,8 @@ def require_settings(
     """
     Strength.of(preset, **{name: others.get(name) for name in RANGES})
     require_detail(detail)
-    coding_of(as_rgb(image)[0], transfer)
+    Corrector(model=model, device=device, backend=backend)  # refuses others
+    require_orientation(coding_of(as_rgb(image)[0], transfer).orientation, wrap=wrap)
 
 
 def _require_image(image: Any) -> pyvips.Image:

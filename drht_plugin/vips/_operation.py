@@ -150,9 +150,9 @@ def register() -> None:
 def _method(self: pyvips.Image, **options: Any) -> Any:
     # Errors that pass through libvips become text, so raise the original ones here.
     _failed.error = None
+    _correct.require_settings(self, **{k: v for k, v in options.items() if k in _ACCEPTED})
     if "model" in options:
         options["model"] = str(options["model"])
-    _correct.require_settings(self, **{k: v for k, v in options.items() if k in _ACCEPTED})
     try:
         return pyvips.Operation.call(NAME, self, **options)
     except pyvips.Error as error:

@@ -30,7 +30,7 @@ from drht_plugin.cli.outputs import Job
 from drht_plugin.cli.progress import Progress
 from drht_plugin.cli.work import Work
 from drht_plugin.dask.workers import Cluster
-from drht_plugin.engine.weigh import shared_correctors
+from drht_plugin.engine import weigh
 from drht_plugin.errors import InputError
 from drht_plugin.file_correction import FileReport
 from drht_plugin.io import read_picture
@@ -403,7 +403,7 @@ def test_networks_are_loaded_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Runner, "__init__", counted)
     networks = Networks("default", "cpu", "numba", 1, "auto", 12345)
     cluster_work._load.cache_clear()
-    shared_correctors.cache_clear()
+    weigh._cached.cache_clear()
     with ThreadPoolExecutor(6) as pool:
         made = list(pool.map(cluster_work.loaded, [networks] * 6))
     assert loads == ["load"]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from strategies import (
 )
 
 import drht_plugin
-from drht_plugin import InputError, Strength
+from drht_plugin import InputError, Strength, Window
 from drht_plugin.engine import plan as plan_module
 from drht_plugin.engine.strength import RANGES
 from drht_plugin.engine.survey import overview as overview_module
@@ -104,6 +105,7 @@ def test_other_images_are_refused(image: Any, given_words: str) -> None:
 
 ALIKE = np.zeros((4, 6, 3), np.uint8)
 READ_ONLY = ALIKE.copy()
+NOTHING: list[str] = []
 READ_ONLY.flags.writeable = False
 
 
@@ -128,6 +130,38 @@ READ_ONLY.flags.writeable = False
         ({"threads": 1.5}, "threads is 1.5; expected a whole number"),
         ({"device": "abacus"}, "device 'abacus' is unknown; expected auto, cpu"),
         ({"device": "cuda:99"}, "device 'cuda:99' is not on this machine; expected auto, cpu"),
+        *(
+            ({"wrap": value}, "wrap is .*; expected True or False")
+            for value in ("yes", "", "no", 2, 1, 0, None, NOTHING, np.array([True, False]))
+        ),
+        ({"strength": 10**400}, "strength is 1000.*; expected a number from 0 to 2"),
+        ({"strength": True}, "strength is True; expected a number from 0 to 2"),
+        ({"threads": True}, "threads is True; expected a whole number from 1"),
+        ({"tile": True}, "tile is True; expected a whole number"),
+        ({"tile": np.float64(64)}, r"tile is .*64.0.*; expected a whole number"),
+        ({"detail": np.array(["auto", "guided"])}, "detail is array.*; expected one of auto"),
+        ({"transfer": np.array(["srgb", "linear"])}, "transfer is array.*; expected one of srgb"),
+        *(
+            ({"backend": value}, "backend is .*; expected one of auto, numba, torch")
+            for value in (None, NOTHING, 1, b"numba", np.array(["numba", "torch"]))
+        ),
+        *(
+            ({"device": value}, "device .* is unknown; expected auto, cpu")
+            for value in (
+                None,
+                NOTHING,
+                1,
+                b"cpu",
+                np.array(["cpu"]),
+                "",
+                "cpu,",
+                "cpu;cuda",
+            )
+        ),
+        *(
+            ({"model": value}, "model is .*; expected the name of a shipped model, or the path")
+            for value in (None, NOTHING, 1, b"default", np.array(["default"]))
+        ),
         ({"model": "none-such"}, "model 'none-such' is neither shipped .*default.* nor"),
     ],
     ids=str,
@@ -139,13 +173,94 @@ def test_other_arguments_are_refused(arguments: dict[str, Any], words: str) -> N
 
 
 def test_numpy_numbers_are_numbers() -> None:
-    """A strength may be any of numpy's numbers."""
+    """Where a number is expected, numpy's do as Python's of the same value, to the bit."""
     image = picture(20, 30)
-    numbers: list[Any] = [np.float32(0.5), np.float64(0.5), np.float16(0.5)]
-    for number in numbers:
-        assert same(STUB.correct(image, strength=number), STUB.correct(image, strength=0.5))
+    for kind in (np.float16, np.float32, np.float64):
+        for value in (0.5, 0.3, 1.7):
+            given: Any = kind(value)
+            controls: Any = {"strength": given, "exposure": given, "tint": given}
+            same_numbers: Any = {name: float(given) for name in controls}
+            assert same(STUB.correct(image, **controls), STUB.correct(image, **same_numbers))
+            assert Strength(given) == Strength(float(given))
+            assert type(Strength(given).strength) is float
     one: Any = np.int64(1)
     assert same(STUB.correct(image, strength=one), STUB.correct(image))
+    for detail, side in (("guided", np.uint8(7)), ("network", np.uint8(200))):
+        tiled = STUB.correct(image, detail=detail, tile=int(side))
+        assert same(STUB.correct(image, detail=detail, tile=cast(Any, side)), tiled)
+    turned = STUB.correct(image, orientation=cast(Any, np.uint8(3)))
+    assert same(turned, STUB.correct(image, orientation=3))
+    assert drht_plugin.Corrector(threads=cast(Any, np.int64(2))).threads == 2
+
+
+def test_switches_of_numpy_are_switches(tmp_path: Path) -> None:
+    """Numpy's True makes a panorama's scene that can be stored, as Python's does."""
+    image = picture(24, 48, 3, "uint8")
+    expected = STUB.survey(image, wrap=True)
+    scene = STUB.survey(image, wrap=cast(Any, np.bool_(True)))
+    scene.save(tmp_path / "a.safetensors")
+    assert scene.wrap is True
+    assert drht_plugin.Scene.load(tmp_path / "a.safetensors") == expected
+    assert same(STUB.correct(image, wrap=cast(Any, np.bool_(True))), STUB.correct(image, wrap=True))
+
+
+@pytest.mark.parametrize(
+    "window",
+    [None, (0, 0), Window(1.5, 0), Window("a", 0), Window(0, True), Window(np.float32(0), 0)],  # type: ignore[arg-type]
+    ids=str,
+)
+def test_windows_of_other_types_are_refused(window: Any) -> None:
+    """A window is of whole numbers; a fraction would render another place without a word."""
+    image = picture(20, 30)
+    with pytest.raises(InputError, match=r"the window is .*expected a Window of whole numbers"):
+        drht_plugin.render(STUB.survey(image), image[:10, :10], window)
+
+
+def test_windows_of_numpy_numbers() -> None:
+    """Numpy's integers place a window, also the short ones that the image's size goes beyond."""
+    image = picture(400, 30)
+    scene = STUB.survey(image)
+    top: Any = np.uint8(250)
+    short = Window(top, 0)
+    expected = drht_plugin.render(scene, image)[250:]
+    assert same(drht_plugin.render(scene, image[250:], short), expected)
+
+
+@pytest.mark.parametrize("strength", [0, 0.5, 1, None, "strong"])
+def test_a_plain_number_is_no_strength(strength: Any) -> None:
+    """Calls that render a scene take a `Strength`, and refuse a number by name."""
+    image = picture(20, 30)
+    scene = STUB.survey(image)
+    for call in (drht_plugin.render, STUB.render):
+        with pytest.raises(InputError, match=r"strength is .*; expected a Strength"):
+            call(scene, image, strength=strength)
+    with pytest.raises(InputError, match=r"strength is .*; expected a Strength"):
+        STUB.render_into(scene, image, np.empty_like(image), strength=strength)
+
+
+@pytest.mark.parametrize("scene", [None, {}, "scene.safetensors"])
+def test_what_is_no_scene_is_refused(scene: Any) -> None:
+    """Calls that render a scene refuse anything else by its type."""
+    image = picture(20, 30)
+    for call in (drht_plugin.render, STUB.render, STUB.render_hdr):
+        with pytest.raises(InputError, match=r"the scene is a .*; expected a Scene"):
+            call(scene, image)
+
+
+def test_rendering_takes_arrays() -> None:
+    """What only gives rows, and is no array, is refused by `render`."""
+
+    class Rows:
+        def __init__(self, pixels: Any) -> None:
+            self.pixels, self.shape, self.dtype = pixels, pixels.shape, pixels.dtype
+
+        def __getitem__(self, rows: slice) -> Any:
+            return self.pixels[rows]
+
+    image = picture(20, 30)
+    rows: Any = Rows(image)
+    with pytest.raises(InputError, match="the pixels are a Rows; expected a numpy array"):
+        drht_plugin.render(STUB.survey(image), rows)
 
 
 @pytest.mark.parametrize("strength", [0.0, 1.0])

@@ -144,6 +144,13 @@ def test_cut_photo(photo: Path, tmp_path: Path) -> None:
         ({"detail": "fine"}, "detail is 'fine'; expected"),
         ({"transfer": "log"}, "transfer is 'log'; expected"),
         ({"hdr": "out.tif"}, "out.tif; expected a name ending in .exr"),
+        ({"wrap": "yes"}, "wrap is 'yes'; expected True or False"),
+        ({"wrap": 1}, "wrap is 1; expected True or False"),
+        ({"resume": "no"}, "resume is 'no'; expected True or False"),
+        ({"quality": "50"}, "quality is '50'; expected a whole number"),
+        ({"quality": 50.5}, "quality is 50.5; expected a whole number"),
+        ({"background": (1, 2, 3)}, r"background is \(1, 2, 3\); expected a colour"),
+        ({"ultra_hdr": "no"}, "ultra_hdr is 'no'; expected True or False"),
         ({"quality": 0}, "quality is 0; it goes from 1 to 100"),
     ],
 )

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -312,18 +312,29 @@ def test_refused_images(given: Callable[[], Any], words: str) -> None:
         ({"shadows": "much"}, "shadows is 'much'"),
         ({"detail": "fine"}, "detail is 'fine'"),
         ({"transfer": "gamma"}, "transfer is 'gamma'"),
+        ({"wrap": "yes"}, "wrap is 'yes'; expected True or False"),
+        ({"wrap": 2}, "wrap is 2; expected True or False"),
+        ({"device": "abacus"}, "device 'abacus' is unknown"),
+        ({"device": None}, "device None is unknown"),
+        ({"backend": "x"}, "backend is 'x'; expected one of"),
+        ({"model": b"default"}, "model is b'default'; expected"),
     ],
 )
 def test_refused_arguments(settings: dict[str, Any], words: str) -> None:
-    """Arguments are checked before libvips sees them."""
+    """Arguments are checked before libvips sees them, by the function and by the method."""
+    vips.register()
     with pytest.raises(InputError, match=words):
         vips.correct(image_of(picture(9, 9)), **settings)
+    with pytest.raises(InputError, match=words):
+        image_of(picture(9, 9)).drht_correct(**settings)
 
 
 def test_scene_of_another_image(scene: Scene) -> None:
     """A scene serves images of its own size and kind only."""
     with pytest.raises(InputError, match="the scene is that of"):
         vips.correct(image_of(picture(150, 201)), scene=scene)
+    with pytest.raises(InputError, match="the scene is a str; expected a Scene"):
+        vips.correct(image_of(picture(9, 9)), scene=cast(Any, "scene.safetensors"))
 
 
 def test_sequential_images_that_cannot_be_read_twice(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 
 from drht_plugin._version import __version__
+from drht_plugin.arguments import require_flag
 from drht_plugin.colour.cicp import Cicp
 from drht_plugin.colour.spaces import Profile, space_of
 from drht_plugin.dask._settings import Settings
@@ -33,13 +34,12 @@ from drht_plugin.engine.corrector import Corrector
 from drht_plugin.engine.pixels import ImageSpec, spec_of
 from drht_plugin.engine.plan import resolve_detail
 from drht_plugin.engine.progress import SURVEY_SHARE, ProgressCallback, split
-from drht_plugin.engine.render.network.windows import TILE
+from drht_plugin.engine.render.network.windows import TILE, require_tile
 from drht_plugin.engine.strength import Controls, Strength
 from drht_plugin.engine.survey.make import origin_of, origin_rows
 from drht_plugin.engine.survey.overview import survey_copy
 from drht_plugin.errors import ReadError, WriteError
 from drht_plugin.extras import import_extra
-from drht_plugin.orientation import require_orientation
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -152,13 +152,17 @@ def correct_store(
     """
     applied = Strength.of(**controls)
     detail = resolve_detail(detail)
+    tile = None if tile is None else require_tile(tile)
+    flags = {"pyramid": pyramid, "resume": resume, "overwrite": overwrite}
+    for name, value in flags.items():
+        require_flag(name, value)
     opened, goal = open_source(source), Address.of(target)
     spec = spec_of(opened, transfer or opened.transfer)
     how = _settings(
         opened,
         spec,
         Settings(
-            str(model),
+            model,
             device,
             backend,
             "linear" if spec.linear else "srgb",
@@ -181,7 +185,15 @@ def correct_store(
         "version": __version__,
         "source": state,
         "model": Corrector(model=model, device="cpu").model_digest(),
-        "settings": [*astuple(applied), detail, how.transfer, how.orientation, wrap, tile, backend],
+        "settings": [
+            *astuple(applied),
+            detail,
+            how.transfer,
+            how.orientation,
+            how.wrap,
+            tile,
+            backend,
+        ],
         "profile": repr(how.profile),
         "blocks": [*layout.region, *(level.shard for level in layout.levels)],
     }
@@ -229,7 +241,6 @@ def open_source(source: str | os.PathLike[str]) -> GiantSource:
 
 def _settings(source: GiantSource, spec: ImageSpec, given: Settings) -> Settings:
     """Return the settings with the source's profile, and check them."""
-    require_orientation(given.orientation, wrap=given.wrap)
     profile = given.profile
     if profile is None:
         stated = source.stated

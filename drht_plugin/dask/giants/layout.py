@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from drht_plugin.arguments import whole_number
 from drht_plugin.dask.giants.sides import CHUNK, Side, choose_side, chunk_side
 from drht_plugin.errors import InputError
 from drht_plugin.geometry import Region
@@ -85,8 +86,10 @@ def plan_layout(
     Raises:
         InputError: an impossible side.
     """
-    if not isinstance(side, int) or side < _LEAST or side & (side - 1):
+    whole = whole_number(side)
+    if whole is None or whole < _LEAST or whole & (whole - 1):
         raise InputError(f"block is {side!r}; expected a power of two from {_LEAST}")
+    side = whole
     across = choose_side(chunks[1], width, side)
     rows = side
     if across.region > side:

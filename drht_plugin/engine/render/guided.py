@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from drht_plugin.arguments import whole_number
 from drht_plugin.bridge import transfer
 from drht_plugin.engine.pixels import ImageSpec, as_channels, prepare_out, require_finite, spec_of
-from drht_plugin.engine.scene import Scene
-from drht_plugin.engine.strength import FULL, Strength
+from drht_plugin.engine.scene import Scene, require_scene
+from drht_plugin.engine.strength import FULL, Strength, require_strength
 from drht_plugin.engine.tone_grid import ToneGrid
 from drht_plugin.engine.touch import Touch, touch_alone, touch_of
 from drht_plugin.errors import InputError
@@ -55,11 +56,11 @@ def render(
 
     Raises:
         InputError: pixels of another dtype or other channels than the surveyed image, or outside of
-            it; NaN or infinity in them; an `out` that has another shape or dtype, is read-only or
-            shares memory with `pixels`.
+            it; NaN or infinity in them; an argument of another type; an `out` that has another
+            shape or dtype, is read-only or shares memory with `pixels`.
     """
-    spec = scene.spec
-    _require_inside(spec, spec_of(pixels), window)
+    require_strength(strength)
+    pixels, window = _checked(scene, pixels, window)
     out = prepare_out(pixels, out)
     require_finite(as_channels(pixels), window.top, left=window.left)
     if not_corrected(scene, as_channels(pixels), strength, as_channels(out)):
@@ -201,8 +202,8 @@ def render_radiance(
     """
     from drht_plugin.bridge import curves
 
+    pixels, window = _checked(scene, pixels, window)
     spec = scene.spec
-    _require_inside(spec, spec_of(pixels), window)
     require_finite(as_channels(pixels), window.top, left=window.left)
     source, orientation = to_upright(as_channels(pixels), scene.orientation), scene.orientation
     window, scene = _upright_window(scene, window, source), scene.upright
@@ -211,6 +212,24 @@ def render_radiance(
     _slice(scene, grid, display, window, _settings(1.0, 0.0, transfer.Y_MAX, FULL), y)
     curves.to_radiance(y.reshape(-1), y.reshape(-1))
     return np.ascontiguousarray(to_stored(y, orientation))
+
+
+def _checked(scene: Scene, pixels: Image, window: Window) -> tuple[Image, Window]:
+    """Return pixels and their window as numpy's and Python's own types.
+
+    Raises:
+        InputError: they are of other types, do not match the surveyed image, or lie outside of it.
+    """
+    require_scene(scene)
+    given, array = spec_of(pixels), np.asarray(pixels)
+    if array.shape != tuple(pixels.shape):
+        raise InputError(f"the pixels are a {type(pixels).__name__}; expected a numpy array")
+    corner = [whole_number(getattr(window, side, None)) for side in ("top", "left")]
+    if corner[0] is None or corner[1] is None:
+        raise InputError(f"the window is {window!r}; expected a Window of whole numbers")
+    placed = Window(corner[0], corner[1])
+    _require_inside(scene.spec, given, placed)
+    return array, placed
 
 
 def _require_inside(spec: ImageSpec, given: ImageSpec, window: Window) -> None:

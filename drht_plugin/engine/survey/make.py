@@ -216,6 +216,7 @@ def make_scene(
     tone = fit_tone_grid(
         ldr, corrected, weight, gray=gray, wrap=wrap, codes=spec.coarse_codes, kernels=kernels
     )
+    wrap = bool(wrap)  # numpy's cannot be stored
     return Scene(spec, wrap, ldr, y, corrected, weight, noise, tone, origin, orientation, profile)
 
 

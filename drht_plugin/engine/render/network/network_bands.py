@@ -154,5 +154,5 @@ def tile_step(tile: int) -> int:
     Raises:
         InputError: an impossible tile.
     """
-    require_tile(tile)
-    return tiling(1, 1, tile, halo=HALO, ramp=RAMP, stride=DETAIL_STRIDE, wrap=False).rows.step
+    side = require_tile(tile)
+    return tiling(1, 1, side, halo=HALO, ramp=RAMP, stride=DETAIL_STRIDE, wrap=False).rows.step

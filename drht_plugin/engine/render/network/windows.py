@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from drht_plugin.arguments import whole_number
 from drht_plugin.bridge.sizes import CELL, DETAIL_STRIDE, HALO
 from drht_plugin.engine.pixels import ImageSpec, as_channels, require_finite
 from drht_plugin.engine.render.guided import (
@@ -174,9 +175,9 @@ class NetworkRenderer:
         Raises:
             InputError: an impossible tile.
         """
-        require_tile(tile)
+        side = require_tile(tile)
         return tiling(
-            spec.height, spec.width, tile, halo=HALO, ramp=RAMP, stride=DETAIL_STRIDE, wrap=wrap
+            spec.height, spec.width, side, halo=HALO, ramp=RAMP, stride=DETAIL_STRIDE, wrap=wrap
         )
 
     def tiling(self, spec: ImageSpec, *, wrap: bool) -> Tiling:
@@ -362,8 +363,8 @@ class _OrderedRenderer(NetworkRenderer):
         return whole
 
 
-def require_tile(tile: Any) -> None:
-    """Refuse a tile that is not a whole number.
+def require_tile(tile: Any) -> int:
+    """Check that a tile is a whole number, and return it as an int.
 
     Args:
         tile: side of a tile in pixels.
@@ -371,8 +372,10 @@ def require_tile(tile: Any) -> None:
     Raises:
         InputError: says what was given and what is accepted.
     """
-    if not isinstance(tile, int) or isinstance(tile, bool):
+    side = whole_number(tile)
+    if side is None:
         raise InputError(f"tile is {tile!r}; expected a whole number of pixels")
+    return side
 
 
 def _right_neighbour(cut: Tiling, across: Piece) -> Piece | None:

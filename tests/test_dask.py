@@ -291,6 +291,14 @@ def test_chunks_of_another_size_than_stated(call: Any) -> None:
         call(array).compute()
 
 
+def test_masked_chunks_are_refused() -> None:
+    """What a mask hides in a chunk is not taken for pixels."""
+    array = da.ma.masked_greater(chunked(picture(40, 50, 3, "uint8"), 20, 20), 9)
+    for call in (lazy.correct, lazy.estimate_hdr):
+        with pytest.raises(InputError, match="masked pixels; expected none"):
+            call(array).compute()
+
+
 def test_empty_chunks() -> None:
     """Chunks without rows or columns, as slicing leaves them, change nothing."""
     image = picture(60, 50, 3, "uint8")

@@ -13,6 +13,7 @@ from drht_plugin.colour.spaces import Profile
 from drht_plugin.dask._arrays import at_least, checked, import_dask, with_channels
 from drht_plugin.dask._settings import Settings, shared_renderer
 from drht_plugin.dask._survey import survey
+from drht_plugin.engine.pixels import plain_array
 from drht_plugin.engine.plan import resolve_detail
 from drht_plugin.engine.render.network.network_bands import tile_step
 from drht_plugin.engine.render.network.windows import TILE, NetworkRenderer, require_tile
@@ -282,7 +283,7 @@ def _render_block(
     corrector = how.corrector(window.height * window.width, detail)
     renderer = shared_renderer(corrector, detail, tile)
     with limit_threads(1):
-        return renderer.render(scene, np.asarray(pixels), window, given=given, strength=strength)
+        return renderer.render(scene, plain_array(pixels), window, given=given, strength=strength)
 
 
 def _require_size(pixels: Image, given: Region) -> None:
@@ -302,5 +303,5 @@ def _render_radiance(
     corrector = how.corrector(place.height * place.width)
     with limit_threads(1):
         return corrector.backend.radiance_window(
-            scene, grid, np.asarray(pixels), Window(place.top, place.left)
+            scene, grid, plain_array(pixels), Window(place.top, place.left)
         )

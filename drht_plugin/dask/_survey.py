@@ -15,7 +15,7 @@ from drht_plugin.bridge.sharing import limit_threads
 from drht_plugin.colour.spaces import Profile, space_of
 from drht_plugin.dask._arrays import checked, import_dask
 from drht_plugin.dask._settings import Settings
-from drht_plugin.engine.pixels import ImageSpec, as_channels
+from drht_plugin.engine.pixels import ImageSpec, as_channels, plain_array
 from drht_plugin.engine.scene import Scene
 from drht_plugin.engine.survey.make import column_sums, finish_survey, origin_of, origin_rows
 from drht_plugin.engine.survey.noise import OVERLAP, NoiseMeter
@@ -139,7 +139,7 @@ def _local(wanted: range, start: int, stop: int) -> slice:
 
 def _pick(chunk: Image, rows: slice, columns: slice) -> Image:
     """Copy a part of a chunk, so that the chunk need not be kept."""
-    return np.ascontiguousarray(np.asarray(chunk)[rows, columns])
+    return np.ascontiguousarray(plain_array(chunk[rows, columns]))
 
 
 @dataclass(frozen=True)

@@ -87,8 +87,22 @@ def as_channels(rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
     Args:
         rows: R×W or R×W×C.
     """
-    rows = np.asarray(rows)
+    rows = plain_array(rows)
     return rows[..., None] if rows.ndim == 2 else rows
+
+
+def plain_array(pixels: Any) -> npt.NDArray[Any]:
+    """Return pixels as a numpy array, without a copy where they are one.
+
+    Args:
+        pixels: anything that numpy takes for an array.
+
+    Raises:
+        InputError: some are masked. What lies below a mask would be corrected as if it were there.
+    """
+    if isinstance(pixels, np.ma.MaskedArray) and np.ma.is_masked(pixels):
+        raise InputError("the image has masked pixels; expected none, as image.filled(0) has")
+    return np.asarray(pixels)
 
 
 def spec_of(image: Any, transfer: str = "srgb") -> ImageSpec:
@@ -145,9 +159,17 @@ def require_out(image: Any, out: Any) -> Image:
         raise InputError(f"out is {given}; expected an array of {image.dtype} {image.shape}")
     if not out.flags.writeable:
         raise InputError("out is read-only; expected an array that can be written")
+    if overlaps_itself(out):
+        raise InputError("out has pixels that share memory; expected memory for each of them")
     if isinstance(image, np.ndarray) and np.shares_memory(image, out):
         raise InputError("out shares memory with the image; expected an array with its own memory")
     return out
+
+
+def overlaps_itself(array: Image) -> bool:
+    """Return whether an array is broadcast, so that several of its pixels are the same memory."""
+    sides = zip(array.shape, array.strides, strict=True)
+    return any(count > 1 and stride == 0 for count, stride in sides)
 
 
 def prepare_out(image: Any, out: Image | None) -> Image:

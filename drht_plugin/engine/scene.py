@@ -116,6 +116,11 @@ class Scene:
     def __hash__(self) -> int:
         return hash(self.digest)
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        for array in self._arrays().values():
+            array.flags.writeable = False  # which pickle does not keep
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the scene to a safetensors file, which appears under its name once it is complete.
 

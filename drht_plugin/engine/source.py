@@ -7,6 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from drht_plugin.engine.pixels import overlaps_itself
 from drht_plugin.errors import InputError
 
 
@@ -100,5 +101,7 @@ def require_sink(source: Source, sink: Any) -> None:
     if isinstance(sink, np.ndarray):
         if not sink.flags.writeable:
             raise InputError("the sink is read-only; expected an array that can be written")
+        if overlaps_itself(sink):
+            raise InputError("the sink has pixels that share memory; expected memory for each")
         if isinstance(source, np.ndarray) and np.shares_memory(source, sink):
             raise InputError("the sink shares memory with the source; expected separate memory")

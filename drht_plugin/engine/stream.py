@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from drht_plugin.engine.bands import DEPTH, Band, BandPlan, BandRenderer, Finish, Watch
+from drht_plugin.engine.pixels import plain_array
 from drht_plugin.engine.progress import RowsCallback
 from drht_plugin.engine.source import Sink, Source
 from drht_plugin.errors import InputError
@@ -105,7 +106,7 @@ def run_array(
         progress: called after each band with rows done and rows in all; an exception that it raises
             stops the work.
     """
-    windows = ((band, np.asarray(image[band.above : band.below])) for band in plan)
+    windows = ((band, plain_array(image[band.above : band.below])) for band in plan)
     render_bands(windows, renderer, _ArraySink(out), plan.height, progress)
 
 
@@ -206,7 +207,7 @@ def _read_rows(source: Source, top: int, bottom: int) -> Image:
     """Read rows of a source, and check that they match its shape and dtype."""
     if top == bottom:
         return np.empty((0, *source.shape[1:]), source.dtype)
-    rows = np.asarray(source[top:bottom])
+    rows = plain_array(source[top:bottom])
     if rows.shape[1:] != tuple(source.shape[1:]) or rows.dtype != np.dtype(source.dtype):
         raise InputError(
             f"the source gave {rows.dtype} {rows.shape[1:]} at row {top}; "

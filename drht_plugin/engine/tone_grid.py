@@ -13,7 +13,7 @@ from drht_plugin.bridge.sizes import NO_SLOPE
 FloatArray = npt.NDArray[np.float32]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ToneGrid:
     """Tone grid of one picture with gray (n = 1) or RGB (n = 3) pixels.
 
@@ -27,6 +27,15 @@ class ToneGrid:
 
     transforms: FloatArray
     sides: FloatArray
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ToneGrid) and all(
+            np.array_equal(ours, theirs)
+            for ours, theirs in ((self.transforms, other.transforms), (self.sides, other.sides))
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.transforms.tobytes(), self.sides.tobytes()))
 
     @cached_property
     def has_slopes(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -9,6 +10,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 import torch
+from numpy.lib.stride_tricks import as_strided
 from strategies import (
     corrector,
     picture,
@@ -105,6 +107,7 @@ def test_other_images_are_refused(image: Any, given_words: str) -> None:
 
 ALIKE = np.zeros((4, 6, 3), np.uint8)
 READ_ONLY = ALIKE.copy()
+SAME_ROWS = as_strided(np.zeros((1, 6, 3), np.uint8), (4, 6, 3), (0, 3, 1))
 NOTHING: list[str] = []
 READ_ONLY.flags.writeable = False
 
@@ -126,6 +129,7 @@ READ_ONLY.flags.writeable = False
         ({"out": np.zeros((4, 6, 3), np.int8)}, r"out is int8 .*expected an array of uint8"),
         ({"out": [1]}, "out is list; expected an array"),
         ({"out": READ_ONLY}, "out is read-only; expected"),
+        ({"out": SAME_ROWS}, "out has pixels that share memory; expected"),
         ({"threads": 0}, "threads is 0; expected a whole number from 1"),
         ({"threads": 1.5}, "threads is 1.5; expected a whole number"),
         ({"device": "abacus"}, "device 'abacus' is unknown; expected auto, cpu"),
@@ -332,3 +336,42 @@ def test_a_scene_is_of_one_kind_of_image(detail: str, dtype: str, channels: int 
         STUB.render(scene, other, detail=detail)
     with pytest.raises(InputError, match="the surveyed image is"):
         STUB.render_into(scene, other, np.empty_like(other), detail=detail)
+
+
+class MaskedRows:
+    """Source of masked rows, as some file formats' arrays are."""
+
+    def __init__(self, pixels: Any, mask: Any) -> None:
+        self._pixels, self._mask = pixels, mask
+        self.shape, self.dtype = pixels.shape, pixels.dtype
+
+    def __getitem__(self, rows: slice) -> Any:
+        return np.ma.masked_array(self._pixels[rows], mask=self._mask[rows])
+
+
+def test_masked_pixels_are_refused() -> None:
+    """What a mask hides is not taken for pixels; a mask that hides nothing changes nothing."""
+    image = picture(30, 40, 3, "uint8")
+    mask = np.zeros(image.shape, bool)
+    out, scene = np.empty_like(image), STUB.survey(image)
+    for given in (np.ma.masked_array(image, mask=mask), MaskedRows(image, mask)):
+        assert same(np.asarray(STUB.correct(given)), STUB.correct(image))
+    mask[17, 5] = True
+    masked = np.ma.masked_array(image, mask=mask)
+    calls: list[Callable[[], Any]] = [
+        lambda: STUB.correct(masked),
+        lambda: STUB.estimate_hdr(masked),
+        lambda: STUB.survey(masked),
+        lambda: STUB.stream(MaskedRows(image, mask), out),
+        lambda: drht_plugin.render(scene, masked),
+        lambda: STUB.render(scene, masked, detail="network"),
+    ]
+    for call in calls:
+        with pytest.raises(InputError, match="masked pixels; expected none"):
+            call()
+
+
+def test_a_sink_has_memory_for_each_pixel() -> None:
+    """A sink that is broadcast, so that all rows are one, is refused."""
+    with pytest.raises(InputError, match="the sink has pixels that share memory"):
+        STUB.stream(ALIKE, SAME_ROWS)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from functools import cache
 from itertools import pairwise
 from typing import Any
@@ -205,6 +207,20 @@ def test_scene_is_immutable() -> None:
             array[0] = 0
     with pytest.raises(AttributeError):
         scene.wrap = True  # type: ignore[misc]
+
+
+def test_pickled_scenes_are_the_same() -> None:
+    """A scene that comes from another process, or is copied, is equal, and immutable as before."""
+    _, scene, _ = surveyed("uint8", 3, False)
+    for other in (pickle.loads(pickle.dumps(scene)), copy.deepcopy(scene)):
+        assert other == scene
+        assert other.tone == scene.tone
+        assert hash(other.tone) == hash(scene.tone)
+        for array in (other.ldr, other.weight, other.noise, other.tone.transforms):
+            with pytest.raises(ValueError, match="read-only"):
+                array[0] = 0
+    _, another, _ = surveyed("uint16", 3, False)
+    assert another.tone != scene.tone
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,14 @@ import numpy.typing as npt
 
 from drht_plugin.arguments import whole_number
 from drht_plugin.bridge import transfer
-from drht_plugin.engine.pixels import ImageSpec, as_channels, prepare_out, require_finite, spec_of
+from drht_plugin.engine.pixels import (
+    ImageSpec,
+    as_channels,
+    plain_array,
+    prepare_out,
+    require_finite,
+    spec_of,
+)
 from drht_plugin.engine.scene import Scene, require_scene
 from drht_plugin.engine.strength import FULL, Strength, require_strength
 from drht_plugin.engine.tone_grid import ToneGrid
@@ -221,7 +228,7 @@ def _checked(scene: Scene, pixels: Image, window: Window) -> tuple[Image, Window
         InputError: they are of other types, do not match the surveyed image, or lie outside of it.
     """
     require_scene(scene)
-    given, array = spec_of(pixels), np.asarray(pixels)
+    given, array = spec_of(pixels), plain_array(pixels)
     if array.shape != tuple(pixels.shape):
         raise InputError(f"the pixels are a {type(pixels).__name__}; expected a numpy array")
     corner = [whole_number(getattr(window, side, None)) for side in ("top", "left")]

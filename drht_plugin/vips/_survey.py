@@ -17,7 +17,7 @@ import pyvips
 
 from drht_plugin.engine.corrector import Corrector
 from drht_plugin.engine.scene import Scene
-from drht_plugin.errors import Cancelled, InputError
+from drht_plugin.errors import Cancelled, InputError, ReadError
 from drht_plugin.libvips.c import address
 from drht_plugin.libvips.lazy import DTYPES, check_kill, current_image
 from drht_plugin.libvips.smaller_copies import holds_one_picture, pyramid_level, shrink_factor
@@ -31,6 +31,10 @@ def _no_copy(_most: int) -> None:
     return None
 
 
+def _no_check() -> None:
+    pass
+
+
 @dataclass(frozen=True)
 class Opener:
     """Opens an image, as often as needed.
@@ -39,10 +43,12 @@ class Opener:
         image: returns the image.
         smaller: (max_factor) → opener of a smaller copy, at most that many times smaller in each
             direction; or None.
+        require_same: refuses a file that is not the one that the image was opened from.
     """
 
     image: Callable[[], pyvips.Image]
     smaller: Callable[[int], Opener | None] = _no_copy
+    require_same: Callable[[], None] = _no_check
 
 
 class Rows:
@@ -144,6 +150,7 @@ class Survey:
                 profile=self._coding.profile,
                 wrap=self._wrap,
             )
+            self._open.require_same()
         except BaseException as error:
             self._attempt = None  # let later calls try again
             attempt.scene.set_exception(error)
@@ -208,10 +215,22 @@ def opener_of(image: pyvips.Image) -> Opener:
     problem = "it is not a file just opened"
     name = image.filename or ""
     if os.path.isfile(name):
+        state = _state_of(name)
+
+        def require_same() -> None:
+            if _state_of(name) != state:
+                raise ReadError(
+                    f"{os.path.basename(name)}: was changed since it was opened; open it again"
+                )
+
+        def open_again() -> pyvips.Image:
+            require_same()
+            return as_rgb(_open_file(name))[0]
+
         again = _open_file(name)
         problem = "its file opens as another picture without the loader's options"
         if _properties(again) == _properties(image) and _is_one_picture(again):
-            return Opener(lambda: as_rgb(_open_file(name))[0], _smaller_copies_of(again))
+            return Opener(open_again, _smaller_copies_of(again), require_same)
     raise InputError(
         f"the image is read sequentially, and the correction must see all of it first, but "
         f"{problem}; open it with access='random', or give scene=drht_plugin.vips.survey(...)"
@@ -232,8 +251,11 @@ def _smaller_copies_of(image: pyvips.Image) -> Callable[[int], Opener | None]:
     loader = image.get("vips-loader") if image.get_typeof("vips-loader") else ""
     if not os.path.isfile(name) or loader not in ("jpegload", "tiffload"):
         return _no_copy
+    state = _state_of(name)
 
     def smaller(most: int) -> Opener | None:
+        if _state_of(name) != state:
+            return None  # another picture; the image may be in memory
         try:
             again = _open_file(name)
         except pyvips.Error:
@@ -256,6 +278,15 @@ def _is_one_picture(image: pyvips.Image) -> bool:
     return image.get_n_pages() == 1 or (
         image.get("vips-loader") == "tiffload" and holds_one_picture(Path(image.filename))
     )
+
+
+def _state_of(name: str) -> tuple[int, ...]:
+    """Return what tells a state of a file from others; nothing where there is no file."""
+    try:
+        found = os.stat(name)
+    except OSError:
+        return ()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _open_file(name: str, **options: int) -> pyvips.Image:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyvips
 
-from drht_plugin.errors import WriteError
+from drht_plugin.errors import InputError, WriteError
 from drht_plugin.libvips.lazy import run
 from drht_plugin.libvips.said import said
 from drht_plugin.storage import replacing
@@ -27,9 +27,12 @@ def write(image: pyvips.Image, target: str | os.PathLike[str], **options: Any) -
         **options: of the format's saver.
 
     Raises:
+        InputError: it is no image.
         WriteError: the file cannot be written.
         BaseException: the original exception of the pipeline; see `run`.
     """
+    if not isinstance(image, pyvips.Image):
+        raise InputError(f"the image is a {type(image).__name__}; expected a pyvips.Image")
     path = Path(target)
     try:
         with replacing(path) as temporary:

@@ -14,7 +14,7 @@ from strategies import corrector
 
 import drht_plugin
 from drht_plugin import Scene, vips
-from drht_plugin.errors import Cancelled, InputError
+from drht_plugin.errors import Cancelled, InputError, ReadError
 from drht_plugin.geometry import Region
 from drht_plugin.libvips.lazy import Header, Pixels, generate
 from drht_plugin.vips._coding import coding_of
@@ -335,6 +335,19 @@ def test_scene_of_another_image(scene: Scene) -> None:
         vips.correct(image_of(picture(150, 201)), scene=scene)
     with pytest.raises(InputError, match="the scene is a str; expected a Scene"):
         vips.correct(image_of(picture(9, 9)), scene=cast(Any, "scene.safetensors"))
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif"])
+def test_a_file_that_is_replaced_before_its_survey(suffix: str, tmp_path: Path) -> None:
+    """A sequential file is opened twice: another picture there is refused, not surveyed for it."""
+    path = tmp_path / f"a{suffix}"
+    image_of(picture(60, 80, 3, "uint8")).write_to_file(str(path))
+    opened = pyvips.Image.new_from_file(str(path), access="sequential")
+    corrected = vips.correct(opened)
+    image_of(picture(60, 80, 3, "uint8", 5)).write_to_file(str(tmp_path / f"b{suffix}"))
+    (tmp_path / f"b{suffix}").replace(path)
+    with pytest.raises(ReadError, match=f"a{suffix}: was changed since it was opened"):
+        vips.run(corrected, corrected.write_to_memory)
 
 
 def test_sequential_images_that_cannot_be_read_twice(tmp_path: Path) -> None:

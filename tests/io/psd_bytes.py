@@ -18,8 +18,12 @@ def psd_bytes(
     palette: bytes = b"",
     resources: bytes = b"",
     layers: int = 0,
+    deep_layers: int = 0,
 ) -> bytes:
-    """Return a file with H×W×C stored values; `layers` is negative for a transparent composite."""
+    """Return a file with H×W×C stored values; `layers` is negative for a transparent composite.
+
+    `deep_layers` stand in a block of their own, after another one.
+    """
     planes = np.moveaxis(pixels, -1, 0)
     count, height, width = planes.shape
     depth = 8 * pixels.dtype.itemsize
@@ -27,6 +31,11 @@ def psd_bytes(
     size = ">Q" if wide else ">I"
     info = struct.pack(">h", layers)
     section = struct.pack(size, len(info)) + info if layers else b""
+    if deep_layers:
+        info = struct.pack(">h", deep_layers)
+        deep = b"8BIMLr16" + struct.pack(size, len(info)) + info + b"\0\0"
+        section = struct.pack(size, 0) + struct.pack(">I", 0)
+        section += b"8BIMPatt" + struct.pack(">I", 3) + b"abc\0" + deep
     rows = [row.astype(row.dtype.newbyteorder(">")).tobytes() for p in planes for row in p]
     if packed:
         rows = [pack_bits(row) for row in rows]

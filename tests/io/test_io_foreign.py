@@ -115,15 +115,23 @@ def test_photoshop_palette(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found, table.T[stored[..., 0]])
 
 
-@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
-def test_photoshop_transparency(dtype: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("dtype", "where"),
+    [
+        ("uint8", {"layers": -1}),
+        ("uint16", {"layers": -1}),
+        ("uint16", {"deep_layers": -2}),
+        ("uint16", {"deep_layers": -2, "wide": True}),
+    ],
+)
+def test_photoshop_transparency(dtype: str, where: dict[str, Any], tmp_path: Path) -> None:
     """The paper under a transparent composite is taken away, so that colours are straight."""
     top = int(np.iinfo(dtype).max)
     alpha = np.linspace(0.2, 1, 56)[None, :, None] * np.ones((40, 1, 1))
     colours = smooth(3, dtype) / top
     stored = np.concatenate([colours * alpha + 1 - alpha, alpha], -1)
     stored = np.rint(stored * top).astype(dtype)
-    (tmp_path / "a.psd").write_bytes(psd_bytes.psd_bytes(stored, layers=-1))
+    (tmp_path / "a.psd").write_bytes(psd_bytes.psd_bytes(stored, **where))
     picture = io.read_picture(tmp_path / "a.psd")
     assert picture.shape == (40, 56, 4)
     np.testing.assert_allclose(picture.pixels[..., :3] / top, colours, atol=4 / top)
@@ -158,13 +166,19 @@ def test_photoshop_metadata(tmp_path: Path) -> None:
     ("data", "words"),
     [
         (psd_bytes.psd_bytes(smooth(3), psd_bytes.LAB), "is a Lab picture"),
+        (
+            psd_bytes.psd_bytes(
+                smooth(3), layers=2, resources=psd_bytes.resource(0x0421, b"\0\0\0\1\0")
+            ),
+            "has layers but no picture of them",
+        ),
         (psd_bytes.psd_bytes(smooth(3), psd_bytes.CMYK), "too few for CMYK"),
         (psd_bytes.psd_bytes(smooth(3))[:-9], "cannot hold|end early"),
         (psd_bytes.psd_bytes(smooth(3), packed=True)[:-9], "end early"),
         (psd_bytes.psd_bytes(smooth(3))[:20], "damaged"),
         (psd_bytes.psd_bytes(smooth(1))[:14] + struct.pack(">II", 1 << 29, 1 << 29), "damaged"),
     ],
-    ids=["lab", "few", "cut", "packed-cut", "head", "huge"],
+    ids=["lab", "no-composite", "few", "cut", "packed-cut", "head", "huge"],
 )
 def test_photoshop_refused(data: bytes, words: str, tmp_path: Path) -> None:
     """Damage and modes that are not read are named."""

@@ -14,7 +14,15 @@ _MODES |= {8: "duotone", 9: "Lab"}
 _COLOURS = {"gray": 1, "duotone": 1, "indexed": 1, "RGB": 3, "CMYK": 4}
 _MOST_RESOURCES = 1 << 26
 _DENSITY, _ICC, _EXIF, _XMP = 0x03ED, 0x040F, 0x0422, 0x0424
+_VERSION = 0x0421
 _PALETTE_BYTES = 768
+_DEEP_LAYERS = (b"Lr16", b"Lr32")
+_LONG_BLOCKS = frozenset(
+    b"Lr16 Lr32 Layr LMsk Mt16 Mt32 Mtrn Alph FMsk lnk2 FEid FXid PxSD".split()
+)
+"""Blocks whose size takes 8 bytes in PSB."""
+
+_MOST_BLOCKS = 1000
 
 
 @dataclass(frozen=True)
@@ -77,6 +85,11 @@ def parse(buffer: Buffer) -> PsdContents:
     resources = bytes(buffer[at : at + min(size, _MOST_RESOURCES)])
     at, size = _section(buffer, at + size, 8 if version == 2 else 4)
     transparent, layered = _layers(buffer, at, size, 8 if version == 2 else 4)
+    version_info = photoshop.find(resources, (_VERSION,)).get(_VERSION, b"")
+    if layered and version_info[4:5] == b"\0":
+        raise UnsupportedError(
+            "has layers but no picture of them; Photoshop saves it to maximize compatibility"
+        )
     transparent = transparent and channels > _COLOURS[kind]
     dropped = ["Photoshop layers"] if layered else []
     read = _COLOURS[kind] + int(transparent)
@@ -107,10 +120,30 @@ def _section(buffer: Buffer, at: int, width: int) -> tuple[int, int]:
 
 def _layers(buffer: Buffer, at: int, size: int, width: int) -> tuple[bool, bool]:
     """Return whether the composite is transparent, and whether there are layers."""
-    if size < width + 2:
+    if size < width:
         return False, False
-    (count,) = struct.unpack(">h", buffer[at + width : at + width + 2])
+    length = int.from_bytes(buffer[at : at + width], "big")
+    if length >= 2:
+        (count,) = struct.unpack(">h", buffer[at + width : at + width + 2])
+    else:
+        count = _deep_layers(buffer, at + width + length, at + size, wide=width == 8)
     return count < 0, count != 0
+
+
+def _deep_layers(buffer: Buffer, at: int, end: int, *, wide: bool) -> int:
+    """Return the number of layers that a block of its own holds, as in files of 16 bits."""
+    at += 4 + int.from_bytes(buffer[at : at + 4], "big")  # the global mask
+    for _ in range(_MOST_BLOCKS):
+        if at + 12 > end or bytes(buffer[at : at + 4]) not in (b"8BIM", b"8B64"):
+            break
+        key = bytes(buffer[at + 4 : at + 8])
+        width = 8 if wide and key in _LONG_BLOCKS else 4
+        start = at + 8 + width
+        length = int.from_bytes(buffer[at + 8 : start], "big")
+        if key in _DEEP_LAYERS and length >= 2:
+            return int(struct.unpack(">h", buffer[start : start + 2])[0])
+        at = start + (length + 3) // 4 * 4
+    return 0
 
 
 def _metadata(resources: bytes, dropped: tuple[str, ...]) -> Metadata:

@@ -282,6 +282,21 @@ def test_heic_of_ten_bits(tmp_path: Path) -> None:
     assert len(np.unique(again.pixels[..., 0])) > 600
 
 
+@pytest.mark.parametrize("primary", [0, 1])
+def test_heic_of_several_pictures(primary: int, tmp_path: Path) -> None:
+    """The primary picture is read, and the others are said to be left out."""
+    pictures = [smooth(3), smooth(3, height=30, width=44)]
+    file = pillow_heif.HeifFile()
+    for pixels in pictures:
+        height, width, _ = pixels.shape
+        file.add_frombytes("RGB", (width, height), pixels.tobytes())
+    options = {"quality": -1, "chroma": 444, "matrix_coefficients": 0, "primary_index": primary}
+    file.save(tmp_path / "a.heic", **options)
+    picture = io.read_picture(tmp_path / "a.heic")
+    np.testing.assert_allclose(picture.pixels.astype(int), pictures[primary], atol=2)
+    assert picture.carrier.metadata.dropped == ("1 further pictures",)
+
+
 def test_heic_metadata(tmp_path: Path) -> None:
     """The picture is upright; EXIF, XMP and profile go to the result, and EXIF says upright."""
     heic(

@@ -21,6 +21,7 @@ from drht_plugin.io.metadata.xmp import reset_orientation
 _ANIMATION_BRANDS = (b"avis", b"msf1", b"hevc", b"hevx")
 _MOST_HEAD = 1 << 24
 _PREMULTIPLIED, _FULL_RANGE = b"prem", 0x80
+_PICTURES = frozenset(b"av01 avc1 grid hvc1 iden iovl j2k1 jpeg unci vvc1".split())
 _AV1_HALVED = 0x0C  # chroma_subsampling_x and chroma_subsampling_y
 _ALPHA_NAMES = (b"alpha", b"hevc:2015:auxid:1")
 _MATRIX_RGB, _MATRIX_BT601 = 0, 6
@@ -124,7 +125,18 @@ def _further_pictures(items: Items) -> dict[str, None]:
                 found["auxiliary pictures"] = None
     if b"tmap" in items.kinds.values():
         found[GAIN_MAP] = None
+    if count := _stand_alone(items):
+        found[f"{count} further pictures"] = None
     return found
+
+
+def _stand_alone(items: Items) -> int:
+    """Return how many pictures are neither the primary one nor a part of another."""
+    parts = items.referring(b"thmb") | items.referring(b"auxl")
+    for item in items.referring(b"dimg"):
+        parts.update(items.references(item, b"dimg"))
+    pictures = {item for item, kind in items.kinds.items() if kind in _PICTURES}
+    return len(pictures - parts - {items.primary}) if items.primary else 0
 
 
 def embed(

@@ -31,7 +31,7 @@ from drht_plugin.engine.plan import (
 from drht_plugin.engine.progress import SURVEY_SHARE, ProgressCallback, by_rows, split
 from drht_plugin.engine.render.network.windows import TILE
 from drht_plugin.engine.scene import Scene, require_surveyed
-from drht_plugin.engine.source import Sink, Source, require_sink
+from drht_plugin.engine.source import Sink, Source, require_radiance_sink, require_sink
 from drht_plugin.engine.stream import run, run_array
 from drht_plugin.engine.strength import FULL, Controls, Strength
 from drht_plugin.engine.survey.make import survey
@@ -273,6 +273,7 @@ class Corrector(LoadedNetworks):
         The sink takes float32 rows W×3. Arguments and errors are those of `render_into`.
         """
         require_surveyed(scene, source)
+        require_radiance_sink(source, sink)
         plan = plan_radiance(scene.spec, memory=memory)
         with self._rendering():
             renderer = self.backend.radiance(scene, 3)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from drht_plugin.arguments import require_choice
+from drht_plugin.arguments import require_choice, whole_number
 from drht_plugin.bridge.transfer import LUMA_WEIGHTS
 from drht_plugin.engine.kernels import SurveyKernels, numba_kernels
 from drht_plugin.errors import InputError
@@ -123,14 +123,16 @@ def spec_of(image: Any, transfer: str = "srgb") -> ImageSpec:
     except TypeError as error:
         given = f"{type(image).__name__} of {image.dtype}"
         raise InputError(f"the image is a {given}; {_ACCEPTED} in a numpy array") from error
-    if len(shape) not in (2, 3) or (len(shape) == 3 and not 1 <= shape[2] <= 4):
+    sides = [whole_number(side) for side in shape]
+    known = [side for side in sides if side is not None and side >= 0]
+    if len(known) not in (2, 3) or known != sides or (len(known) == 3 and not 1 <= known[2] <= 4):
         raise InputError(f"the image has shape {shape}; {_ACCEPTED}")
     if dtype.name not in DTYPES or not dtype.isnative:
         raise InputError(f"the image has dtype {dtype}; {_ACCEPTED}")
-    height, width = shape[:2]
+    height, width = known[:2]
     if height == 0 or width == 0:
         raise InputError(f"the image is empty, shape {shape}; expected at least 1×1 pixels")
-    channels = shape[2] if len(shape) == 3 else 1
+    channels = known[2] if len(known) == 3 else 1
     return ImageSpec(
         height=height,
         width=width,
@@ -154,7 +156,8 @@ def require_out(image: Any, out: Any) -> Image:
     Raises:
         InputError: says what was given and what is accepted.
     """
-    if not isinstance(out, np.ndarray) or out.shape != image.shape or out.dtype != image.dtype:
+    wanted = (tuple(image.shape), np.dtype(image.dtype))
+    if not isinstance(out, np.ndarray) or (out.shape, out.dtype) != wanted:
         given = f"{out.dtype} {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
         raise InputError(f"out is {given}; expected an array of {image.dtype} {image.shape}")
     if not out.flags.writeable:

@@ -7,7 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from drht_plugin.engine.pixels import overlaps_itself
+from drht_plugin.engine.pixels import overlaps_itself, plain_array
 from drht_plugin.errors import InputError
 
 
@@ -65,6 +65,35 @@ class Sink(Protocol):
         ...
 
 
+def read_rows(source: Any, top: int, bottom: int, step: int | None = None) -> npt.NDArray[Any]:
+    """Read rows of a source, and check that they match its shape and dtype.
+
+    Args:
+        source: see `Source`.
+        top: first row.
+        bottom: row after the last.
+        step: distance of the rows; None is 1.
+
+    Raises:
+        InputError: other rows come, or fewer, or some are masked.
+    """
+    count = len(range(top, bottom, step or 1))
+    if not count:
+        return np.empty((0, *source.shape[1:]), source.dtype)
+    rows = plain_array(source[top:bottom:step])
+    if rows.shape[1:] != tuple(source.shape[1:]) or rows.dtype != np.dtype(source.dtype):
+        raise InputError(
+            f"the source gave {rows.dtype} {rows.shape[1:]} at row {top}; "
+            f"expected {source.dtype} {tuple(source.shape[1:])}"
+        )
+    if len(rows) != count:
+        raise InputError(
+            f"the source ends early: {len(rows)} of {count} rows from row {top} on, "
+            f"of {source.shape[0]}"
+        )
+    return rows
+
+
 def odd_step(most: int) -> int:
     """Return the largest odd step up to `most`, at least 1.
 
@@ -88,8 +117,7 @@ def require_sink(source: Source, sink: Any) -> None:
     Raises:
         InputError: says what was given and what is accepted.
     """
-    if not hasattr(sink, "__setitem__"):
-        raise InputError(f"the sink is a {type(sink).__name__}; expected sink[top:bottom] = rows")
+    _require_settable(sink)
     shape, dtype = getattr(sink, "shape", None), getattr(sink, "dtype", None)
     given, wanted = (shape, dtype), (tuple(source.shape), np.dtype(source.dtype))
     if (shape is not None and tuple(shape) != wanted[0]) or (
@@ -98,10 +126,37 @@ def require_sink(source: Source, sink: Any) -> None:
         raise InputError(
             f"the sink holds {given[1]} {given[0]}; expected the source's {wanted[1]} {wanted[0]}"
         )
-    if isinstance(sink, np.ndarray):
-        if not sink.flags.writeable:
-            raise InputError("the sink is read-only; expected an array that can be written")
-        if overlaps_itself(sink):
-            raise InputError("the sink has pixels that share memory; expected memory for each")
-        if isinstance(source, np.ndarray) and np.shares_memory(source, sink):
-            raise InputError("the sink shares memory with the source; expected separate memory")
+    both_arrays = isinstance(sink, np.ndarray) and isinstance(source, np.ndarray)
+    if both_arrays and np.shares_memory(source, sink):
+        raise InputError("the sink shares memory with the source; expected separate memory")
+
+
+def require_radiance_sink(source: Source, sink: Any) -> None:
+    """Refuse a sink that cannot take the HDR estimate of a source.
+
+    Args:
+        source: the image whose radiance is estimated.
+        sink: any object; its rows are W×3 of floats, where it says what it holds.
+
+    Raises:
+        InputError: says what was given and what is accepted.
+    """
+    _require_settable(sink)
+    shape, dtype = getattr(sink, "shape", None), getattr(sink, "dtype", None)
+    wanted = (*source.shape[:2], 3)
+    if (shape is not None and tuple(shape) != wanted) or (
+        dtype is not None and np.dtype(dtype).kind != "f"
+    ):
+        raise InputError(f"the sink holds {dtype} {shape}; expected floats {wanted}")
+
+
+def _require_settable(sink: Any) -> None:
+    """Refuse what takes no rows, and arrays that cannot keep them."""
+    if not hasattr(sink, "__setitem__"):
+        raise InputError(f"the sink is a {type(sink).__name__}; expected sink[top:bottom] = rows")
+    if not isinstance(sink, np.ndarray):
+        return
+    if not sink.flags.writeable:
+        raise InputError("the sink is read-only; expected an array that can be written")
+    if overlaps_itself(sink):
+        raise InputError("the sink has pixels that share memory; expected memory for each")

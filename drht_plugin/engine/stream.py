@@ -15,10 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from drht_plugin.engine.bands import DEPTH, Band, BandPlan, BandRenderer, Finish, Watch
-from drht_plugin.engine.pixels import plain_array
 from drht_plugin.engine.progress import RowsCallback
-from drht_plugin.engine.source import Sink, Source
-from drht_plugin.errors import InputError
+from drht_plugin.engine.source import Sink, Source, read_rows
 
 Image = npt.NDArray[Any]
 Item = TypeVar("Item")
@@ -106,7 +104,7 @@ def run_array(
         progress: called after each band with rows done and rows in all; an exception that it raises
             stops the work.
     """
-    windows = ((band, plain_array(image[band.above : band.below])) for band in plan)
+    windows = ((band, read_rows(image, band.above, band.below)) for band in plan)
     render_bands(windows, renderer, _ArraySink(out), plan.height, progress)
 
 
@@ -154,7 +152,7 @@ def run(
         below = None
         for band in plan:
             top = band.above if below is None else below
-            read.put(_read_rows(source, top, band.below))
+            read.put(read_rows(source, top, band.below))
             below = band.below
 
     def writing() -> None:
@@ -201,24 +199,6 @@ def _empty(plan: BandPlan, renderer: BandRenderer) -> Image:
     """Return an array for the rows of a band."""
     rows = min(plan.rows, plan.height)
     return np.empty((rows, *renderer.row_shape), renderer.dtype)
-
-
-def _read_rows(source: Source, top: int, bottom: int) -> Image:
-    """Read rows of a source, and check that they match its shape and dtype."""
-    if top == bottom:
-        return np.empty((0, *source.shape[1:]), source.dtype)
-    rows = plain_array(source[top:bottom])
-    if rows.shape[1:] != tuple(source.shape[1:]) or rows.dtype != np.dtype(source.dtype):
-        raise InputError(
-            f"the source gave {rows.dtype} {rows.shape[1:]} at row {top}; "
-            f"expected {source.dtype} {tuple(source.shape[1:])}"
-        )
-    if len(rows) != bottom - top:
-        raise InputError(
-            f"the source ends early: {len(rows)} of {bottom - top} rows from row {top} on, "
-            f"of {source.shape[0]}"
-        )
-    return rows
 
 
 def _windows(read: _Channel[Image], plan: BandPlan) -> Iterator[tuple[Band, Image]]:

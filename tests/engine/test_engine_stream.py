@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import Image, channel_counts, corrector, dtypes, picture, seeds, sizes
 
-from drht_plugin import InputError
+from drht_plugin import InputError, Scene
 from drht_plugin.engine.bands import DEPTH, BandPlan, Demand, Watch, plan_bands
 from drht_plugin.engine.memory import parse_memory
 from drht_plugin.engine.pixels import spec_of
@@ -308,6 +308,84 @@ def test_impossible_geometry(height: int, width: int) -> None:
 
     with pytest.raises(InputError, match=r"is empty|1 rows of 1000000000 pixels need"):
         STUB.stream(Declared(), Nothing())
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6])
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda rows: rows[:-1], "ends early"),
+        (lambda rows: rows[:, :-1], "the source gave uint8"),
+        (lambda rows: rows[..., :1], "the source gave uint8"),
+        (lambda rows: rows.astype(np.uint16), "the source gave uint16"),
+    ],
+)
+def test_surveys_of_sources_that_lie(
+    orientation: int, change: Callable[[Image], Image], words: str
+) -> None:
+    """A survey does not look at other rows than the source says that it has."""
+
+    class Lying(Rows):
+        def __getitem__(self, rows: slice) -> Image:
+            return change(super().__getitem__(rows))
+
+    source: Any = Lying(picture(50, 40, 3, "uint8"))
+    for call in (STUB.survey, STUB.correct):
+        with pytest.raises(InputError, match=words):
+            call(source, orientation=orientation)
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [np.array([50, 40, 3]), [50, 40, 3], (np.int64(50), np.int32(40), np.uint8(3))],
+    ids=str,
+)
+def test_sizes_of_numpy_numbers(shape: Any, tmp_path: Path) -> None:
+    """A source may state its size in numpy's integers, or in a list."""
+    image = picture(50, 40, 3, "uint8")
+    source: Any = Rows(image)
+    source.shape = shape
+    scene = STUB.survey(source)
+    scene.save(tmp_path / "a.safetensors")
+    assert Scene.load(tmp_path / "a.safetensors") == STUB.survey(image)
+    expected, out = STUB.correct(image), np.empty_like(image)
+    assert np.array_equal(STUB.correct(source, out=out), expected)
+    sink = np.empty_like(image)
+    STUB.stream(source, sink)
+    assert np.array_equal(sink, expected)
+
+
+@pytest.mark.parametrize("shape", [(50.0, 40, 3), (-50, 40, 3), ("50", 40, 3), (True, 40, 3), None])
+def test_sizes_that_are_no_numbers(shape: Any) -> None:
+    """A source whose size is no size is refused by it."""
+    source: Any = Rows(picture(50, 40, 3, "uint8"))
+    source.shape = shape
+    with pytest.raises(InputError, match="the image"):
+        STUB.survey(source)
+
+
+def test_sinks_of_the_hdr_estimate() -> None:
+    """The HDR estimate goes into floats of the image's size; in integers it would be cut off."""
+    image = picture(40, 50, 3, "uint8")
+    scene = STUB.survey(image)
+    frozen = np.zeros((40, 50, 3), np.float32)
+    frozen.flags.writeable = False
+    bad: list[tuple[Any, str]] = [
+        (
+            np.zeros((40, 50, 3), np.uint8),
+            r"the sink holds uint8 .*; expected floats \(40, 50, 3\)",
+        ),
+        (np.zeros((40, 50), np.float32), "the sink holds float32"),
+        (np.zeros((30, 50, 3), np.float32), "the sink holds float32"),
+        (frozen, "read-only"),
+        (None, "the sink is a NoneType"),
+    ]
+    for sink, words in bad:
+        with pytest.raises(InputError, match=words):
+            STUB.render_hdr_into(scene, image, sink)
+    radiance = np.zeros((40, 50, 3), np.float32)
+    STUB.render_hdr_into(scene, image, radiance)
+    assert np.array_equal(radiance, STUB.estimate_hdr(image))
 
 
 def test_impossible_sinks() -> None:

@@ -179,7 +179,7 @@ class LightMeter:
     ) -> None:
         self.kernels, self.orientation = kernels or numba_kernels(), orientation
         self._spec, self._space = spec, space
-        self._height, self._width = upright_size(shape[0], shape[1], orientation)
+        self._height, self._width = upright_size(int(shape[0]), int(shape[1]), orientation)
         upright = spec.upright(orientation)
         size = overview_size(upright.height, upright.width)
         self.sums = np.zeros((*size, spec.colours + 1), np.int64)

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from drht_plugin.engine.kernels import SurveyKernels
 from drht_plugin.engine.pixels import as_channels, require_finite
+from drht_plugin.engine.source import read_rows
 from drht_plugin.orientation import (
     reverses_columns,
     reverses_rows,
@@ -127,7 +128,7 @@ def _by_rows(
     band = max(1, _BAND_PIXELS // width)
     for start in range(0, count, band):
         part = stored[start : start + band]
-        pixels = as_channels(image[part.start : part[-1] + 1 : part.step])
+        pixels = as_channels(read_rows(image, part.start, part[-1] + 1, part.step))
         require_finite(pixels, part.start, step=part.step, kernels=kernels)
         pixels = to_upright(pixels, orientation)
         if origin:
@@ -152,11 +153,11 @@ def _by_columns(
     band = max(1, _BAND_PIXELS // stored_width)
     kept: Pixels | None = None
     if span.start and overlap:
-        before = as_channels(image[max(span.start - overlap, 0) : span.start])
+        before = as_channels(read_rows(image, max(span.start - overlap, 0), span.start))
         kept = before[:, columns.start : columns.stop : columns.step]
     for top in range(span.start, span.stop, band):
         bottom = min(top + band, span.stop)
-        pixels = as_channels(image[top:bottom])
+        pixels = as_channels(read_rows(image, top, bottom))
         require_finite(pixels, top, kernels=kernels)
         pixels = pixels[:, columns.start : columns.stop : columns.step]
         shared = 0

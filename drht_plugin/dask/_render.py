@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -200,8 +201,9 @@ def render(
         array = at_least(array, _LEAST_BLOCK)
     blocks = with_channels(array)
     if halo:
-        depth = {0: halo, 1: halo, 2: 0}
-        edges = {0: "none", 1: "periodic" if how.wrap else "none", 2: "none"}
+        # The picture may be smaller than the halo, but then it is one chunk, which needs none.
+        depth = {axis: halo if blocks.numblocks[axis] > 1 else 0 for axis in range(3)}
+        edges = {0: "none", 1: "periodic" if how.wrap and depth[1] else "none", 2: "none"}
         blocks = dask.array.overlap.overlap(blocks, depth, edges, allow_rechunk=False)
     made = dask.array.map_blocks(
         _render_block,
@@ -279,7 +281,10 @@ def _render_block(
             f"the image has {size[0]}×{size[1]} pixels; the surveyed image has "
             f"{surveyed[0]}×{surveyed[1]}"
         )
-    _require_size(pixels, given)
+    whole_turn = how.wrap and window.width == size[1]
+    _require_size(pixels, replace(given, left=0, width=size[1]) if whole_turn else given)
+    if whole_turn:
+        pixels = pixels[:, np.arange(given.left, given.right) % size[1]]
     corrector = how.corrector(window.height * window.width, detail)
     renderer = shared_renderer(corrector, detail, tile)
     with limit_threads(1):

@@ -287,7 +287,7 @@ def test_chunks_of_another_size_than_stated(call: Any) -> None:
     image = picture(40, 50, 3, "uint8")
     task = delayed(lambda: image[:30])()
     array = da.from_delayed(task, image.shape, image.dtype)
-    with pytest.raises(InputError, match="as the dask array says|the source ends early"):
+    with pytest.raises(InputError, match=r"as the dask array says|the source ends early"):
         call(array).compute()
 
 

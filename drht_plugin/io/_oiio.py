@@ -138,6 +138,8 @@ def _inks_reader(
 
     if contents.coding.extra == _ASSOCIATED_ALPHA and contents.block.shape[2] > _INKS:
         raise UnsupportedError("is a CMYK picture with premultiplied alpha, which is not read")
+    if contents.block.planar and contents.coding.tile:
+        raise UnsupportedError("is a CMYK picture in tiles of one ink each, which is not read")
     return VipsReader(path, "tiff"), _cmyk.without_inks(carrier)
 
 

@@ -271,6 +271,16 @@ def several_parts(path: Path) -> None:
             oddly(pixels=made.values(3, "uint8"), photometric="rgb", subfiletype=1),
             "begins with a reduced copy",
         ),
+        (
+            "a.tif",
+            oddly(
+                pixels=np.zeros((4, 32, 48), "uint8"),
+                photometric="separated",
+                planarconfig="separate",
+                tile=(16, 16),
+            ),
+            "is a CMYK picture in tiles of one ink each",
+        ),
         ("a.tif", tagged("Compression", 50000), "is compressed by Zstandard"),
         *(
             ("a.tif", tagged("PhotometricInterpretation", kind), f"is a {name} picture")

@@ -135,4 +135,4 @@ def test_channels_of_several_types(tmp_path: Path) -> None:
     assert target.write_image(pixels)
     assert target.close()
     found = io.read_picture(tmp_path / "a.exr").pixels
-    np.testing.assert_array_equal(found[0, 0], np.float32([0.5, 1e6, 0.5]))
+    np.testing.assert_array_equal(found[0, 0], np.array([0.5, 1e6, 0.5], np.float32))

@@ -6,22 +6,7 @@ from pathlib import Path
 from typing import overload
 
 from drht_plugin.io._errors import UnsupportedError
-from drht_plugin.storage import kind_of
-
-FileIdentity = tuple[int, int, int, int]
-"""Device, inode, size and time of the last change of a file's content (nanoseconds)."""
-
-
-def _identity(status: os.stat_result) -> FileIdentity:
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
-
-
-def identity_of(path: Path) -> FileIdentity | None:
-    """Return what tells a state of a file from others; None where there is no file."""
-    try:
-        return _identity(os.stat(path))
-    except OSError:
-        return None
+from drht_plugin.storage import identity_in, kind_of
 
 
 class FileBytes:
@@ -42,7 +27,7 @@ class FileBytes:
         _require_regular(os.stat(path))
         self._file = open(path, "rb", buffering=4096, opener=_open_at_once)  # noqa: SIM115 (closed by `__exit__`)
         _require_regular(os.fstat(self._file.fileno()))
-        self.identity = _identity(os.fstat(self._file.fileno()))
+        self.identity = identity_in(os.fstat(self._file.fileno()))
         self._size = self.identity[2]
 
     def __len__(self) -> int:

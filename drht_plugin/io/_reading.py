@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from drht_plugin.errors import DependencyError, InputError, ReadError
 from drht_plugin.io import _gain_maps
-from drht_plugin.io._bytes import FileBytes, FileIdentity, identity_of
+from drht_plugin.io._bytes import FileBytes
 from drht_plugin.io._decoders import HELD
 from drht_plugin.io._errors import CodecError, UnsupportedError
 from drht_plugin.io._formats import (
@@ -30,7 +30,7 @@ from drht_plugin.io._rows import Reader, Shape, Shrinkable, tolerate
 from drht_plugin.io.metadata.claims import sanitise
 from drht_plugin.io.metadata.gain_map import GainMap
 from drht_plugin.io.metadata.types import Carrier, orientation
-from drht_plugin.storage import openable_file
+from drht_plugin.storage import FileIdentity, identity_of, openable_file
 
 _CHANGED = "was changed while it was read"
 

@@ -21,6 +21,7 @@ from drht_plugin.errors import Cancelled, InputError, ReadError
 from drht_plugin.libvips.c import address
 from drht_plugin.libvips.lazy import DTYPES, check_kill, current_image
 from drht_plugin.libvips.smaller_copies import holds_one_picture, pyramid_level, shrink_factor
+from drht_plugin.storage import identity_of
 from drht_plugin.vips._coding import ValueCoding, as_rgb
 
 _SEQUENTIAL = "vips-sequential"
@@ -215,10 +216,10 @@ def opener_of(image: pyvips.Image) -> Opener:
     problem = "it is not a file just opened"
     name = image.filename or ""
     if os.path.isfile(name):
-        state = _state_of(name)
+        state = identity_of(name)
 
         def require_same() -> None:
-            if _state_of(name) != state:
+            if identity_of(name) != state:
                 raise ReadError(
                     f"{os.path.basename(name)}: was changed since it was opened; open it again"
                 )
@@ -251,10 +252,10 @@ def _smaller_copies_of(image: pyvips.Image) -> Callable[[int], Opener | None]:
     loader = image.get("vips-loader") if image.get_typeof("vips-loader") else ""
     if not os.path.isfile(name) or loader not in ("jpegload", "tiffload"):
         return _no_copy
-    state = _state_of(name)
+    state = identity_of(name)
 
     def smaller(most: int) -> Opener | None:
-        if _state_of(name) != state:
+        if identity_of(name) != state:
             return None  # another picture; the image may be in memory
         try:
             again = _open_file(name)
@@ -278,15 +279,6 @@ def _is_one_picture(image: pyvips.Image) -> bool:
     return image.get_n_pages() == 1 or (
         image.get("vips-loader") == "tiffload" and holds_one_picture(Path(image.filename))
     )
-
-
-def _state_of(name: str) -> tuple[int, ...]:
-    """Return what tells a state of a file from others; nothing where there is no file."""
-    try:
-        found = os.stat(name)
-    except OSError:
-        return ()
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _open_file(name: str, **options: int) -> pyvips.Image:

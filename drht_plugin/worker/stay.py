@@ -23,6 +23,7 @@ from typing import NoReturn
 from drht_plugin.engine.weigh import Correctors
 from drht_plugin.errors import DrhtError, InputError
 from drht_plugin.interrupts import ended_by_signals
+from drht_plugin.storage import FileIdentity, identity_of
 from drht_plugin.worker import peers
 from drht_plugin.worker.served import ServedClient
 
@@ -205,15 +206,11 @@ def _is_there(process: int) -> bool:
     return True
 
 
-def _installation() -> tuple[int, ...]:
+def _installation() -> FileIdentity | None:
     """Return what changes when another version of the package is installed in this place."""
     from drht_plugin import _version
 
-    try:
-        status = os.stat(_version.__file__)
-    except OSError:
-        return ()
-    return status.st_ino, status.st_size, status.st_mtime_ns
+    return identity_of(_version.__file__)
 
 
 def _load(correctors: Correctors) -> None:

@@ -68,24 +68,17 @@ def with_sides(exif: bytes, height: int, width: int) -> bytes:
     try:
         start, count, header = _entries(exif)
         found = dict(_inner_entries(exif, start, count, header, ifd.EXIF_POINTER))
+        stated = ifd.parse(exif).exif
     except ValueError:
         return exif
-    if not {*_SIDES} <= found.keys():
+    if any(tag not in stated or tag not in found for tag in _SIDES):
         return exif
-    across, down = (exif[found[tag] + 2 : found[tag] + 12] for tag in _SIDES)
-    if (_short_or_long(across, header), _short_or_long(down, header)) != (height, width):
+    if [stated[tag].integers() for tag in _SIDES] != [(height,), (width,)]:
         return exif
     patched = bytearray(exif)
-    for tag, entry in zip(_SIDES, (down, across), strict=True):
-        patched[found[tag] + 2 : found[tag] + 12] = entry
+    across, down = (slice(found[tag] + 2, found[tag] + 12) for tag in _SIDES)  # from the type on
+    patched[across], patched[down] = exif[down], exif[across]
     return bytes(patched)
-
-
-def _short_or_long(entry: bytes, header: ifd.Header) -> int | None:
-    """Return the only number of a field, from its type on; None for fields of other kinds."""
-    kind, count = header.number(entry, 0, 2), header.number(entry, 2, 4)
-    size = {3: 2, 4: 4}.get(kind)
-    return header.number(entry, 6, size) if size and count == 1 else None
 
 
 def _inner_entries(

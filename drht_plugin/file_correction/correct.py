@@ -138,7 +138,7 @@ def correct_file(
         plan = plan_file(settings, picture)
         render = plan.rendering(corrector, detail, memory)
         with ExitStack() as targets:
-            outputs = open_outputs(targets, settings, plan, picture, corrector)
+            outputs = open_outputs(targets, settings, plan, picture, corrector, render.tile)
             with steps.step("load"):
                 _ = corrector.runner
             with steps.step("read"):

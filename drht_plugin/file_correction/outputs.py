@@ -62,6 +62,7 @@ def open_outputs(
     plan: FilePlan,
     picture: PictureFile,
     corrector: Corrector,
+    tile: int | None,
 ) -> Outputs:
     """Open what is written; all of it appears when the stack is closed without an exception.
 
@@ -71,6 +72,7 @@ def open_outputs(
         plan: of the picture.
         picture: the source.
         corrector: renders the rows.
+        tile: side of the tiles that it renders; None for none.
 
     Raises:
         InputError: a format cannot hold the picture.
@@ -78,7 +80,7 @@ def open_outputs(
     """
     stored = None
     if settings.resume:
-        job = _job(settings, plan, picture, corrector)
+        job = _job(settings, plan, picture, corrector, tile)
         given = plan.conversion.given
         stored = stack.enter_context(open_resumable(settings.target, job, picture.shape, given))
     group = stack.enter_context(create_together())
@@ -108,7 +110,11 @@ def open_outputs(
 
 
 def _job(
-    settings: FileSettings, plan: FilePlan, picture: PictureFile, corrector: Corrector
+    settings: FileSettings,
+    plan: FilePlan,
+    picture: PictureFile,
+    corrector: Corrector,
+    tile: int | None,
 ) -> dict[str, Any]:
     """Return what decides the rows of a result."""
     return {
@@ -117,6 +123,6 @@ def _job(
         "model": corrector.model_digest(),
         **settings.identity(plan.transfer),
         "chooses network detail": settings.detail == "auto" and corrector.on_accelerator,
-        "tile": plan.rendering(corrector, settings.detail, settings.memory).tile,
+        "tile": tile,
         "rows": [plan.conversion.given.name, *picture.shape],
     }

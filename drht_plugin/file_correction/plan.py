@@ -40,20 +40,14 @@ class FilePlan:
     conversion: Conversion
     maker: GainMapMaker | None
 
-    @property
-    def rendered(self) -> ImageSpec:
-        """Spec of the rows that are rendered, which the conversion takes."""
-        return self.spec.widened(self.conversion.given)
-
     def rendering(self, corrector: Corrector, detail: str, memory: int | str | None) -> RenderPlan:
-        """Plan bands and tiles.
+        """Plan bands and tiles of the rows that the conversion takes.
 
         Raises:
             InputError: an unknown detail, or an impossible memory.
         """
-        return corrector.plan(
-            self.rendered, detail=detail, orientation=self.orientation, memory=memory
-        )
+        spec = self.spec.widened(self.conversion.given)
+        return corrector.plan(spec, detail=detail, orientation=self.orientation, memory=memory)
 
 
 def plan_file(settings: FileSettings, picture: PictureFile) -> FilePlan:

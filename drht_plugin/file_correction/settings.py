@@ -40,9 +40,11 @@ class FileSettings:
 
     def __post_init__(self) -> None:
         """Check switches and other types, and the estimate's name."""
-        for name in ("wrap", "resume", "ultra_hdr"):
-            if name != "ultra_hdr" or self.ultra_hdr is not None:
-                object.__setattr__(self, name, require_flag(name, getattr(self, name)))
+        flags = {"wrap": self.wrap, "resume": self.resume}
+        if self.ultra_hdr is not None:
+            flags["ultra_hdr"] = self.ultra_hdr
+        for name, value in flags.items():
+            object.__setattr__(self, name, require_flag(name, value))
         if self.quality is not None and whole_number(self.quality) is None:
             raise InputError(f"quality is {self.quality!r}; expected a whole number, 1 to 100")
         if self.background is not None and not isinstance(self.background, str):
